@@ -1,0 +1,139 @@
+package dev.jotune.autograd;
+
+import dev.jotune.tensor.Backend;
+import dev.jotune.tensor.DType;
+import dev.jotune.tensor.Shape;
+import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.expr.Derivative;
+import dev.jotune.tensor.expr.Expr;
+import dev.jotune.tensor.expr.Program;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.ConcurrentHashMap;
+
+/**
+ * An element-wise expression as an operation: one fused kernel forward, one backward, both derived from the
+ * expression. Make it once and keep it in a constant: programs are compiled when first needed.
+ */
+public final class MapOp {
+    private final String name;
+    private final Expr expr;
+    private final int inputs;
+    private final boolean rowConstant;
+    private final Program forward;
+    private final List<Expr> derivative;
+    private final ConcurrentHashMap<Long, Program> backward = new ConcurrentHashMap<>();
+    private final ConcurrentHashMap<Integer, MapOp> derivativeOps = new ConcurrentHashMap<>();
+
+    private MapOp(String name, Expr expr, int inputs) {
+        this.name = name;
+        this.expr = expr;
+        this.inputs = inputs;
+        this.forward = Program.of(expr);
+        this.rowConstant = forward.needsRows() && Derivative.isRowConstant(expr);
+        // Upstream is one more input, shaped like the output.
+        this.derivative = Derivative.of(expr, inputs, rowConstant ? Expr.rowInput(inputs) : Expr.input(inputs));
+    }
+
+    /** The operation {@code expr} of inputs 0 to {@code inputs - 1}. */
+    public static MapOp of(String name, int inputs, Expr expr) {
+        if (inputs > 60) {
+            throw new IllegalArgumentException("an expression takes at most 60 inputs, got " + inputs);
+        }
+        return new MapOp(name, expr, inputs);
+    }
+
+    /**
+     * Applies the expression. Operands stretch to a common shape; the result has that shape, with a last axis of
+     * size 1 where the expression is constant along rows.
+     */
+    public Var apply(Var... operands) {
+        if (operands.length != inputs) {
+            throw new IllegalArgumentException(name + " takes " + inputs + " operands, got " + operands.length);
+        }
+        Backend backend = Types.backend(name, operands);
+        Tensor out = Tensor.empty(backend, Types.of(operands), resultShape(operands));
+        backend.map(forward, tensors(operands), new Tensor[] {out});
+        return Node.record1(name, operands, out, (up, needed) -> back(operands, up[0], needed));
+    }
+
+    private long[] resultShape(Var[] operands) {
+        long[] shape = commonShape(operands);
+        if (rowConstant && shape.length > 0) {
+            shape[shape.length - 1] = 1;
+        }
+        return shape;
+    }
+
+    private long[] commonShape(Var[] operands) {
+        long[] shape = new long[0];
+        for (Var v : operands) {
+            try {
+                shape = Shape.broadcast(shape, v.shape());
+            } catch (IllegalArgumentException e) {
+                throw new IllegalArgumentException(name + ": " + e.getMessage(), e);
+            }
+        }
+        return shape;
+    }
+
+    private Var[] back(Var[] operands, Var upstream, boolean[] needed) {
+        Var[] with = Arrays.copyOf(operands, inputs + 1);
+        with[inputs] = upstream;
+        Var[] grads = new Var[inputs];
+        if (Recording.isOn()) {
+            for (int i = 0; i < inputs; i++) {
+                if (needed[i]) {
+                    grads[i] = derivativeOp(i).apply(with).expandTo(commonShape(operands)).sumTo(operands[i].shape());
+                }
+            }
+            return grads;
+        }
+        List<Tensor> outs = new ArrayList<>();
+        long[] shape = commonShape(operands);
+        Backend backend = upstream.tensor().backend();
+        DType type = Types.of(with);
+        for (int i = 0; i < inputs; i++) {
+            if (needed[i]) {
+                outs.add(Tensor.empty(backend, type, shape));
+            }
+        }
+        backend.map(backwardProgram(needed), tensors(with), outs.toArray(Tensor[]::new));
+        for (int i = 0, k = 0; i < inputs; i++) {
+            if (needed[i]) {
+                grads[i] = Var.constant(outs.get(k++)).sumTo(operands[i].shape());
+            }
+        }
+        return grads;
+    }
+
+    private MapOp derivativeOp(int i) {
+        return derivativeOps.computeIfAbsent(i, k -> new MapOp("d" + name + "/d" + k, derivative.get(k), inputs + 1));
+    }
+
+    private Program backwardProgram(boolean[] needed) {
+        long mask = 0;
+        for (int i = 0; i < inputs; i++) {
+            mask |= needed[i] ? 1L << i : 0;
+        }
+        return backward.computeIfAbsent(mask, m -> {
+            List<Expr> wanted = new ArrayList<>();
+            for (int i = 0; i < inputs; i++) {
+                if ((m >> i & 1) != 0) {
+                    wanted.add(derivative.get(i));
+                }
+            }
+            return Program.of(wanted.toArray(Expr[]::new));
+        });
+    }
+
+    private static Tensor[] tensors(Var[] vars) {
+        return Arrays.stream(vars).map(Var::tensor).toArray(Tensor[]::new);
+    }
+
+    @Override
+    public String toString() {
+        return name + " = " + expr;
+    }
+}

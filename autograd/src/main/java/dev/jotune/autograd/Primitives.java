@@ -1,0 +1,193 @@
+package dev.jotune.autograd;
+
+import dev.jotune.tensor.Backend;
+import dev.jotune.tensor.DType;
+import dev.jotune.tensor.Reduction;
+import dev.jotune.tensor.Shape;
+import dev.jotune.tensor.Tensor;
+import java.util.Arrays;
+
+/** The operations that are not element-wise, each with its derivative as operations on {@link Var}. */
+final class Primitives {
+    private Primitives() {}
+
+    private static Var unary(String op, Var x, Tensor out, java.util.function.UnaryOperator<Var> vjp) {
+        return Node.record1(op, new Var[] {x}, out, (up, needed) -> new Var[] {vjp.apply(up[0])});
+    }
+
+    // ---- views ----
+
+    static Var reshape(Var x, long... shape) {
+        return unary("reshape", x, x.tensor().reshape(shape), g -> g.reshape(x.shape()));
+    }
+
+    static Var permute(Var x, int... order) {
+        int[] inverse = new int[order.length];
+        for (int i = 0; i < order.length; i++) {
+            inverse[Shape.axis(order[i], order.length)] = i;
+        }
+        return unary("permute", x, x.tensor().permute(order), g -> g.permute(inverse));
+    }
+
+    static Var transpose(Var x, int a, int b) {
+        return unary("transpose", x, x.tensor().transpose(a, b), g -> g.transpose(a, b));
+    }
+
+    static Var expand(Var x, long... shape) {
+        if (Arrays.equals(shape, x.shape())) {
+            return x;
+        }
+        return unary("expand", x, x.tensor().expand(shape), g -> g.sumTo(x.shape()));
+    }
+
+    static Var slice(Var x, int axis, long from, long to) {
+        if (from == 0 && to == x.size(axis)) {
+            return x;
+        }
+        return unary("slice", x, x.tensor().slice(axis, from, to), g -> pad(g, axis, from, x.size(axis)));
+    }
+
+    /** Zeros around {@code x} so that it becomes elements {@code from ..} of an axis of size {@code size}. */
+    static Var pad(Var x, int axis, long from, long size) {
+        long[] shape = x.shape();
+        shape[Shape.axis(axis, shape.length)] = size;
+        Tensor out = Tensor.zeros(x.backend(), Types.of(x), shape);
+        out.slice(axis, from, from + x.size(axis)).copyFrom(x.tensor());
+        return unary("pad", x, out, g -> g.slice(axis, from, from + x.size(axis)));
+    }
+
+    static Var concat(int axis, Var... parts) {
+        if (parts.length == 1) {
+            return parts[0];
+        }
+        Backend backend = Types.backend("concat", parts);
+        int a = Shape.axis(axis, parts[0].rank());
+        long[] shape = parts[0].shape();
+        shape[a] = 0;
+        for (Var p : parts) {
+            long[] s = p.shape();
+            for (int i = 0; i < Math.max(s.length, shape.length); i++) {
+                if (s.length != shape.length || i != a && s[i] != shape[i]) {
+                    throw new IllegalArgumentException("concat along axis " + a + ": shapes "
+                            + Arrays.toString(parts[0].shape()) + " and " + Arrays.toString(s) + " differ elsewhere");
+                }
+            }
+            shape[a] += s[a];
+        }
+        Tensor out = Tensor.empty(backend, Types.of(parts), shape);
+        long at = 0;
+        for (Var p : parts) {
+            out.slice(a, at, at + p.size(a)).copyFrom(p.tensor());
+            at += p.size(a);
+        }
+        return Node.record1("concat", parts, out, (up, needed) -> {
+            Var[] g = new Var[parts.length];
+            long from = 0;
+            for (int i = 0; i < g.length; i++) {
+                g[i] = up[0].slice(a, from, from + parts[i].size(a));
+                from += parts[i].size(a);
+            }
+            return g;
+        });
+    }
+
+    static Var cast(Var x, DType type) {
+        if (type == x.dtype()) {
+            return x;
+        }
+        if (!type.isFloating()) {
+            throw new IllegalArgumentException("a value cannot be cast to " + type + ": only floating types carry gradients");
+        }
+        return unary("cast", x, x.tensor().to(type), g -> cast(g, Types.compute(x.dtype())));
+    }
+
+    // ---- reductions ----
+
+    static Var sum(Var x, int... axes) {
+        long[] kept = x.shape();
+        boolean[] gone = new boolean[kept.length];
+        for (int axis : axes) {
+            int a = Shape.axis(axis, kept.length);
+            kept[a] = 1;
+            gone[a] = true;
+        }
+        long[] shape = new long[kept.length];
+        int n = 0;
+        for (int i = 0; i < kept.length; i++) {
+            if (!gone[i]) {
+                shape[n++] = kept[i];
+            }
+        }
+        return reduce(x, kept).reshape(Arrays.copyOf(shape, n));
+    }
+
+    static Var sumTo(Var x, long... shape) {
+        if (Arrays.equals(shape, x.shape())) {
+            return x;
+        }
+        long[] from = x.shape();
+        long[] kept = from.clone();
+        int lead = from.length - shape.length;
+        for (int i = 0; i < from.length; i++) {
+            long want = i < lead ? 1 : shape[i - lead];
+            if (want != from[i] && want != 1) {
+                throw new IllegalArgumentException("shape " + Arrays.toString(from) + " does not sum to " + Arrays.toString(shape));
+            }
+            kept[i] = want;
+        }
+        Var r = reduce(x, kept);
+        return lead > 0 ? r.reshape(shape) : r;
+    }
+
+    /** Sums the axes that have size 1 in {@code kept}, which stay. */
+    private static Var reduce(Var x, long[] kept) {
+        if (Arrays.equals(kept, x.shape())) {
+            return x;
+        }
+        Tensor out = Tensor.empty(x.backend(), Types.of(x), kept);
+        x.backend().reduce(Reduction.SUM, x.tensor(), out);
+        return unary("sum", x, out, g -> g.expandTo(x.shape()));
+    }
+
+    // ---- products ----
+
+    static Var matmul(Var a, Var b) {
+        if (a.rank() < 2 || b.rank() < 2 || a.size(-1) != b.size(-2)) {
+            throw new IllegalArgumentException("matmul needs [.., M, K] and [.., K, N], got " + Arrays.toString(a.shape())
+                    + " and " + Arrays.toString(b.shape()));
+        }
+        Backend backend = Types.backend("matmul", a, b);
+        long[] batch = Shape.broadcast(Arrays.copyOf(a.shape(), a.rank() - 2), Arrays.copyOf(b.shape(), b.rank() - 2));
+        long[] shape = with(batch, a.size(-2), b.size(-1));
+        Tensor out = Tensor.empty(backend, Types.of(a, b), shape);
+        backend.matmul(a.tensor().expand(with(batch, a.size(-2), a.size(-1))),
+                b.tensor().expand(with(batch, b.size(-2), b.size(-1))), out, false);
+        return Node.record1("matmul", new Var[] {a, b}, out, (up, needed) -> new Var[] {
+            needed[0] ? up[0].matmul(b.transpose(-1, -2)).sumTo(a.shape()) : null,
+            needed[1] ? a.transpose(-1, -2).matmul(up[0]).sumTo(b.shape()) : null});
+    }
+
+    private static long[] with(long[] batch, long rows, long columns) {
+        long[] s = Arrays.copyOf(batch, batch.length + 2);
+        s[batch.length] = rows;
+        s[batch.length + 1] = columns;
+        return s;
+    }
+
+    // ---- rows of tables ----
+
+    static Var gather(Var table, Tensor ids) {
+        long[] shape = Arrays.copyOf(ids.shape(), ids.rank() + 1);
+        shape[ids.rank()] = table.size(1);
+        Tensor dense = ids.contiguous();
+        Tensor out = Tensor.empty(table.backend(), Types.of(table), shape);
+        table.backend().gather(table.tensor(), dense, out);
+        return unary("gather", table, out, g -> scatterAdd(g, dense, table.size(0)));
+    }
+
+    static Var scatterAdd(Var rows, Tensor ids, long tableRows) {
+        Tensor out = Tensor.zeros(rows.backend(), Types.of(rows), tableRows, rows.size(-1));
+        rows.backend().scatterAdd(rows.tensor().contiguous(), ids, out);
+        return unary("scatter_add", rows, out, g -> gather(g, ids));
+    }
+}

@@ -1,0 +1,163 @@
+package dev.jotune.autograd.ops;
+
+import dev.jotune.autograd.MapOp;
+import dev.jotune.autograd.Var;
+import dev.jotune.tensor.expr.Expr;
+
+/** Activation functions: expressions, from which kernels and derivatives follow. */
+public final class Activations {
+    private static final Expr X = Expr.input(0);
+    private static final Expr UP = Expr.input(1);
+    private static final Expr ZERO = Expr.of(0);
+
+    private static final MapOp SIGMOID = MapOp.of("sigmoid", 1, X.sigmoid());
+    private static final MapOp TANH = MapOp.of("tanh", 1, X.tanh());
+    private static final MapOp SILU = MapOp.of("silu", 1, X.times(X.sigmoid()));
+    private static final MapOp GELU = MapOp.of("gelu", 1, gelu(X));
+    private static final MapOp GELU_TANH = MapOp.of("gelu_tanh", 1, geluTanh(X));
+    private static final MapOp QUICK_GELU = MapOp.of("quick_gelu", 1, X.times(X.times(1.702).sigmoid()));
+    private static final MapOp RELU = MapOp.of("relu", 1, relu(X));
+    private static final MapOp RELU_SQUARED = MapOp.of("relu_squared", 1, relu(X).times(relu(X)));
+    private static final MapOp LEAKY_RELU = MapOp.of("leaky_relu", 1, Expr.select(X.gt(ZERO), X, X.times(0.01)));
+    private static final MapOp ELU = MapOp.of("elu", 1, Expr.select(X.gt(ZERO), X, expm1(X)));
+    private static final MapOp SOFTPLUS = MapOp.of("softplus", 1, softplus(X));
+    private static final MapOp LOG_SIGMOID = MapOp.of("log_sigmoid", 1, X.min(ZERO).minus(X.abs().neg().exp().log1p()));
+    private static final MapOp MISH = MapOp.of("mish", 1, X.times(softplus(X).tanh()));
+    private static final MapOp HARD_SIGMOID = MapOp.of("hard_sigmoid", 1, hardSigmoid(X));
+    private static final MapOp SWIGLU = MapOp.of("swiglu", 2, X.times(X.sigmoid()).times(UP));
+    private static final MapOp GEGLU_TANH = MapOp.of("geglu_tanh", 2, geluTanh(X).times(UP));
+
+    private Activations() {}
+
+    private static Expr relu(Expr x) {
+        return Expr.select(x.gt(ZERO), x, ZERO);
+    }
+
+    /** x Phi(x), Hendrycks and Gimpel, arXiv 1606.08415. */
+    private static Expr gelu(Expr x) {
+        return x.times(0.5).times(x.times(Math.sqrt(0.5)).erf().plus(1));
+    }
+
+    private static Expr geluTanh(Expr x) {
+        // Clamped so that x^3 cannot overflow: beyond 20 the tanh is 1 to the last bit.
+        Expr c = x.max(Expr.of(-20)).min(Expr.of(20));
+        Expr inner = c.plus(c.times(c).times(c).times(0.044715)).times(Math.sqrt(2 / Math.PI));
+        return x.times(0.5).times(inner.tanh().plus(1));
+    }
+
+    /** exp(x) - 1 for x at most 0, without cancellation: 2 t / (1 - t) with t = tanh(x / 2). */
+    private static Expr expm1(Expr x) {
+        Expr t = x.min(ZERO).times(0.5).tanh();
+        return t.times(2).over(Expr.of(1).minus(t));
+    }
+
+    private static Expr softplus(Expr x) {
+        Expr small = x.min(Expr.of(20)).exp().log1p();
+        return Expr.select(x.gt(Expr.of(20)), x, small);
+    }
+
+    private static Expr hardSigmoid(Expr x) {
+        Expr line = x.times(1.0 / 6).plus(0.5);
+        return Expr.select(x.gt(Expr.of(-3)), Expr.select(x.lt(Expr.of(3)), line, Expr.of(1)), ZERO);
+    }
+
+    /** 1 / (1 + exp(-x)). */
+    public static Var sigmoid(Var x) {
+        return SIGMOID.apply(x);
+    }
+
+    public static Var tanh(Var x) {
+        return TANH.apply(x);
+    }
+
+    /** x sigmoid(x). */
+    public static Var silu(Var x) {
+        return SILU.apply(x);
+    }
+
+    /** x Phi(x) with the error function. */
+    public static Var gelu(Var x) {
+        return GELU.apply(x);
+    }
+
+    /** GELU's tanh form. */
+    public static Var geluTanh(Var x) {
+        return GELU_TANH.apply(x);
+    }
+
+    /** x sigmoid(1.702 x). */
+    public static Var quickGelu(Var x) {
+        return QUICK_GELU.apply(x);
+    }
+
+    /** max(x, 0), slope 0 at 0. */
+    public static Var relu(Var x) {
+        return RELU.apply(x);
+    }
+
+    /** max(x, 0)^2. */
+    public static Var reluSquared(Var x) {
+        return RELU_SQUARED.apply(x);
+    }
+
+    /** x, or 0.01 x below 0. */
+    public static Var leakyRelu(Var x) {
+        return LEAKY_RELU.apply(x);
+    }
+
+    /** x, or exp(x) - 1 below 0. */
+    public static Var elu(Var x) {
+        return ELU.apply(x);
+    }
+
+    /** log(1 + exp(x)), linear above 20. */
+    public static Var softplus(Var x) {
+        return SOFTPLUS.apply(x);
+    }
+
+    /** log(sigmoid(x)). */
+    public static Var logSigmoid(Var x) {
+        return LOG_SIGMOID.apply(x);
+    }
+
+    /** x tanh(softplus(x)). */
+    public static Var mish(Var x) {
+        return MISH.apply(x);
+    }
+
+    /** clamp(x / 6 + 1 / 2, 0, 1). */
+    public static Var hardSigmoid(Var x) {
+        return HARD_SIGMOID.apply(x);
+    }
+
+    /** silu(gate) up (Shazeer, arXiv 2002.05202). */
+    public static Var swiglu(Var gate, Var up) {
+        return SWIGLU.apply(gate, up);
+    }
+
+    /** geluTanh(gate) up. */
+    public static Var gegluTanh(Var gate, Var up) {
+        return GEGLU_TANH.apply(gate, up);
+    }
+
+    /**
+     * An activation by the name configurations use ({@code hidden_act}).
+     *
+     * @throws IllegalArgumentException for a name that is not known
+     */
+    public static Var byName(String name, Var x) {
+        return switch (name) {
+            case "silu", "swish" -> silu(x);
+            case "gelu" -> gelu(x);
+            case "gelu_new", "gelu_pytorch_tanh", "gelu_fast" -> geluTanh(x);
+            case "quick_gelu" -> quickGelu(x);
+            case "relu" -> relu(x);
+            case "relu2" -> reluSquared(x);
+            case "tanh" -> tanh(x);
+            case "sigmoid" -> sigmoid(x);
+            case "mish" -> mish(x);
+            default -> throw new IllegalArgumentException("unknown activation '" + name
+                    + "' (hidden_act). Known: silu, gelu, gelu_new, quick_gelu, relu, relu2, tanh, sigmoid, mish");
+        };
+    }
+}

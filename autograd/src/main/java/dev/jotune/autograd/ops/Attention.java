@@ -1,0 +1,162 @@
+package dev.jotune.autograd.ops;
+
+import dev.jotune.autograd.Fused;
+import dev.jotune.autograd.Var;
+import dev.jotune.tensor.DType;
+import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.kernels.AttentionKernel;
+import dev.jotune.tensor.kernels.AttentionKernel.Mask;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Attention as a fold over key/value segments: the centre of the engine (DESIGN section 2, seam 2).
+ *
+ * <p>A segment maps queries to a pair (o, lse): its normalised output and its log-sum-exp. Pairs merge associatively:
+ * {@code lse = log(e^lse1 + e^lse2)}, {@code o = e^(lse1 - lse) o1 + e^(lse2 - lse) o2}. A tuned prefix, a KV cache, a
+ * shared prompt are segments; their order does not matter.
+ */
+public final class Attention {
+    private Attention() {}
+
+    /**
+     * A run of keys and values.
+     *
+     * @param key {@code [B or 1, G, S, D]}; batch size 1 is shared by all rows
+     * @param value {@code [B or 1, G, S, Dv]}
+     * @param visible which keys a query sees
+     */
+    public record Segment(Var key, Var value, Visible visible) {}
+
+    /**
+     * What a query sees of a segment, as {@link Mask} says; the bias may carry a gradient.
+     *
+     * @param offset keys before the first query: query t sees key s only if {@code s <= t + offset}
+     * @param window if positive, only keys {@code s > t + offset - window}
+     * @param keyMask BOOL {@code [B or 1, S]}
+     * @param bias {@code [B or 1, H or 1, T or 1, S]}, added to the scores
+     */
+    public record Visible(boolean causal, long offset, long window, Optional<Tensor> keyMask, Optional<Var> bias) {
+        /** Every query sees every key. */
+        public static final Visible ALL = new Visible(false, 0, 0, Optional.empty(), Optional.empty());
+
+        /** Keys up to the query's own, with {@code offset} keys before the first query. */
+        public static Visible causal(long offset) {
+            return new Visible(true, offset, 0, Optional.empty(), Optional.empty());
+        }
+
+        public Visible withWindow(long size) {
+            return new Visible(causal, offset, size, keyMask, bias);
+        }
+
+        public Visible withKeyMask(Tensor mask) {
+            return new Visible(causal, offset, window, Optional.of(mask), bias);
+        }
+
+        public Visible withBias(Var b) {
+            return new Visible(causal, offset, window, keyMask, Optional.of(b));
+        }
+    }
+
+    /**
+     * The output {@code [B, H, T, Dv]} and the log-sum-exp of the scores {@code [B, H, T]}. A query that sees nothing
+     * has output 0 and log-sum-exp -infinity.
+     */
+    public record Result(Var out, Var lse) {}
+
+    /**
+     * Attends to all segments together.
+     *
+     * @param query {@code [B, H, T, D]}; query head h reads key/value head {@code h / (H / G)}
+     * @param scale factor of the scores, usually {@code 1 / sqrt(D)}
+     * @param softcap c &gt; 0: scores pass through {@code c tanh(score / c)}; 0: none
+     */
+    public static Result attend(Var query, List<Segment> segments, double scale, double softcap) {
+        check(query, segments);
+        Optional<AttentionKernel> kernel = query.backend().kernel(AttentionKernel.class);
+        boolean biasGradient = segments.stream().anyMatch(s -> s.visible().bias().filter(Var::requiresGrad).isPresent());
+        AttentionKernel.Problem problem = problem(query, segments, scale, softcap);
+        if (kernel.isEmpty() || biasGradient || !kernel.get().supports(problem)) {
+            return AttentionDefinition.attend(query, segments, scale, softcap);
+        }
+        return withKernel(kernel.get(), problem, query, segments);
+    }
+
+    private static Result withKernel(AttentionKernel kernel, AttentionKernel.Problem problem, Var query, List<Segment> segments) {
+        long[] shape = query.shape();
+        shape[3] = segments.getFirst().value().size(3);
+        Tensor out = Tensor.empty(query.backend(), DType.F32, shape);
+        Tensor lse = Tensor.empty(query.backend(), DType.F32, Arrays.copyOf(shape, 3));
+        kernel.forward(problem, out, lse);
+        Var[] inputs = new Var[1 + 2 * segments.size()];
+        inputs[0] = query;
+        for (int i = 0; i < segments.size(); i++) {
+            inputs[1 + 2 * i] = segments.get(i).key();
+            inputs[2 + 2 * i] = segments.get(i).value();
+        }
+        Var[] result = Fused.record("attention", inputs, new Tensor[] {out, lse},
+                (up, needed) -> backward(kernel, problem, inputs, out, lse, up, needed),
+                in -> {
+                    List<Segment> again = new ArrayList<>();
+                    for (int i = 0; i < segments.size(); i++) {
+                        again.add(new Segment(in[1 + 2 * i], in[2 + 2 * i], segments.get(i).visible()));
+                    }
+                    Result r = AttentionDefinition.attend(in[0], again, problem.scale(), problem.softcap());
+                    return new Var[] {r.out(), r.lse()};
+                });
+        return new Result(result[0], result[1]);
+    }
+
+    private static Tensor[] backward(AttentionKernel kernel, AttentionKernel.Problem problem, Var[] inputs, Tensor out,
+            Tensor lse, Tensor[] up, boolean[] needed) {
+        Tensor[] grads = new Tensor[inputs.length];
+        for (int i = 0; i < grads.length; i++) {
+            if (needed[i]) {
+                grads[i] = Tensor.empty(out.backend(), DType.F32, inputs[i].shape());
+            }
+        }
+        List<Optional<Tensor>> dKey = new ArrayList<>();
+        List<Optional<Tensor>> dValue = new ArrayList<>();
+        for (int i = 1; i < grads.length; i += 2) {
+            dKey.add(Optional.ofNullable(grads[i]));
+            dValue.add(Optional.ofNullable(grads[i + 1]));
+        }
+        Tensor dOut = up[0] != null ? up[0] : Tensor.zeros(out.backend(), DType.F32, out.shape());
+        kernel.backward(problem, out, lse, dOut, Optional.ofNullable(up[1]), Optional.ofNullable(grads[0]), dKey, dValue);
+        return grads;
+    }
+
+    private static AttentionKernel.Problem problem(Var query, List<Segment> segments, double scale, double softcap) {
+        return new AttentionKernel.Problem(query.tensor(), segments.stream().map(s -> new AttentionKernel.Segment(
+                s.key().tensor(), s.value().tensor(), new Mask(s.visible().causal(), s.visible().offset(),
+                        s.visible().window(), s.visible().keyMask(), s.visible().bias().map(Var::tensor)))).toList(),
+                scale, softcap);
+    }
+
+    private static void check(Var query, List<Segment> segments) {
+        if (query.rank() != 4 || segments.isEmpty()) {
+            throw new IllegalArgumentException("attention needs queries [B, H, T, D] and at least one segment, got "
+                    + Arrays.toString(query.shape()) + " and " + segments.size() + " segments");
+        }
+        for (Segment s : segments) {
+            long[] k = s.key().shape();
+            long[] v = s.value().shape();
+            boolean ok = k.length == 4 && v.length == 4 && k[3] == query.size(3) && k[0] == v[0] && k[1] == v[1] && k[2] == v[2]
+                    && (k[0] == 1 || k[0] == query.size(0)) && k[1] > 0 && query.size(1) % k[1] == 0
+                    && v[3] == segments.getFirst().value().size(3) && k[1] == segments.getFirst().key().size(1);
+            if (!ok) {
+                throw new IllegalArgumentException("attention: queries [B, H, T, D] = " + Arrays.toString(query.shape())
+                        + " need keys [B or 1, G, S, D] with H a multiple of G and values [B or 1, G, S, Dv], got "
+                        + Arrays.toString(k) + " and " + Arrays.toString(v));
+            }
+            s.visible().keyMask().ifPresent(m -> {
+                if (m.rank() != 2 || m.size(1) != k[2] || m.size(0) != 1 && m.size(0) != query.size(0)) {
+                    throw new IllegalArgumentException("attention: a key mask [B or 1, S] is needed for keys "
+                            + Arrays.toString(k) + ", got " + m);
+                }
+            });
+        }
+    }
+}

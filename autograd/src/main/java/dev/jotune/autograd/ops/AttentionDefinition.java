@@ -1,0 +1,119 @@
+package dev.jotune.autograd.ops;
+
+import dev.jotune.autograd.MapOp;
+import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.Attention.Result;
+import dev.jotune.autograd.ops.Attention.Segment;
+import dev.jotune.autograd.ops.Attention.Visible;
+import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.expr.Expr;
+import java.util.List;
+
+/** Attention over segments in terms of primitives: one segment at a time, then merged. */
+public final class AttentionDefinition {
+    private static final Expr X = Expr.input(0);
+    private static final Expr MINUS_INFINITY = Expr.of(Double.NEGATIVE_INFINITY);
+
+    /** The largest score, or 0 where nothing is visible, so that exp(-infinity - it) is 0 and not NaN. */
+    private static Expr safeMax() {
+        Expr max = X.rowMax().detach();
+        return Expr.select(max.gt(MINUS_INFINITY), max, Expr.of(0));
+    }
+
+    private static final Expr WEIGHTS = X.minus(safeMax()).exp();
+    private static final Expr TOTAL = WEIGHTS.rowSum();
+    private static final Expr SAFE_TOTAL = Expr.select(TOTAL.gt(Expr.of(0)), TOTAL, Expr.of(1));
+    private static final MapOp PROBABILITIES = MapOp.of("segment_softmax", 1, WEIGHTS.over(SAFE_TOTAL));
+    private static final MapOp LSE = MapOp.of("segment_lse", 1,
+            Expr.select(TOTAL.gt(Expr.of(0)), safeMax().plus(SAFE_TOTAL.log()), MINUS_INFINITY));
+    private static final MapOp CAP = MapOp.of("softcap", 2, X.over(Expr.input(1)).tanh().times(Expr.input(1)));
+    private static final MapOp MASKED = MapOp.of("mask", 2, Expr.select(Expr.input(1), X, MINUS_INFINITY));
+    private static final MapOp MERGED_LSE = mergedLse();
+    private static final MapOp SHARE = MapOp.of("segment_share", 2,
+            Expr.select(X.gt(MINUS_INFINITY), X.minus(Expr.input(1)).exp(), Expr.of(0)));
+
+    private AttentionDefinition() {}
+
+    /** log(e^a + e^b), -infinity where both are. */
+    private static MapOp mergedLse() {
+        Expr b = Expr.input(1);
+        Expr max = X.max(b).detach();
+        Expr safe = Expr.select(max.gt(MINUS_INFINITY), max, Expr.of(0));
+        Expr total = X.minus(safe).exp().plus(b.minus(safe).exp());
+        Expr some = Expr.select(total.gt(Expr.of(0)), total, Expr.of(1));
+        return MapOp.of("merge_lse", 2, Expr.select(total.gt(Expr.of(0)), safe.plus(some.log()), MINUS_INFINITY));
+    }
+
+    /** The definition of {@link Attention#attend}. */
+    public static Result attend(Var query, List<Segment> segments, double scale, double softcap) {
+        Result all = null;
+        for (Segment s : segments) {
+            Result one = segment(query, s, scale, softcap);
+            all = all == null ? one : merge(all, one);
+        }
+        return all;
+    }
+
+    /** {@code lse = log(e^lse1 + e^lse2)}, {@code o = e^(lse1 - lse) o1 + e^(lse2 - lse) o2}. */
+    public static Result merge(Result a, Result b) {
+        Var lse = MERGED_LSE.apply(a.lse(), b.lse());
+        return new Result(a.out().mul(column(SHARE.apply(a.lse(), lse))).add(b.out().mul(column(SHARE.apply(b.lse(), lse)))), lse);
+    }
+
+    private static Var column(Var v) {
+        return v.reshape(v.size(0), v.size(1), v.size(2), 1);
+    }
+
+    private static Result segment(Var query, Segment s, double scale, double softcap) {
+        long batch = query.size(0);
+        long heads = query.size(1);
+        long time = query.size(2);
+        long groups = s.key().size(1);
+        long keys = s.key().size(2);
+        if (keys == 0) {
+            return nothing(query, s);
+        }
+        // Query heads that share a key/value head become one axis: [B, G, H / G, T, D] against [B or 1, G, 1, D, S].
+        Var q = query.reshape(batch, groups, heads / groups, time, query.size(3));
+        Var k = s.key().reshape(s.key().size(0), groups, 1, keys, query.size(3));
+        Var v = s.value().reshape(s.value().size(0), groups, 1, keys, s.value().size(3));
+        Var scores = q.matmul(k.transpose(-1, -2)).mul(scale).reshape(batch, heads, time, keys);
+        if (softcap > 0) {
+            scores = CAP.apply(scores, scores.scalarLike(softcap));
+        }
+        if (s.visible().bias().isPresent()) {
+            scores = scores.add(s.visible().bias().get());
+        }
+        scores = masked(scores, s.visible(), time, keys);
+        Var p = PROBABILITIES.apply(scores).reshape(batch, groups, heads / groups, time, keys);
+        Var out = p.matmul(v).reshape(batch, heads, time, s.value().size(3));
+        return new Result(out, LSE.apply(scores).reshape(batch, heads, time));
+    }
+
+    private static Result nothing(Var query, Segment s) {
+        Tensor q = query.tensor();
+        return new Result(
+                Var.constant(Tensor.zeros(q.backend(), q.dtype(), q.size(0), q.size(1), q.size(2), s.value().size(3))),
+                Var.constant(Tensor.full(q.backend(), q.dtype(), Double.NEGATIVE_INFINITY, q.size(0), q.size(1), q.size(2))));
+    }
+
+    private static Var masked(Var scores, Visible visible, long time, long keys) {
+        Var result = scores;
+        if (visible.causal() || visible.window() > 0) {
+            boolean[] see = new boolean[Math.toIntExact(time * keys)];
+            for (int t = 0; t < time; t++) {
+                for (int k = 0; k < keys; k++) {
+                    long last = t + visible.offset();
+                    see[(int) (t * keys + k)] = (!visible.causal() || k <= last)
+                            && (visible.window() <= 0 || k > last - visible.window());
+                }
+            }
+            result = MASKED.apply(result, Var.constant(Tensor.of(scores.backend(), see, 1, 1, time, keys)));
+        }
+        if (visible.keyMask().isPresent()) {
+            Tensor m = visible.keyMask().get();
+            result = MASKED.apply(result, Var.constant(m.unsqueeze(1).unsqueeze(1)));
+        }
+        return result;
+    }
+}

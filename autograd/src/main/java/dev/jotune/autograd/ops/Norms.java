@@ -1,0 +1,90 @@
+package dev.jotune.autograd.ops;
+
+import dev.jotune.autograd.Fused;
+import dev.jotune.autograd.MapOp;
+import dev.jotune.autograd.Var;
+import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.expr.Expr;
+import dev.jotune.tensor.kernels.NormKernel;
+import java.util.Arrays;
+import java.util.Optional;
+
+/** Normalisation over the last axis. Epsilon lies inside the root. */
+public final class Norms {
+    private static final Expr X = Expr.input(0);
+    private static final Expr WEIGHT = Expr.input(1);
+    private static final Expr EPS = Expr.rowInput(2);
+
+    private static final MapOp RMS = MapOp.of("rms_norm", 3,
+            X.times(X.times(X).rowSum().over(rowLength()).plus(EPS).rsqrt()).times(WEIGHT));
+    private static final MapOp LAYER = layerNorm();
+
+    private Norms() {}
+
+    /** The number of elements of a row, whatever they are. */
+    private static Expr rowLength() {
+        return new Expr.Iota().ge(Expr.of(0)).rowSum();
+    }
+
+    /** Two passes (mean first), so that rows with a large offset keep their digits. */
+    private static MapOp layerNorm() {
+        Expr n = rowLength();
+        Expr centred = X.minus(X.rowSum().over(n));
+        Expr variance = centred.times(centred).rowSum().over(n);
+        return MapOp.of("layer_norm", 4,
+                centred.times(variance.plus(Expr.rowInput(3)).rsqrt()).times(WEIGHT).plus(Expr.input(2)));
+    }
+
+    /**
+     * RMSNorm (arXiv 1910.07467): {@code x / sqrt(mean(x^2) + eps) weight}.
+     *
+     * @param x {@code [.., C]}
+     * @param weight {@code [C]}
+     */
+    public static Var rmsNorm(Var x, Var weight, double eps) {
+        checkWeight("rmsNorm", x, weight);
+        Optional<NormKernel> kernel = x.backend().kernel(NormKernel.class);
+        if (kernel.isEmpty() || !isF32(x) || !isF32(weight)) {
+            return rmsNormDefinition(x, weight, eps);
+        }
+        Tensor dense = x.tensor().contiguous();
+        Tensor out = Tensor.empty(x.backend(), dense.dtype(), x.shape());
+        kernel.get().rmsNorm(dense, weight.tensor(), eps, out);
+        return Fused.record("rms_norm", new Var[] {x, weight}, new Tensor[] {out}, (up, needed) -> {
+            Tensor dx = needed[0] ? Tensor.empty(x.backend(), dense.dtype(), x.shape()) : null;
+            Tensor dw = needed[1] ? Tensor.empty(x.backend(), dense.dtype(), weight.shape()) : null;
+            kernel.get().rmsNormBackward(dense, weight.tensor(), eps, up[0].contiguous(), Optional.ofNullable(dx),
+                    Optional.ofNullable(dw));
+            return new Tensor[] {dx, dw};
+        }, in -> new Var[] {rmsNormDefinition(in[0], in[1], eps)})[0];
+    }
+
+    /** RMSNorm in terms of one expression. */
+    public static Var rmsNormDefinition(Var x, Var weight, double eps) {
+        return RMS.apply(x, weight, x.scalarLike(eps));
+    }
+
+    /**
+     * LayerNorm (arXiv 1607.06450): {@code (x - mean) / sqrt(variance + eps) weight + bias}, biased variance.
+     *
+     * @param x {@code [.., C]}
+     * @param weight {@code [C]}
+     * @param bias {@code [C]}
+     */
+    public static Var layerNorm(Var x, Var weight, Var bias, double eps) {
+        checkWeight("layerNorm", x, weight);
+        checkWeight("layerNorm", x, bias);
+        return LAYER.apply(x, weight, bias, x.scalarLike(eps));
+    }
+
+    private static boolean isF32(Var v) {
+        return v.dtype() == dev.jotune.tensor.DType.F32;
+    }
+
+    private static void checkWeight(String op, Var x, Var weight) {
+        if (weight.rank() != 1 || x.rank() < 1 || weight.size(0) != x.size(-1)) {
+            throw new IllegalArgumentException(op + " needs x [.., C] and weight [C], got " + Arrays.toString(x.shape())
+                    + " and " + Arrays.toString(weight.shape()));
+        }
+    }
+}

@@ -1,0 +1,236 @@
+package dev.jotune.tensor;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.lang.ref.Cleaner;
+import java.util.ArrayDeque;
+import java.util.concurrent.atomic.AtomicLong;
+
+/**
+ * Off-heap host memory: 64-byte aligned blocks from the C allocator, recycled by size.
+ *
+ * <p>A training step asks for the same sizes again and again; a block handed back is kept and handed out again,
+ * which saves the page faults (a fresh 25 MB block costs more than the kernel that fills it). Blocks are rounded to
+ * one of eight sizes per power of two, so at most an eighth is lost. Memory is not zeroed.
+ */
+public final class HostMemory {
+    private static final Linker LINKER = Linker.nativeLinker();
+    private static final MethodHandle ALIGNED_ALLOC = LINKER.downcallHandle(
+            LINKER.defaultLookup().findOrThrow("aligned_alloc"),
+            FunctionDescriptor.of(ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG));
+    private static final MethodHandle FREE = LINKER.downcallHandle(
+            LINKER.defaultLookup().findOrThrow("free"), FunctionDescriptor.ofVoid(ValueLayout.JAVA_LONG));
+    private static final Cleaner CLEANER = Cleaner.create();
+    private static final int CLASSES = 64 * 8;
+    private static final AtomicLong IN_USE = new AtomicLong();
+    private static final AtomicLong CACHED = new AtomicLong();
+    private static final AtomicLong PEAK = new AtomicLong();
+    @SuppressWarnings("unchecked")
+    private static final ArrayDeque<Long>[] IDLE = new ArrayDeque[CLASSES];
+
+    static {
+        for (int i = 0; i < CLASSES; i++) {
+            IDLE[i] = new ArrayDeque<>();
+        }
+        if (ValueLayout.ADDRESS.byteSize() != Long.BYTES) {
+            throw new ExceptionInInitializerError("Jotune needs a 64-bit JVM");
+        }
+    }
+
+    private HostMemory() {}
+
+    /** Bytes held by live tensors. */
+    public static long bytesInUse() {
+        return IN_USE.get();
+    }
+
+    /** The most bytes ever in use at once since the start or the last {@link #resetPeak()}. */
+    public static long peakBytes() {
+        return PEAK.get();
+    }
+
+    /** Starts a new measurement of {@link #peakBytes()}. */
+    public static void resetPeak() {
+        PEAK.set(IN_USE.get());
+    }
+
+    /** Gives the idle blocks back to the operating system. */
+    public static void trim() {
+        for (int c = 0; c < CLASSES; c++) {
+            Long address;
+            while ((address = poll(c)) != null) {
+                CACHED.addAndGet(-bytesOf(c));
+                freeNative(address);
+            }
+        }
+    }
+
+    /**
+     * A block of at least {@code bytes} bytes with unspecified contents.
+     *
+     * @throws OutOfMemoryError saying how much was asked for and how much is in use
+     */
+    public static Storage allocate(long bytes) {
+        if (bytes < 0) {
+            throw new IllegalArgumentException("cannot allocate " + bytes + " bytes");
+        }
+        int c = classOf(Math.max(bytes, 64));
+        long size = bytesOf(c);
+        Long idle = poll(c);
+        if (idle != null) {
+            CACHED.addAndGet(-size);
+        }
+        long address = idle != null ? idle : allocateNative(size, bytes);
+        long used = IN_USE.addAndGet(size);
+        PEAK.accumulateAndGet(used, Math::max);
+        return new Block(address, bytes, c);
+    }
+
+    /** Storage over memory that somebody else owns and {@code segment} keeps alive, such as a mapped file. */
+    public static Storage wrap(MemorySegment segment) {
+        return new Wrapped(segment);
+    }
+
+    private static long allocateNative(long size, long asked) {
+        long address = call(size);
+        if (address == 0) {
+            trim();
+            address = call(size);
+        }
+        if (address == 0) {
+            throw new OutOfMemoryError("no memory for a tensor of " + asked + " bytes: " + IN_USE.get()
+                    + " bytes are in use by tensors. Use a smaller batch, a shorter sequence or gradient checkpointing.");
+        }
+        return address;
+    }
+
+    private static long call(long size) {
+        try {
+            return (long) ALIGNED_ALLOC.invokeExact(64L, size);
+        } catch (Throwable e) {
+            throw new IllegalStateException("aligned_alloc failed", e);
+        }
+    }
+
+    private static void freeNative(long address) {
+        try {
+            FREE.invokeExact(address);
+        } catch (Throwable e) {
+            throw new IllegalStateException("free failed", e);
+        }
+    }
+
+    private static Long poll(int c) {
+        synchronized (IDLE[c]) {
+            return IDLE[c].pollLast();
+        }
+    }
+
+    private static void giveBack(long address, int c) {
+        long size = bytesOf(c);
+        IN_USE.addAndGet(-size);
+        CACHED.addAndGet(size);
+        synchronized (IDLE[c]) {
+            IDLE[c].addLast(address);
+        }
+    }
+
+    /** Eight size classes per power of two. */
+    static int classOf(long bytes) {
+        int log = 63 - Long.numberOfLeadingZeros(bytes);
+        long step = Math.max(64, 1L << Math.max(0, log - 3));
+        long rounded = (bytes + step - 1) / step * step;
+        int top = 63 - Long.numberOfLeadingZeros(rounded);
+        return top * 8 + (int) ((rounded - (1L << top)) >> Math.max(0, top - 3));
+    }
+
+    static long bytesOf(int c) {
+        int top = c / 8;
+        long size = (1L << top) + ((long) (c % 8) << Math.max(0, top - 3));
+        return (size + 63) / 64 * 64;
+    }
+
+    /** What a cleaner needs to return a block without holding on to its owner. */
+    private record Return(long address, int sizeClass, AtomicLong done) implements Runnable {
+        @Override
+        public void run() {
+            if (done.compareAndSet(0, 1)) {
+                giveBack(address, sizeClass);
+            }
+        }
+    }
+
+    private static final class Block extends Storage {
+        private final long address;
+        private final long bytes;
+        private final Cleaner.Cleanable cleanable;
+
+        Block(long address, long bytes, int sizeClass) {
+            this.address = address;
+            this.bytes = bytes;
+            this.cleanable = CLEANER.register(this, new Return(address, sizeClass, new AtomicLong()));
+        }
+
+        @Override
+        public long byteSize() {
+            return bytes;
+        }
+
+        @Override
+        public MemorySegment host() {
+            checkAlive();
+            // The segment keeps this block reachable, so a view of it cannot outlive the memory unnoticed.
+            return MemorySegment.ofAddress(address).reinterpret(bytes, Arena.ofAuto(), s -> keepReachable());
+        }
+
+        private void keepReachable() {
+            java.lang.ref.Reference.reachabilityFence(this);
+        }
+
+        @Override
+        public long address() {
+            checkAlive();
+            return address;
+        }
+
+        @Override
+        protected void release() {
+            cleanable.clean();
+        }
+    }
+
+    private static final class Wrapped extends Storage {
+        private final MemorySegment segment;
+
+        Wrapped(MemorySegment segment) {
+            this.segment = segment;
+        }
+
+        @Override
+        public long byteSize() {
+            return segment.byteSize();
+        }
+
+        @Override
+        public MemorySegment host() {
+            checkAlive();
+            return segment;
+        }
+
+        @Override
+        public long address() {
+            checkAlive();
+            return segment.address();
+        }
+
+        @Override
+        protected void release() {
+            // The segment's owner frees it.
+        }
+    }
+}

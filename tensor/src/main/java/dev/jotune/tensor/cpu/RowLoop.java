@@ -1,0 +1,97 @@
+package dev.jotune.tensor.cpu;
+
+import dev.jotune.tensor.Shape;
+import dev.jotune.tensor.Tensor;
+
+/**
+ * Several tensors of one shape, walked together row by row. Neighbouring axes that are dense in every tensor are
+ * merged, so that rows are as long as the layouts allow.
+ */
+final class RowLoop {
+    final long rows;
+    final long length;
+    /** Per operand, elements between neighbours within a row. */
+    final long[] step;
+    private final long[] outer;
+    private final long[][] outerStrides;
+
+    private RowLoop(long[] outer, long[][] outerStrides, long length, long[] step) {
+        this.outer = outer;
+        this.outerStrides = outerStrides;
+        this.length = length;
+        this.step = step;
+        this.rows = Shape.numel(outer);
+    }
+
+    /**
+     * @param shape the common shape; operands are stretched to it (an operand whose axis has size 1 does not move)
+     * @param keepRows the last axis must stay a row of its own
+     */
+    static RowLoop over(long[] shape, boolean keepRows, Tensor... operands) {
+        int n = operands.length;
+        int rank = Math.max(1, shape.length);
+        long[] sizes = new long[rank];
+        sizes[0] = 1;
+        System.arraycopy(shape, 0, sizes, rank - shape.length, shape.length);
+        long[][] strides = new long[n][rank];
+        for (int k = 0; k < n; k++) {
+            Tensor t = operands[k];
+            int lead = rank - t.rank();
+            for (int i = 0; i < t.rank(); i++) {
+                strides[k][lead + i] = t.size(i) == 1 ? 0 : t.stride(i);
+            }
+        }
+        // Merge from the inside out into (merged sizes, innermost last).
+        long[] merged = new long[rank];
+        long[][] ms = new long[n][rank];
+        int m = rank;
+        for (int axis = rank - 1; axis >= 0; axis--) {
+            boolean join = m < rank && !(keepRows && m == rank - 1) && mergeable(sizes, strides, axis, merged, ms, m);
+            if (sizes[axis] == 1 && m < rank) {
+                continue;
+            }
+            if (m < rank && merged[m] == 1 && !(keepRows && m == rank - 1)) {
+                m++;
+            }
+            if (join) {
+                merged[m] *= sizes[axis];
+            } else {
+                m--;
+                merged[m] = sizes[axis];
+                for (int k = 0; k < n; k++) {
+                    ms[k][m] = strides[k][axis];
+                }
+            }
+        }
+        int outerRank = rank - 1 - m;
+        long[] outer = new long[outerRank];
+        long[][] os = new long[n][outerRank];
+        long[] step = new long[n];
+        System.arraycopy(merged, m, outer, 0, outerRank);
+        for (int k = 0; k < n; k++) {
+            System.arraycopy(ms[k], m, os[k], 0, outerRank);
+            step[k] = ms[k][rank - 1];
+        }
+        return new RowLoop(outer, os, merged[rank - 1], step);
+    }
+
+    private static boolean mergeable(long[] sizes, long[][] strides, int axis, long[] merged, long[][] ms, int m) {
+        for (int k = 0; k < strides.length; k++) {
+            if (strides[k][axis] != ms[k][m] * merged[m]) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** Element offset of operand {@code k} at the start of {@code row}, relative to its first element. */
+    long offset(int k, long row) {
+        long at = 0;
+        long rest = row;
+        for (int i = outer.length - 1; i >= 0; i--) {
+            at += rest % outer[i] * outerStrides[k][i];
+            rest /= outer[i];
+        }
+        return at;
+    }
+}
