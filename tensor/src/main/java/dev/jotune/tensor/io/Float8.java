@@ -3,7 +3,8 @@ package dev.jotune.tensor.io;
 /**
  * The 8-bit floating formats that checkpoints use, after "FP8 Formats for Deep Learning" (arXiv 2209.05433):
  * E4M3 has no infinity and one NaN per sign (largest value 448), E5M2 follows IEEE 754 (largest value 57344).
- * Narrowing rounds to nearest, ties to even; what is too large becomes NaN in E4M3 and infinity in E5M2.
+ * Narrowing rounds to nearest, ties to even, as PyTorch does: what is too large, infinity included, becomes the
+ * largest value in E4M3 and infinity in E5M2, while NaN stays NaN.
  * The FNUZ twins have neither infinity nor negative zero (0x80 is their NaN); E8M0 is a bare power of two.
  */
 public final class Float8 {

@@ -9,14 +9,14 @@ package dev.jotune.tensor.io;
  * @param fractionBits stored fraction bits
  * @param bias         exponent bias; the smallest normal number is {@code 2^(1 - bias)}
  * @param largest      code of the largest finite value
- * @param overflow     code of what is beyond it: infinity, or NaN where there is none
+ * @param overflow     code of what is beyond it: infinity, the largest value again, or NaN
  * @param fnuz         finite, no negative zero: the code of negative zero is the only NaN
  */
 record MiniFloat(int bits, int fractionBits, int bias, int largest, int overflow, boolean fnuz) {
 
     static final MiniFloat HALF = new MiniFloat(16, 10, 15, 0x7bff, 0x7c00, false);
     static final MiniFloat BFLOAT16 = new MiniFloat(16, 7, 127, 0x7f7f, 0x7f80, false);
-    static final MiniFloat E4M3 = new MiniFloat(8, 3, 7, 0x7e, 0x7f, false);
+    static final MiniFloat E4M3 = new MiniFloat(8, 3, 7, 0x7e, 0x7e, false);
     static final MiniFloat E5M2 = new MiniFloat(8, 2, 15, 0x7b, 0x7c, false);
     static final MiniFloat E4M3_FNUZ = new MiniFloat(8, 3, 8, 0x7f, 0x80, true);
     static final MiniFloat E5M2_FNUZ = new MiniFloat(8, 2, 16, 0x7f, 0x80, true);
@@ -26,7 +26,7 @@ record MiniFloat(int bits, int fractionBits, int bias, int largest, int overflow
         int magnitude = code & (signBit - 1);
         boolean negative = (code & signBit) != 0;
         if (magnitude > largest || (fnuz && code == signBit)) {
-            boolean infinite = !fnuz && magnitude == overflow && overflow != nan();
+            boolean infinite = !fnuz && magnitude == overflow;
             return infinite ? (negative ? Double.NEGATIVE_INFINITY : Double.POSITIVE_INFINITY) : Double.NaN;
         }
         int exponent = Math.max(magnitude >>> fractionBits, 1);

@@ -4,8 +4,9 @@ import java.util.random.RandomGenerator;
 
 /**
  * A {@link RandomGenerator} over one stream of {@link Philox}, for code that draws one number after another. Its
- * whole state is the position, so a run that is saved and resumed goes on with the same numbers. Draw number p of
- * whatever kind uses index p of the stream. Not for use by several threads.
+ * whole state is the position, so a run that is saved and resumed goes on with the same numbers. Every draw takes
+ * the 64 bits of {@link Philox#bits} at its position, a Gaussian one those of two positions; so draws of different
+ * kinds never share bits. Not for use by several threads.
  */
 public final class PhiloxRandom implements RandomGenerator {
 
@@ -46,7 +47,7 @@ public final class PhiloxRandom implements RandomGenerator {
 
     @Override
     public float nextFloat() {
-        return Philox.uniform(seed, stream, position++);
+        return (nextLong() >>> 40) * 0x1p-24f;
     }
 
     @Override
@@ -56,6 +57,7 @@ public final class PhiloxRandom implements RandomGenerator {
 
     @Override
     public double nextGaussian() {
-        return Philox.normal(seed, stream, position++);
+        double radius = BoxMuller.radius(nextDouble());
+        return radius * BoxMuller.cosTurn(nextDouble());
     }
 }
