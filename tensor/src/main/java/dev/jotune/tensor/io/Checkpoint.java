@@ -1,5 +1,7 @@
 package dev.jotune.tensor.io;
 
+import dev.jotune.tensor.Backend;
+import dev.jotune.tensor.Tensor;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
@@ -129,6 +131,17 @@ public final class Checkpoint implements AutoCloseable {
     /** Type, shape and bytes of a tensor. */
     public RawTensor raw(String name) {
         return file(name).raw(name);
+    }
+
+    /**
+     * A tensor over the file's pages, without copying where its type and alignment allow it (see
+     * {@link RawTensor#toTensor}). It must not be written to; to change weights, copy them before.
+     *
+     * @throws IllegalArgumentException      if there is none of this name
+     * @throws UnsupportedOperationException if its type has no numbers here (F4, F6, C64)
+     */
+    public Tensor tensor(String name, Backend backend) {
+        return raw(name).toTensor(backend);
     }
 
     private SafeTensorsFile file(String name) {

@@ -1,5 +1,7 @@
 package dev.jotune.tensor.io;
 
+import dev.jotune.tensor.Backend;
+import dev.jotune.tensor.Tensor;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -79,6 +81,11 @@ public final class Npy {
         return tensor(file, header, whole.asSlice(dataStart));
     }
 
+    /** Reads an array as a tensor (see {@link RawTensor#toTensor}). */
+    public static Tensor read(Path file, Backend backend) throws IOException {
+        return read(file).toTensor(backend);
+    }
+
     private static byte[] getBytes(ByteBuffer buffer, byte[] bytes) {
         buffer.get(bytes);
         return bytes;
@@ -148,6 +155,11 @@ public final class Npy {
             AtomicFiles.Content.bytes(header).writeTo(channel);
             SafeTensorsWriter.writeFully(channel, tensor.data());
         });
+    }
+
+    /** Writes a tensor of any backend and strides, as {@link #write(Path, RawTensor)} does. */
+    public static void write(Path target, Tensor tensor) throws IOException {
+        write(target, RawTensor.of(tensor));
     }
 
     private static byte[] header(RawTensor tensor) {

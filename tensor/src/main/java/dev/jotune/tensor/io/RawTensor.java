@@ -1,12 +1,19 @@
 package dev.jotune.tensor.io;
 
+import dev.jotune.tensor.Backend;
+import dev.jotune.tensor.DType;
+import dev.jotune.tensor.Tensor;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.SequencedMap;
 
 /**
- * A tensor as a file stores it: row-major, little-endian, no alignment promised. It says nothing about a backend;
+ * A tensor as a file stores it: row-major, little-endian, no alignment promised. It belongs to no backend;
  * it is what checkpoint readers hand out and writers take.
  *
  * @param type  element type
@@ -44,6 +51,68 @@ public record RawTensor(StoredType type, long[] shape, MemorySegment data) {
     @Override
     public long[] shape() {
         return shape.clone();
+    }
+
+    /**
+     * The bytes of a tensor: its own memory where that is dense and the host can address it, else a copy. They are
+     * valid as long as the tensor's memory is.
+     */
+    public static RawTensor of(Tensor tensor) {
+        Tensor dense = tensor.contiguous();
+        int width = dense.dtype().byteSize();
+        long bytes = dense.numel() * width;
+        MemorySegment data;
+        try {
+            data = dense.storage().host().asSlice(dense.offset() * width, bytes);
+        } catch (UnsupportedOperationException e) {
+            data = Arena.ofAuto().allocate(Math.max(bytes, 1), width).asSlice(0, bytes);
+            dense.backend().read(dense, data);
+        }
+        return new RawTensor(StoredType.of(dense.dtype()), dense.shape(), data);
+    }
+
+    /** The bytes of each tensor, as {@link #of(Tensor)} gives them, in the map's order. */
+    public static SequencedMap<String, RawTensor> of(Map<String, Tensor> tensors) {
+        SequencedMap<String, RawTensor> all = new LinkedHashMap<>();
+        tensors.forEach((name, tensor) -> all.put(name, of(tensor)));
+        return all;
+    }
+
+    /**
+     * This as a tensor. Where its type is a {@link DType} and the bytes are aligned, as they are in every file that
+     * the reference library wrote, the tensor is a view of them and must not be written to; unaligned bytes are
+     * copied. Other types are converted to the smallest type that holds all their values: I16 and U16 to I32, U32 and
+     * U64 to I64, the 8-bit floats to F32.
+     *
+     * @throws UnsupportedOperationException for F4, F6 and C64
+     * @throws ArithmeticException           if a U64 exceeds {@link Long#MAX_VALUE}
+     */
+    public Tensor toTensor(Backend backend) {
+        if (type.dtype().isEmpty()) {
+            return converted(backend);
+        }
+        DType dtype = type.dtype().get();
+        if (data.isNative() && data.byteSize() > 0 && data.address() % dtype.byteSize() == 0) {
+            return backend.map(data, dtype, shape);
+        }
+        return copied(backend, dtype, data);
+    }
+
+    private Tensor converted(Backend backend) {
+        return switch (type) {
+            case I16, U16 -> {
+                int[] values = Arrays.stream(toLongs()).mapToInt(Math::toIntExact).toArray();
+                yield copied(backend, DType.I32, MemorySegment.ofArray(values));
+            }
+            case U32, U64 -> copied(backend, DType.I64, MemorySegment.ofArray(toLongs()));
+            default -> copied(backend, DType.F32, MemorySegment.ofArray(toFloats()));
+        };
+    }
+
+    private Tensor copied(Backend backend, DType dtype, MemorySegment bytes) {
+        Tensor tensor = Tensor.empty(backend, dtype, shape);
+        backend.write(tensor, bytes);
+        return tensor;
     }
 
     /** Number of elements. */

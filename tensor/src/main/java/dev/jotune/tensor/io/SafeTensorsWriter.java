@@ -1,5 +1,6 @@
 package dev.jotune.tensor.io;
 
+import dev.jotune.tensor.Tensor;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -42,6 +43,12 @@ public final class SafeTensorsWriter {
     public static void write(Path target, Map<String, RawTensor> tensors, Map<String, String> metadata)
             throws IOException {
         AtomicFiles.write(target, content(tensors, metadata));
+    }
+
+    /** Writes tensors of any backend and strides, as {@link #write} does. */
+    public static void writeTensors(Path target, Map<String, Tensor> tensors, Map<String, String> metadata)
+            throws IOException {
+        write(target, RawTensor.of(tensors), metadata);
     }
 
     /** The file as content for {@link AtomicFiles#writeAll}. */

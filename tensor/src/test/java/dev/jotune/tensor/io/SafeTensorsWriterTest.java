@@ -53,7 +53,8 @@ class SafeTensorsWriterTest {
         Map<String, RawTensor> tensors = Map.of(
                 "b", floats(1, 2), "a", floats(3),
                 "bytes", new RawTensor(StoredType.U8, new long[] {3}, MemorySegment.ofArray(new byte[] {1, 2, 3})),
-                "long\u0001\n\"\u00e4", new RawTensor(StoredType.I64, new long[0], MemorySegment.ofArray(new long[] {9})));
+                "long\u0001\n\"\u00e4",
+                new RawTensor(StoredType.I64, new long[0], MemorySegment.ofArray(new long[] {9})));
         Path file = folder.resolve("x.safetensors");
         SafeTensorsWriter.write(file, tensors, Map.of("format", "pt", "a/b", "\\"));
         byte[] bytes = Files.readAllBytes(file);
