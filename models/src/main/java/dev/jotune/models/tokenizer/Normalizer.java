@@ -1,0 +1,25 @@
+package dev.jotune.models.tokenizer;
+
+/** First stage: rewrites a text while remembering which original characters each new one stands for. */
+sealed interface Normalizer permits NormalizerSequence, Prepend, Replace {
+
+    /** The rewritten text. */
+    NormalizedText normalize(NormalizedText text);
+
+    /** The normalised form of a text whose origin does not matter. */
+    default String normalize(String text) {
+        return normalize(NormalizedText.of(text)).toString();
+    }
+
+    /** Reads the field {@code normalizer} of a tokenizer file. */
+    static Normalizer read(JsonView view) {
+        String type = view.field("type").text();
+        return switch (type) {
+            case "Sequence" -> new NormalizerSequence(
+                    view.field("normalizers").elements().stream().map(Normalizer::read).toList());
+            case "Prepend" -> new Prepend(view.field("prepend").text());
+            case "Replace" -> Replace.read(view);
+            default -> throw view.unsupported(type, "Sequence, Prepend and Replace");
+        };
+    }
+}
