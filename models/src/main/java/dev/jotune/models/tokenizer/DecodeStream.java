@@ -12,8 +12,8 @@ import java.util.Arrays;
 public final class DecodeStream {
 
     /**
-     * How many ids may wait for the rest of a character. Four bytes make one, but a U+FFFD that really is in the text looks
-     * broken too, so a few more may wait.
+     * How many ids may wait for the rest of a character. Four bytes make one, but a U+FFFD that really is in the text
+     * looks broken too, so a few more may wait.
      */
     private static final int LONGEST_WAIT = 64;
     private static final char BROKEN = '\uFFFD';

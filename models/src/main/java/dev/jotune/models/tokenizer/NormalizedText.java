@@ -5,9 +5,9 @@ import java.util.Arrays;
 /**
  * A piece of text with, for each of its code points, the range of the original text it came from.
  *
- * <p>Ranges are absolute: code points of the whole text given to {@link Tokenizer#encode(String, boolean)}. {@code base}
- * is where this piece began in the original before anything was inserted in front of it. Instances are immutable by
- * convention: every operation gives a new one, and slices share the arrays of their parent.
+ * <p>Ranges are absolute: code points of the whole text given to {@link Tokenizer#encode(String, boolean)}.
+ * {@code base} is where this piece began in the original before anything was inserted in front of it. Instances are
+ * immutable by convention: every operation gives a new one, and slices share the arrays of their parent.
  */
 final class NormalizedText {
 

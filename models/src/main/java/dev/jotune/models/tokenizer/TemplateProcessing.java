@@ -110,8 +110,8 @@ record TemplateProcessing(List<Piece> single, List<Piece> pair) implements PostP
     @Override
     public List<Encoding> process(List<Encoding> texts, boolean addSpecialTokens) {
         if (texts.size() > 2) {
-            throw new TokenizerException("A template was given " + texts.size() + " texts, because another template came "
-                    + "before it. Use one template.");
+            throw new TokenizerException("A template was given " + texts.size() + " texts, because another template "
+                    + "came before it. Use one template.");
         }
         List<Encoding> result = new ArrayList<>();
         for (Piece piece : texts.size() == 2 ? pair : single) {

@@ -98,8 +98,8 @@ public record Truncation(int maxLength, int stride, Strategy strategy, Direction
             return new EncodingBuilder().build(List.of(encoding));
         }
         if (stride >= size) {
-            throw new TokenizerException("The stride " + stride + " is not less than the " + size + " tokens of a window "
-                    + "(special tokens not counted). Use a smaller stride or a greater length.");
+            throw new TokenizerException("The stride " + stride + " is not less than the " + size + " tokens of a "
+                    + "window (special tokens not counted). Use a smaller stride or a greater length.");
         }
         List<Encoding> windows = new ArrayList<>();
         int step = size - stride;
