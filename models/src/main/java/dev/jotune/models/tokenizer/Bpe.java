@@ -163,7 +163,8 @@ final class Bpe implements Model {
     private void requireUnknown(int codePoint) {
         if (unknown == Vocabulary.ABSENT) {
             throw new TokenizerException("The character '" + Character.toString(codePoint)
-                    + "' is not in the vocabulary, and neither is the unknown token '" + options.unknownToken().orElse("") + "'. Use a tokenizer "
+                    + "' is not in the vocabulary, and neither is the unknown token '"
+                    + options.unknownToken().orElse("") + "'. Use a tokenizer "
                     + "whose vocabulary has one.");
         }
     }

@@ -3,7 +3,8 @@ package dev.jotune.models.tokenizer;
 import java.util.List;
 
 /** Last stage: rewrites the tokens of some ids so that, put together, they are text again. */
-sealed interface Decoder permits DecoderSequence, Replace, Metaspace, ByteFallback, Fuse, StripDecoder {
+sealed interface Decoder
+        permits DecoderSequence, Replace, Metaspace, ByteFallback, Fuse, StripDecoder, ByteLevel, SuffixDecoder {
 
     /** The rewritten tokens. */
     List<String> decode(List<String> tokens);
@@ -19,7 +20,10 @@ sealed interface Decoder permits DecoderSequence, Replace, Metaspace, ByteFallba
             case "ByteFallback" -> new ByteFallback();
             case "Fuse" -> new Fuse();
             case "Strip" -> StripDecoder.read(view);
-            default -> throw view.unsupported(type, "Sequence, Replace, Metaspace, ByteFallback, Fuse and Strip");
+            case "ByteLevel" -> ByteLevel.read(view);
+            case "BPEDecoder" -> new SuffixDecoder(view.text("suffix", "</w>"));
+            default -> throw view.unsupported(type,
+                    "Sequence, Replace, Metaspace, ByteFallback, Fuse, Strip, ByteLevel and BPEDecoder");
         };
     }
 }

@@ -1,7 +1,7 @@
 package dev.jotune.models.tokenizer;
 
 /** First stage: rewrites a text while remembering which original characters each new one stands for. */
-sealed interface Normalizer permits NormalizerSequence, Prepend, Replace {
+sealed interface Normalizer permits NormalizerSequence, Prepend, Replace, Lowercase, UnicodeForm {
 
     /** The rewritten text. */
     NormalizedText normalize(NormalizedText text);
@@ -19,7 +19,9 @@ sealed interface Normalizer permits NormalizerSequence, Prepend, Replace {
                     view.field("normalizers").elements().stream().map(Normalizer::read).toList());
             case "Prepend" -> new Prepend(view.field("prepend").text());
             case "Replace" -> Replace.read(view);
-            default -> throw view.unsupported(type, "Sequence, Prepend and Replace");
+            case "Lowercase" -> new Lowercase();
+            case "NFC", "NFD", "NFKC", "NFKD" -> new UnicodeForm(java.text.Normalizer.Form.valueOf(type));
+            default -> throw view.unsupported(type, "Sequence, Prepend, Replace, Lowercase, NFC, NFD, NFKC and NFKD");
         };
     }
 }

@@ -4,7 +4,7 @@ import java.util.List;
 import java.util.function.IntFunction;
 
 /** Fourth stage: puts special tokens around and between the encoded texts. */
-sealed interface PostProcessor permits PostProcessorSequence, TemplateProcessing {
+sealed interface PostProcessor permits PostProcessorSequence, TemplateProcessing, ByteLevel, FixedProcessing {
 
     /** How many tokens are added to one text or to a pair. */
     int added(boolean pair);
@@ -27,7 +27,11 @@ sealed interface PostProcessor permits PostProcessorSequence, TemplateProcessing
             case "Sequence" -> new PostProcessorSequence(
                     view.field("processors").elements().stream().map(part -> read(part, tokens)).toList());
             case "TemplateProcessing" -> TemplateProcessing.read(view, tokens);
-            default -> throw view.unsupported(type, "Sequence and TemplateProcessing");
+            case "ByteLevel" -> ByteLevel.read(view);
+            case "RobertaProcessing" -> FixedProcessing.read(view, true, tokens);
+            case "BertProcessing" -> FixedProcessing.read(view, false, tokens);
+            default -> throw view.unsupported(type,
+                    "Sequence, TemplateProcessing, ByteLevel, RobertaProcessing and BertProcessing");
         };
     }
 }

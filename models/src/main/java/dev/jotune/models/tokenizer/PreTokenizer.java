@@ -3,7 +3,7 @@ package dev.jotune.models.tokenizer;
 import java.util.List;
 
 /** Second stage: cuts a normalised text into the words that the model sees one at a time. */
-sealed interface PreTokenizer permits PreTokenizerSequence, Metaspace, Whitespace {
+sealed interface PreTokenizer permits PreTokenizerSequence, Metaspace, Whitespace, ByteLevel, Split {
 
     /** The pieces of {@code text} in order; empty ones may be among them and are dropped by the caller. */
     List<NormalizedText> split(NormalizedText text);
@@ -16,7 +16,9 @@ sealed interface PreTokenizer permits PreTokenizerSequence, Metaspace, Whitespac
                     view.field("pretokenizers").elements().stream().map(PreTokenizer::read).toList());
             case "Metaspace" -> Metaspace.read(view);
             case "Whitespace" -> new Whitespace();
-            default -> throw view.unsupported(type, "Sequence, Metaspace and Whitespace");
+            case "ByteLevel" -> ByteLevel.read(view);
+            case "Split" -> Split.read(view);
+            default -> throw view.unsupported(type, "Sequence, Metaspace, Whitespace, ByteLevel and Split");
         };
     }
 }

@@ -39,9 +39,14 @@ sealed interface TextPattern {
         return new Literal(view.text());
     }
 
+    /** A regular expression whose classes are those of Unicode. */
+    static TextPattern regex(String pattern) {
+        return new Regex(Pattern.compile(pattern, Pattern.UNICODE_CHARACTER_CLASS | Pattern.UNICODE_CASE));
+    }
+
     private static TextPattern regex(JsonView view) {
         try {
-            return new Regex(Pattern.compile(view.text(), Pattern.UNICODE_CHARACTER_CLASS | Pattern.UNICODE_CASE));
+            return regex(view.text());
         } catch (PatternSyntaxException e) {
             throw view.error("is not a regular expression that Java can read (" + e.getDescription()
                     + "). Rewrite the pattern.");

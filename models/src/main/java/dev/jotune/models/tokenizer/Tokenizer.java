@@ -132,32 +132,72 @@ public final class Tokenizer {
     }
 
     private Encoding encodeText(String text, int sequence) {
+        List<AddedVocabulary.Part> words = words(text);
+        int limit = truncation.filter(rule -> sequence == 1 || rule.strategy() != Truncation.Strategy.ONLY_SECOND)
+                .map(Truncation::maxLength).orElse(Integer.MAX_VALUE);
+        boolean fromEnd = truncation.map(rule -> rule.direction() == Direction.LEFT).orElse(false);
+        if (limit < Integer.MAX_VALUE && fromEnd) {
+            words = words.subList(firstWithin(words, limit), words.size());
+        }
         EncodingBuilder builder = new EncodingBuilder();
-        int word = 0;
-        for (AddedVocabulary.Part part : stages.added().extract(NormalizedText.of(text))) {
-            NormalizedText piece = part.text();
-            if (part.addedId() != AddedVocabulary.Part.TEXT) {
-                builder.add(part.addedId(), piece.toString(), piece.start(0), piece.end(piece.length() - 1), sequence,
-                        0, 1, word++, sequence);
-            } else if (stages.preTokenizer().isEmpty()) {
-                word = encodeWord(piece, word, sequence, builder);
-            } else {
-                for (NormalizedText smaller : stages.preTokenizer().get().split(piece)) {
-                    word = encodeWord(smaller, word, sequence, builder);
-                }
+        for (int i = 0; i < words.size(); i++) {
+            encodeWord(words.get(i), i, sequence, builder);
+            boolean added = words.get(i).addedId() != AddedVocabulary.Part.TEXT;
+            if (!added && !fromEnd && builder.size() >= limit) {
+                break;
             }
         }
         return builder.build();
     }
 
-    private int encodeWord(NormalizedText text, int word, int sequence, EncodingBuilder builder) {
-        if (text.isEmpty()) {
-            return word;
+    private List<AddedVocabulary.Part> words(String text) {
+        List<AddedVocabulary.Part> words = new ArrayList<>();
+        for (AddedVocabulary.Part part : stages.added().extract(NormalizedText.of(text))) {
+            if (part.addedId() != AddedVocabulary.Part.TEXT || stages.preTokenizer().isEmpty()) {
+                if (!part.text().isEmpty()) {
+                    words.add(part);
+                }
+                continue;
+            }
+            for (NormalizedText word : stages.preTokenizer().get().split(part.text())) {
+                if (!word.isEmpty()) {
+                    words.add(new AddedVocabulary.Part(word, AddedVocabulary.Part.TEXT));
+                }
+            }
+        }
+        return words;
+    }
+
+    /**
+     * The first of the words at the end that give at least {@code limit} tokens. As in the format's reference, words
+     * beyond what truncation could keep are not encoded, and so are not in any overflowing window either.
+     */
+    private int firstWithin(List<AddedVocabulary.Part> words, int limit) {
+        int[] count = {0};
+        for (int i = words.size() - 1; i >= 0; i--) {
+            AddedVocabulary.Part word = words.get(i);
+            if (word.addedId() != AddedVocabulary.Part.TEXT) {
+                count[0]++;
+                continue;
+            }
+            stages.model().tokenize(word.text(), (id, start, end) -> count[0]++);
+            if (count[0] >= limit) {
+                return i;
+            }
+        }
+        return 0;
+    }
+
+    private void encodeWord(AddedVocabulary.Part word, int index, int sequence, EncodingBuilder builder) {
+        NormalizedText text = word.text();
+        if (word.addedId() != AddedVocabulary.Part.TEXT) {
+            builder.add(word.addedId(), text.toString(), text.start(0), text.end(text.length() - 1), sequence, 0, 1,
+                    index, sequence);
+            return;
         }
         Model model = stages.model();
         model.tokenize(text, (id, start, end) -> builder.add(id, model.vocabulary().token(id), text.start(start),
-                text.end(end - 1), sequence, 0, 1, word, sequence));
-        return word + 1;
+                text.end(end - 1), sequence, 0, 1, index, sequence));
     }
 
     /**
