@@ -4,7 +4,8 @@ import java.util.List;
 
 /** Last stage: rewrites the tokens of some ids so that, put together, they are text again. */
 sealed interface Decoder
-        permits DecoderSequence, Replace, Metaspace, ByteFallback, Fuse, StripDecoder, ByteLevel, SuffixDecoder {
+        permits DecoderSequence, Replace, Metaspace, ByteFallback, Fuse, StripDecoder, ByteLevel, SuffixDecoder,
+                WordPieceDecoder {
 
     /** The rewritten tokens. */
     List<String> decode(List<String> tokens);
@@ -22,8 +23,10 @@ sealed interface Decoder
             case "Strip" -> StripDecoder.read(view);
             case "ByteLevel" -> ByteLevel.read(view);
             case "BPEDecoder" -> new SuffixDecoder(view.text("suffix", "</w>"));
+            case "WordPiece" -> WordPieceDecoder.read(view);
             default -> throw view.unsupported(type,
-                    "Sequence, Replace, Metaspace, ByteFallback, Fuse, Strip, ByteLevel and BPEDecoder");
+                    "Sequence, Replace, Metaspace, ByteFallback, Fuse, Strip, ByteLevel, BPEDecoder and "
+                            + "WordPiece");
         };
     }
 }

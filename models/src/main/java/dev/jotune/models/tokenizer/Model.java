@@ -1,7 +1,7 @@
 package dev.jotune.models.tokenizer;
 
 /** Third stage: turns one word into tokens of the vocabulary. */
-sealed interface Model permits Bpe, WordLevel {
+sealed interface Model permits Bpe, WordLevel, WordPiece {
 
     /** Takes the tokens of a word in order. */
     @FunctionalInterface
@@ -22,7 +22,8 @@ sealed interface Model permits Bpe, WordLevel {
         return switch (type) {
             case "BPE" -> Bpe.read(view);
             case "WordLevel" -> WordLevel.read(view);
-            default -> throw view.unsupported(type, "BPE and WordLevel");
+            case "WordPiece" -> WordPiece.read(view);
+            default -> throw view.unsupported(type, "BPE, WordLevel and WordPiece");
         };
     }
 }

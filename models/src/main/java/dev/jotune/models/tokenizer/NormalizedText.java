@@ -1,6 +1,7 @@
 package dev.jotune.models.tokenizer;
 
 import java.util.Arrays;
+import java.util.function.IntPredicate;
 
 /**
  * A piece of text with, for each of its code points, the range of the original text it came from.
@@ -92,6 +93,17 @@ final class NormalizedText {
         Builder builder = builder(length + prefix.length());
         prefix.codePoints().forEach(c -> builder.add(c, start(0), end(0)));
         builder.copy(0, length);
+        return builder.build();
+    }
+
+    /** The code points that pass, each standing for what it stood for. */
+    NormalizedText filter(IntPredicate kept) {
+        Builder builder = builder(length);
+        for (int i = 0; i < length; i++) {
+            if (kept.test(codePoint(i))) {
+                builder.addAs(codePoint(i), i);
+            }
+        }
         return builder.build();
     }
 

@@ -1,7 +1,9 @@
 package dev.jotune.models.tokenizer;
 
 /** First stage: rewrites a text while remembering which original characters each new one stands for. */
-sealed interface Normalizer permits NormalizerSequence, Prepend, Replace, Lowercase, UnicodeForm {
+sealed interface Normalizer
+        permits NormalizerSequence, Prepend, Replace, Lowercase, UnicodeForm, StripAccents, StripNormalizer, Nmt,
+                BertNormalizer {
 
     /** The rewritten text. */
     NormalizedText normalize(NormalizedText text);
@@ -21,7 +23,12 @@ sealed interface Normalizer permits NormalizerSequence, Prepend, Replace, Lowerc
             case "Replace" -> Replace.read(view);
             case "Lowercase" -> new Lowercase();
             case "NFC", "NFD", "NFKC", "NFKD" -> new UnicodeForm(java.text.Normalizer.Form.valueOf(type));
-            default -> throw view.unsupported(type, "Sequence, Prepend, Replace, Lowercase, NFC, NFD, NFKC and NFKD");
+            case "StripAccents" -> new StripAccents();
+            case "Strip" -> new StripNormalizer(view.bool("strip_left", true), view.bool("strip_right", true));
+            case "Nmt" -> new Nmt();
+            case "BertNormalizer" -> BertNormalizer.read(view);
+            default -> throw view.unsupported(type, "Sequence, Prepend, Replace, Lowercase, NFC, NFD, NFKC, NFKD, "
+                    + "StripAccents, Strip, Nmt and BertNormalizer");
         };
     }
 }
