@@ -1,6 +1,5 @@
 package dev.jotune.tensor;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
@@ -184,12 +183,7 @@ public final class HostMemory {
         @Override
         public MemorySegment host() {
             checkAlive();
-            // The segment keeps this block reachable, so a view of it cannot outlive the memory unnoticed.
-            return MemorySegment.ofAddress(address).reinterpret(bytes, Arena.ofAuto(), s -> keepReachable());
-        }
-
-        private void keepReachable() {
-            java.lang.ref.Reference.reachabilityFence(this);
+            return MemorySegment.ofAddress(address).reinterpret(bytes);
         }
 
         @Override

@@ -15,7 +15,8 @@ public abstract class Storage {
     public abstract long byteSize();
 
     /**
-     * The bytes themselves, 64-byte aligned for storage that this library allocated.
+     * The bytes themselves, 64-byte aligned for storage that this library allocated. Keep the storage reachable while
+     * they are used ({@link java.lang.ref.Reference#reachabilityFence}).
      *
      * @throws UnsupportedOperationException for device memory that the host cannot address
      */

@@ -1,0 +1,130 @@
+package dev.jotune.models;
+
+import dev.jotune.models.llama.Llama;
+import dev.jotune.models.llama.LlamaConfig;
+import dev.jotune.models.tokenizer.Tokenizer;
+import dev.jotune.tensor.Backend;
+import dev.jotune.tensor.DType;
+import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.io.Checkpoint;
+import dev.jotune.tensor.io.FormatException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+
+/** Loads models from folders as published on the Hugging Face hub, and the one that is embedded in the library. */
+public final class Models {
+    /** The name of the embedded model: 260 thousand parameters, trained on TinyStories by A. Karpathy (MIT). */
+    public static final String EMBEDDED = "stories260k";
+
+    private static final String[] FILES = {"config.json", "model.safetensors", "tokenizer.json"};
+
+    private Models() {}
+
+    /**
+     * A model with what belongs to it.
+     *
+     * @param name of the folder, for people and for {@code base_model_name_or_path}
+     */
+    public record Loaded(String name, CausalLm model, Optional<Tokenizer> tokenizer, GenerationDefaults generation) {
+        /** @throws ModelException if the folder had no tokenizer */
+        public Tokenizer requireTokenizer() {
+            return tokenizer.orElseThrow(() -> new ModelException("the model '" + name
+                    + "' has no tokenizer.json. Put the file published with the model beside its config.json."));
+        }
+    }
+
+    /** Loads {@code folder} onto the CPU, computing in F32. */
+    public static Loaded load(Path folder) {
+        return load(folder, dev.jotune.tensor.Backends.cpu(), DType.F32);
+    }
+
+    /**
+     * Loads a folder with {@code config.json}, {@code model.safetensors} or shards with their index, and
+     * {@code tokenizer.json} if there is one. Weights are memory-mapped where the backend can address the file.
+     *
+     * @param computeType F32, or F64 on the reference backend
+     * @throws ModelException saying which file is missing, malformed or not supported
+     */
+    public static Loaded load(Path folder, Backend backend, DType computeType) {
+        if (!Files.isDirectory(folder)) {
+            throw new ModelException("there is no model folder " + folder + ". Give a folder with config.json, model.safetensors "
+                    + "and tokenizer.json, or '" + EMBEDDED + "' for the embedded model.");
+        }
+        Config config = Config.read(folder.resolve("config.json"));
+        Path tokenizer = folder.resolve("tokenizer.json");
+        try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+            CausalLm model = build(config, source(checkpoint, backend), backend, computeType);
+            return new Loaded(folder.toString(), model,
+                    Files.exists(tokenizer) ? Optional.of(Tokenizer.load(tokenizer)) : Optional.empty(),
+                    GenerationDefaults.read(folder, config));
+        } catch (IOException e) {
+            throw new ModelException("cannot read the weights in " + folder + ": " + e.getMessage(), e);
+        } catch (FormatException e) {
+            throw new ModelException(e.getMessage(), e);
+        }
+    }
+
+    /** The model of a configuration; families are told apart by {@code model_type} alone. */
+    public static CausalLm build(Config config, Weights.Source source, Backend backend, DType computeType) {
+        String type = config.text("model_type", "");
+        return switch (type) {
+            case "llama" -> new Llama(LlamaConfig.read(config), source, backend, computeType);
+            case "" -> throw new ModelException(config.origin() + " lacks the field 'model_type'.");
+            default -> throw new ModelException(config.origin() + ": model_type '" + type + "' is not supported. Supported: llama.");
+        };
+    }
+
+    private static Weights.Source source(Checkpoint checkpoint, Backend backend) {
+        return new Weights.Source() {
+            @Override
+            public boolean contains(String name) {
+                return checkpoint.contains(name);
+            }
+
+            @Override
+            public Tensor get(String name) {
+                return checkpoint.tensor(name, backend);
+            }
+
+            @Override
+            public String origin() {
+                return checkpoint.path().toString();
+            }
+        };
+    }
+
+    /** Loads the embedded model. */
+    public static Loaded embedded(Backend backend, DType computeType) {
+        try {
+            Path folder = Files.createTempDirectory("jotune-" + EMBEDDED);
+            try {
+                for (String file : FILES) {
+                    try (InputStream in = Models.class.getResourceAsStream("/dev/jotune/models/" + EMBEDDED + "/" + file)) {
+                        if (in == null) {
+                            throw new ModelException("the embedded model is missing from this build: " + file);
+                        }
+                        Files.copy(in, folder.resolve(file));
+                    }
+                }
+                Loaded loaded = load(folder, backend, computeType);
+                return new Loaded(EMBEDDED, loaded.model(), loaded.tokenizer(), loaded.generation());
+            } finally {
+                // A mapped file stays readable after its name is gone.
+                for (String file : FILES) {
+                    Files.deleteIfExists(folder.resolve(file));
+                }
+                Files.delete(folder);
+            }
+        } catch (IOException e) {
+            throw new ModelException("cannot unpack the embedded model: " + e.getMessage(), e);
+        }
+    }
+
+    /** A folder, or the embedded model by name. */
+    public static Loaded open(String folderOrName, Backend backend, DType computeType) {
+        return folderOrName.equals(EMBEDDED) ? embedded(backend, computeType) : load(Path.of(folderOrName), backend, computeType);
+    }
+}

@@ -1,0 +1,63 @@
+package dev.jotune.models;
+
+import dev.jotune.autograd.Var;
+import dev.jotune.models.seam.LinearLayer;
+import dev.jotune.models.seam.Parameter;
+import dev.jotune.models.seam.Seams;
+import dev.jotune.tensor.Tensor;
+import java.util.Arrays;
+import java.util.Optional;
+
+/** Takes a model's weights from where they are stored, checks their shapes and registers them with its seams. */
+public final class Weights {
+    /** Where weights come from, by checkpoint name. */
+    public interface Source {
+        boolean contains(String name);
+
+        /** The weight; memory-mapped where the source is a file. */
+        Tensor get(String name);
+
+        /** For messages. */
+        String origin();
+    }
+
+    private final Source source;
+    private final Seams seams;
+
+    public Weights(Source source, Seams seams) {
+        this.source = source;
+        this.seams = seams;
+    }
+
+    public boolean contains(String name) {
+        return source.contains(name);
+    }
+
+    /**
+     * The weight {@code path} as a frozen parameter.
+     *
+     * @throws ModelException if it is missing or has another shape
+     */
+    public Parameter parameter(String path, long... shape) {
+        if (!source.contains(path)) {
+            throw new ModelException(source.origin() + " lacks the weight " + path + " of shape " + Arrays.toString(shape)
+                    + ". The files and config.json do not belong together, or a shard is missing.");
+        }
+        Tensor t = source.get(path);
+        if (!Arrays.equals(t.shape(), shape)) {
+            throw new ModelException(source.origin() + ": " + path + " has shape " + Arrays.toString(t.shape())
+                    + ", config.json asks for " + Arrays.toString(shape) + ".");
+        }
+        if (!t.dtype().isFloating()) {
+            throw new ModelException(source.origin() + ": " + path + " has type " + t.dtype() + ", expected a floating type.");
+        }
+        return seams.add(new Parameter(path, Var.constant(t)));
+    }
+
+    /** The linear layer {@code path}, {@code [out, in]}. */
+    public LinearLayer linear(String path, long out, long in, boolean bias) {
+        Parameter w = parameter(path + ".weight", out, in);
+        Optional<Parameter> b = bias ? Optional.of(parameter(path + ".bias", out)) : Optional.empty();
+        return seams.add(new LinearLayer(path, w, b));
+    }
+}

@@ -1,0 +1,159 @@
+package dev.jotune.models.llama;
+
+import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.Attention.Visible;
+import dev.jotune.models.DecoderInput;
+import dev.jotune.models.KvCache;
+import dev.jotune.models.seam.Group;
+import dev.jotune.models.seam.Hooks;
+import dev.jotune.models.seam.Pass;
+import dev.jotune.tensor.Backend;
+import dev.jotune.tensor.DType;
+import dev.jotune.tensor.Tensor;
+import java.util.Arrays;
+import java.util.Optional;
+
+/**
+ * Where everything lies in one pass: virtual tokens, padding, positions, and what sees what. Worked out once, here.
+ *
+ * @param time tokens of this pass, virtual ones included
+ * @param virtualTokens the most of any row; rows with fewer begin with padding
+ * @param positions {@code [B][time]}
+ * @param real which tokens of this pass are no padding, {@code [B][time]}; null if all
+ * @param visible which of the own and earlier keys a query sees
+ */
+record Layout(long time, long virtualTokens, long[][] positions, boolean[][] real, Visible visible) {
+
+    static Layout of(DecoderInput input, Pass pass, Optional<KvCache> cache, int contextLength) {
+        int batch = Math.toIntExact(input.batch());
+        int text = Math.toIntExact(input.time());
+        long past = cache.map(KvCache::length).orElse(0L);
+        long[] own = new long[batch];
+        long[] shift = new long[batch];
+        for (Group g : pass.groups()) {
+            for (int b = 0; b < batch; b++) {
+                if (g.rows().isEmpty() || g.rows().contains(b)) {
+                    own[b] = g.virtualTokens();
+                    shift[b] = g.segmentPositions();
+                }
+            }
+        }
+        long most = Arrays.stream(own).max().orElse(0);
+        // A cache already holds the virtual tokens of its first pass.
+        int virtual = past == 0 ? Math.toIntExact(most) : 0;
+        int time = virtual + text;
+        checkContext(past + time + Arrays.stream(shift).max().orElse(0), contextLength, text, past);
+        boolean[][] real = real(input, own, virtual, text);
+        long[][] positions = positions(input, own, shift, virtual, text, past);
+        return new Layout(time, virtual, positions, real, visible(input, cache, positions, real, past, time));
+    }
+
+    private static void checkContext(long needed, int contextLength, int text, long past) {
+        if (needed > contextLength) {
+            throw new IllegalArgumentException(past + " tokens so far, " + text + " new ones and what the adapters add make "
+                    + needed + " positions, but the model's context is " + contextLength
+                    + " (max_position_embeddings). Shorten the text.");
+        }
+    }
+
+    private static boolean[][] real(DecoderInput input, long[] own, int virtual, int text) {
+        boolean padded = Arrays.stream(own).anyMatch(n -> n != virtual);
+        if (input.mask().isEmpty() && !padded) {
+            return null;
+        }
+        double[] mask = input.mask().map(Tensor::toDoubleArray).orElse(null);
+        if (mask != null && mask.length != (long) own.length * text) {
+            throw new IllegalArgumentException("the mask " + input.mask().get() + " does not cover [" + own.length + ", " + text + "]");
+        }
+        boolean[][] real = new boolean[own.length][virtual + text];
+        boolean all = true;
+        for (int b = 0; b < own.length; b++) {
+            for (int t = 0; t < virtual + text; t++) {
+                real[b][t] = t < virtual ? t >= virtual - own[b] : mask == null || mask[b * text + t - virtual] != 0;
+                all &= real[b][t];
+            }
+        }
+        return all ? null : real;
+    }
+
+    private static long[][] positions(DecoderInput input, long[] own, long[] shift, int virtual, int text, long past) {
+        long[] given = input.positions().map(Tensor::toLongArray).orElse(null);
+        if (given != null && given.length != (long) own.length * text) {
+            throw new IllegalArgumentException("positions " + input.positions().get() + " do not cover [" + own.length + ", " + text + "]");
+        }
+        long most = Arrays.stream(own).max().orElse(0);
+        long[][] p = new long[own.length][virtual + text];
+        for (int b = 0; b < own.length; b++) {
+            for (int t = 0; t < virtual + text; t++) {
+                boolean explicit = t >= virtual && given != null;
+                // Rows with fewer virtual tokens begin with padding, which takes no positions.
+                p[b][t] = Math.max(0, explicit ? shift[b] + own[b] + given[b * text + t - virtual]
+                        : shift[b] + past + t - (most - own[b]));
+            }
+        }
+        return p;
+    }
+
+    private static Visible visible(DecoderInput input, Optional<KvCache> cache, long[][] positions, boolean[][] real,
+            long past, int time) {
+        Visible v = Visible.causal(past);
+        boolean[][] earlier = cache.map(KvCache::visible).orElse(null);
+        Backend backend = input.ids().map(Tensor::backend).orElseGet(() -> input.embeds().get().backend());
+        if (real != null || earlier != null) {
+            int keys = Math.toIntExact(past) + time;
+            boolean[] mask = new boolean[positions.length * keys];
+            for (int b = 0; b < positions.length; b++) {
+                for (int s = 0; s < keys; s++) {
+                    mask[b * keys + s] = s < past ? earlier == null || earlier[b][s] : real == null || real[b][s - (int) past];
+                }
+            }
+            return v.withKeyMask(Tensor.of(backend, mask, positions.length, keys));
+        }
+        boolean packed = cache.isEmpty() && input.mask().isEmpty() && input.positions().isPresent();
+        return packed ? v.withBias(Var.constant(textBoundaries(backend, positions, time))) : v;
+    }
+
+    /**
+     * Without a mask and a cache, every step in the positions other than +1 begins a new text, and texts do not see
+     * each other: as transformers reads packed rows.
+     */
+    private static Tensor textBoundaries(Backend backend, long[][] positions, int time) {
+        double[] bias = new double[positions.length * time * time];
+        for (int b = 0; b < positions.length; b++) {
+            int[] text = new int[time];
+            for (int t = 1; t < time; t++) {
+                text[t] = text[t - 1] + (positions[b][t] == positions[b][t - 1] + 1 ? 0 : 1);
+            }
+            for (int t = 0; t < time; t++) {
+                for (int s = 0; s < time; s++) {
+                    bias[(b * time + t) * time + s] = text[t] == text[s] ? 0 : Double.NEGATIVE_INFINITY;
+                }
+            }
+        }
+        return Tensor.of(backend, DType.F32, bias, positions.length, 1, time, time);
+    }
+
+    /** Puts each row's virtual tokens before its text: {@code [B, T, C] -> [B, virtual + T, C]}. */
+    Var withVirtualTokens(Var text, Pass pass) {
+        if (virtualTokens == 0) {
+            return text;
+        }
+        return pass.perGroup(text, (rows, g) -> {
+            Var before = null;
+            for (Hooks h : g.hooks()) {
+                if (h.virtualTokens().isPresent()) {
+                    Var tokens = h.virtualTokens().get().rows(pass);
+                    before = before == null ? tokens : Var.concat(0, before, tokens);
+                }
+            }
+            long missing = virtualTokens - g.virtualTokens();
+            long width = rows.size(2);
+            if (missing > 0) {
+                Var padding = Var.constant(Tensor.zeros(rows.backend(), rows.dtype(), missing, width));
+                before = before == null ? padding : Var.concat(0, padding, before);
+            }
+            Var all = before.reshape(1, virtualTokens, width).expandTo(rows.size(0), virtualTokens, width);
+            return Var.concat(1, all, rows);
+        });
+    }
+}

@@ -1,0 +1,51 @@
+package dev.jotune.models.seam;
+
+import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.Linear;
+import java.util.Optional;
+import java.util.function.UnaryOperator;
+
+/**
+ * Seam 1: a linear layer of a model, {@code y = f(x; W, theta)} with whatever is attached.
+ *
+ * @param path the module's checkpoint path, {@code model.layers.0.self_attn.q_proj}
+ * @param weight {@code [out, in]}
+ * @param bias {@code [out]}
+ */
+public record LinearLayer(String path, Parameter weight, Optional<Parameter> bias) {
+    public long in() {
+        return weight.base().size(1);
+    }
+
+    public long out() {
+        return weight.base().size(0);
+    }
+
+    /** {@code x [B, .., in] -> [B, .., out]}; each group of rows under its own adapters. */
+    public Var forward(Var x, Pass pass) {
+        return pass.perGroup(x, (rows, group) -> forward(rows, group, pass));
+    }
+
+    private Var forward(Var x, Group group, Pass pass) {
+        UnaryOperator<Var> f = v -> base(v, group);
+        for (Hooks h : group.hooks()) {
+            Projection p = h.projections().get(path);
+            if (p != null) {
+                UnaryOperator<Var> inner = f;
+                f = v -> p.forward(v, inner, this, pass);
+            }
+        }
+        return f.apply(x);
+    }
+
+    /** True if an adapter of the group reshapes this layer. */
+    public boolean isTouched(Group group) {
+        return group.hooks().stream().anyMatch(h -> h.projections().containsKey(path));
+    }
+
+    /** The layer without projections: {@code x W^T + b}. */
+    public Var base(Var x, Group group) {
+        Var w = weight.value(group);
+        return bias.isEmpty() ? Linear.apply(x, w) : Linear.apply(x, w, bias.get().value(group));
+    }
+}

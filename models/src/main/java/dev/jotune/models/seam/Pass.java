@@ -1,0 +1,158 @@
+package dev.jotune.models.seam;
+
+import dev.jotune.autograd.Lookup;
+import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.Attention;
+import dev.jotune.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.BiFunction;
+
+/**
+ * One forward pass: which rows run under which adapters, and the randomness of training.
+ *
+ * @param groups at least one; together they cover the rows of the batch, each row once
+ * @param training whether dropout is on
+ * @param seed of the run
+ * @param step of the run: with the seed it fixes all noise of the pass
+ */
+public record Pass(List<Group> groups, boolean training, long seed, long step) {
+    /** All rows under the same adapters, no dropout. */
+    public static Pass inference(List<Hooks> hooks) {
+        return new Pass(List.of(Group.all(hooks)), false, 0, 0);
+    }
+
+    /** All rows under the same adapters, with dropout noise of (seed, step). */
+    public static Pass training(List<Hooks> hooks, long seed, long step) {
+        return new Pass(List.of(Group.all(hooks)), true, seed, step);
+    }
+
+    /** Row i under the adapters {@code perRow.get(i)}; rows with equal adapters become one group. */
+    public static Pass rows(List<List<Hooks>> perRow) {
+        List<List<Hooks>> kinds = new ArrayList<>();
+        List<List<Integer>> rows = new ArrayList<>();
+        for (int i = 0; i < perRow.size(); i++) {
+            int k = kinds.indexOf(perRow.get(i));
+            if (k < 0) {
+                k = kinds.size();
+                kinds.add(perRow.get(i));
+                rows.add(new ArrayList<>());
+            }
+            rows.get(k).add(i);
+        }
+        if (kinds.size() == 1) {
+            return inference(kinds.getFirst());
+        }
+        List<Group> groups = new ArrayList<>();
+        for (int k = 0; k < kinds.size(); k++) {
+            groups.add(new Group(List.copyOf(rows.get(k)), List.copyOf(kinds.get(k))));
+        }
+        return new Pass(groups, false, 0, 0);
+    }
+
+    /** True if all rows run under the same adapters. */
+    public boolean isUniform() {
+        return groups.size() == 1;
+    }
+
+    /** A number for the noise of one use in this pass: equal names give equal noise. */
+    public long stream(String use) {
+        long h = 0xcbf29ce484222325L;
+        for (int i = 0; i < use.length(); i++) {
+            h = (h ^ use.charAt(i)) * 0x100000001b3L;
+        }
+        return h * 31 + step;
+    }
+
+    /** Applies {@code f} to the rows of each group of {@code x [B, ..]} and puts the results back in order. */
+    public Var perGroup(Var x, BiFunction<Var, Group, Var> f) {
+        if (isUniform()) {
+            return f.apply(x, groups.getFirst());
+        }
+        List<Var> parts = new ArrayList<>();
+        long[] order = new long[Math.toIntExact(x.size(0))];
+        int at = 0;
+        for (Group g : groups) {
+            parts.add(f.apply(take(x, g.rows()), g));
+            for (int row : g.rows()) {
+                order[row] = at++;
+            }
+        }
+        return take(Var.concat(0, parts.toArray(Var[]::new)), Arrays.stream(order).mapToObj(i -> (int) i).toList());
+    }
+
+    /** Rows of {@code x} by number: a view where they are neighbours. */
+    private static Var take(Var x, List<Integer> rows) {
+        int first = rows.getFirst();
+        boolean run = true;
+        for (int i = 0; i < rows.size(); i++) {
+            run &= rows.get(i) == first + i;
+        }
+        if (run) {
+            return x.slice(0, first, first + rows.size());
+        }
+        long[] shape = x.shape();
+        Tensor ids = Tensor.of(x.backend(), rows.stream().mapToLong(Integer::longValue).toArray(), rows.size());
+        shape[0] = rows.size();
+        return Lookup.gather(x.reshape(x.size(0), -1), ids).reshape(shape);
+    }
+
+    /** Lets the taps of each group see and change the activation {@code x [B, ..]}. */
+    public Var tap(String name, Var x) {
+        boolean any = false;
+        for (Group g : groups) {
+            for (Hooks h : g.hooks()) {
+                any |= h.taps().containsKey(name);
+            }
+        }
+        return any ? perGroup(x, (rows, g) -> tap(name, rows, g)) : x;
+    }
+
+    private Var tap(String name, Var x, Group g) {
+        Var v = x;
+        for (Hooks h : g.hooks()) {
+            Tap tap = h.taps().get(name);
+            if (tap != null) {
+                Var out = tap.apply(name, v, this);
+                if (!Arrays.equals(out.shape(), v.shape())) {
+                    throw new IllegalStateException("the tap of adapter '" + h.name() + "' at " + name + " changed the shape from "
+                            + Arrays.toString(v.shape()) + " to " + Arrays.toString(out.shape()));
+                }
+                v = out;
+            }
+        }
+        return v;
+    }
+
+    /** The segments that adapters add to an attention over {@code batch} rows; rows of other groups do not see them. */
+    public List<Attention.Segment> segments(AttentionSite site, long batch) {
+        List<Attention.Segment> out = new ArrayList<>();
+        for (Group g : groups) {
+            for (Hooks h : g.hooks()) {
+                if (h.segments().isEmpty()) {
+                    continue;
+                }
+                for (Attention.Segment s : h.segments().get().segments(site, this)) {
+                    out.add(g.rows().isEmpty() ? s : onlyFor(g.rows(), s, batch));
+                }
+            }
+        }
+        return out;
+    }
+
+    private static Attention.Segment onlyFor(List<Integer> rows, Attention.Segment s, long batch) {
+        int keys = Math.toIntExact(s.key().size(2));
+        boolean[] see = new boolean[Math.toIntExact(batch) * keys];
+        Optional<Tensor> mask = s.visible().keyMask();
+        double[] before = mask.map(Tensor::toDoubleArray).orElse(null);
+        for (int row : rows) {
+            for (int k = 0; k < keys; k++) {
+                see[row * keys + k] = before == null || before[before.length == keys ? k : row * keys + k] != 0;
+            }
+        }
+        return new Attention.Segment(s.key(), s.value(),
+                s.visible().withKeyMask(Tensor.of(s.key().backend(), see, batch, keys)));
+    }
+}

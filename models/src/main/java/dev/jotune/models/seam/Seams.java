@@ -1,0 +1,142 @@
+package dev.jotune.models.seam;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+
+/**
+ * Everything of a model that a method can hold on to, and what is attached at present. The model itself stays as it
+ * was loaded: taking everything off gives back exactly the model, because nothing was ever changed.
+ */
+public final class Seams {
+    private final SequencedMap<String, Parameter> parameters = new LinkedHashMap<>();
+    private final SequencedMap<String, LinearLayer> projections = new LinkedHashMap<>();
+    private final List<AttentionSite> attentions = new ArrayList<>();
+    private final List<String> taps = new ArrayList<>();
+    private final SequencedMap<String, Hooks> attached = new LinkedHashMap<>();
+    private final List<String> active = new ArrayList<>();
+
+    // ---- the model's side ----
+
+    public Parameter add(Parameter p) {
+        if (parameters.put(p.path(), p) != null) {
+            throw new IllegalStateException("parameter " + p.path() + " is there twice");
+        }
+        return p;
+    }
+
+    public LinearLayer add(LinearLayer l) {
+        projections.put(l.path(), l);
+        return l;
+    }
+
+    public AttentionSite add(AttentionSite a) {
+        attentions.add(a);
+        return a;
+    }
+
+    public String addTap(String name) {
+        taps.add(name);
+        return name;
+    }
+
+    // ---- the methods' side ----
+
+    /** Every weight by checkpoint path. */
+    public Map<String, Parameter> parameters() {
+        return java.util.Collections.unmodifiableMap(parameters);
+    }
+
+    /** Every linear layer by module path, in the order of the checkpoint. */
+    public Map<String, LinearLayer> projections() {
+        return java.util.Collections.unmodifiableMap(projections);
+    }
+
+    /** Every attention, first layer first. */
+    public List<AttentionSite> attentions() {
+        return List.copyOf(attentions);
+    }
+
+    /** The names of the activations that taps may hold. */
+    public List<String> taps() {
+        return List.copyOf(taps);
+    }
+
+    /**
+     * Attaches an adapter and makes it active beside those that are.
+     *
+     * @throws IllegalArgumentException if the name is taken, or a hook names a place that the model does not have
+     */
+    public void attach(Hooks hooks) {
+        if (attached.containsKey(hooks.name())) {
+            throw new IllegalArgumentException("an adapter named '" + hooks.name() + "' is attached already. Detach it or choose another name.");
+        }
+        check(hooks.projections().keySet(), projections.keySet(), "linear layer");
+        check(hooks.overrides().keySet(), parameters.keySet(), "parameter");
+        check(hooks.taps().keySet(), new java.util.HashSet<>(taps), "tap");
+        attached.put(hooks.name(), hooks);
+        active.add(hooks.name());
+    }
+
+    private static void check(java.util.Set<String> asked, java.util.Set<String> there, String kind) {
+        for (String a : asked) {
+            if (!there.contains(a)) {
+                throw new IllegalArgumentException("the model has no " + kind + " '" + a + "'. It has: " + preview(there));
+            }
+        }
+    }
+
+    private static String preview(java.util.Set<String> names) {
+        List<String> some = names.stream().sorted().limit(12).toList();
+        return String.join(", ", some) + (names.size() > some.size() ? ", ... (" + names.size() + " in all)" : "");
+    }
+
+    /** Takes an adapter off. */
+    public void detach(String name) {
+        hooks(name);
+        attached.remove(name);
+        active.remove(name);
+    }
+
+    /** Chooses which attached adapters run by default, in this order; none for the bare model. */
+    public void activate(String... names) {
+        List<String> chosen = List.of(names);
+        chosen.forEach(this::hooks);
+        active.clear();
+        active.addAll(chosen);
+    }
+
+    public List<String> active() {
+        return List.copyOf(active);
+    }
+
+    public List<String> attached() {
+        return List.copyOf(attached.keySet());
+    }
+
+    /** @throws IllegalArgumentException naming the adapters there are */
+    public Hooks hooks(String name) {
+        Hooks h = attached.get(name);
+        if (h == null) {
+            throw new IllegalArgumentException("no adapter named '" + name + "' is attached. Attached: " + attached.keySet());
+        }
+        return h;
+    }
+
+    /** All rows under the active adapters. */
+    public Pass inference() {
+        return Pass.inference(active.stream().map(this::hooks).toList());
+    }
+
+    /** All rows under the active adapters, with training noise. */
+    public Pass training(long seed, long step) {
+        return Pass.training(active.stream().map(this::hooks).toList(), seed, step);
+    }
+
+    /** Row i under adapter {@code names.get(i)}; an empty name is the bare model. */
+    public Pass rows(List<String> names) {
+        return Pass.rows(names.stream().map(n -> n.isEmpty() ? List.<Hooks>of() : List.of(hooks(n))).toList());
+    }
+}

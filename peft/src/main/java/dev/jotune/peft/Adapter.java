@@ -1,0 +1,178 @@
+package dev.jotune.peft;
+
+import dev.jotune.autograd.Recording;
+import dev.jotune.autograd.Var;
+import dev.jotune.models.CausalLm;
+import dev.jotune.models.seam.AttentionSite;
+import dev.jotune.models.seam.Hooks;
+import dev.jotune.models.seam.LinearLayer;
+import dev.jotune.models.seam.Parameter;
+import dev.jotune.models.seam.Projection;
+import dev.jotune.tensor.Tensor;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.function.Supplier;
+
+/**
+ * A method at work on one model: its trainable tensors, hung on the model's seams.
+ *
+ * <p>The model is not changed: detaching gives it back as it was. {@link #merge} writes the definition's W' into the
+ * model and {@link #unmerge} puts the original weights back, the same bytes.
+ */
+public final class Adapter {
+    private final CausalLm model;
+    private final String name;
+    private final TuningMethod method;
+    private final Hooks hooks;
+    private final SequencedMap<String, Var> trainables;
+    private final SequencedMap<String, Supplier<Tensor>> exports;
+    private final Map<Parameter, Var> merged = new LinkedHashMap<>();
+
+    Adapter(CausalLm model, String name, TuningMethod method, Attachment a) {
+        this.model = model;
+        this.name = name;
+        this.method = method;
+        this.hooks = a.hooks(name);
+        this.trainables = a.trainables();
+        this.exports = a.exports();
+        model.seams().attach(hooks);
+    }
+
+    public String name() {
+        return name;
+    }
+
+    public TuningMethod method() {
+        return method;
+    }
+
+    public CausalLm model() {
+        return model;
+    }
+
+    public Hooks hooks() {
+        return hooks;
+    }
+
+    /** The trainable tensors, updated in place by an optimiser, by name. */
+    public SequencedMap<String, Var> trainables() {
+        return Collections.unmodifiableSequencedMap(trainables);
+    }
+
+    /** How many numbers are trained. */
+    public long trainableCount() {
+        return trainables.values().stream().mapToLong(v -> v.tensor().numel()).sum();
+    }
+
+    /** What the adapter's file holds. */
+    public SequencedMap<String, Tensor> state() {
+        SequencedMap<String, Tensor> out = new LinkedHashMap<>();
+        exports.forEach((k, v) -> out.put(k, v.get()));
+        return out;
+    }
+
+    /** Takes the adapter off the model. */
+    public void detach() {
+        model.seams().detach(name);
+    }
+
+    /**
+     * Writes PEFT's two files into {@code folder}, atomically: at every moment the folder holds the old adapter, the new
+     * one, or none.
+     */
+    public void save(Path folder) {
+        AdapterFiles.write(folder, method, state(), describe());
+    }
+
+    /** What PEFT notes about the model beside the hyper-parameters, for methods that do not target modules. */
+    private Map<String, ?> describe() {
+        Map<String, Object> extra = new LinkedHashMap<>();
+        if (hooks.segments().isPresent() || hooks.virtualTokens().isPresent()) {
+            AttentionSite first = model.seams().attentions().getFirst();
+            boolean prefix = hooks.segments().isPresent();
+            extra.put("num_layers", model.layers());
+            extra.put("num_attention_heads", prefix ? first.groups() : first.heads());
+            extra.put("num_transformer_submodules", 1);
+            extra.put("token_dim", prefix ? first.groups() * first.headDim() : model.hiddenSize());
+        }
+        return extra;
+    }
+
+    /** True if the method can be merged into the weights: it touches projections and weights only. */
+    public boolean canMerge() {
+        return hooks.segments().isEmpty() && hooks.virtualTokens().isEmpty() && hooks.taps().isEmpty();
+    }
+
+    /**
+     * Writes {@code W' = g(W, theta)} into the model and switches the adapter off.
+     *
+     * @throws AdapterException if the method does not merge, or a changed weight is shared with another layer
+     */
+    public void merge() {
+        if (!canMerge()) {
+            throw new AdapterException(method.peftType() + " cannot be merged into the weights: it adds to the input of the "
+                    + "model, not to its matrices. Keep the adapter beside the model.");
+        }
+        if (!merged.isEmpty()) {
+            throw new AdapterException("adapter '" + name + "' is merged already.");
+        }
+        Map<Parameter, Var> replacements = Recording.off(this::replacements);
+        List<String> active = new ArrayList<>(model.seams().active());
+        active.remove(name);
+        model.seams().activate(active.toArray(String[]::new));
+        replacements.forEach((p, v) -> {
+            merged.put(p, p.base());
+            p.replace(v);
+        });
+    }
+
+    private Map<Parameter, Var> replacements() {
+        Map<Parameter, Var> out = new LinkedHashMap<>();
+        Map<String, Parameter> parameters = model.seams().parameters();
+        hooks.overrides().forEach((path, v) -> out.put(parameters.get(path), copyLike(v, parameters.get(path))));
+        for (Map.Entry<String, Projection> e : hooks.projections().entrySet()) {
+            LinearLayer layer = model.seams().projections().get(e.getKey());
+            if (!layer.weight().path().equals(layer.path() + ".weight")) {
+                throw new AdapterException(layer.path() + " shares its weight with " + layer.weight().path()
+                        + "; merging would change both. Untie the weights first.");
+            }
+            Var w = out.getOrDefault(layer.weight(), layer.weight().base());
+            out.put(layer.weight(), copyLike(e.getValue().weight(w), layer.weight()));
+            Var b = layer.bias().map(p -> out.getOrDefault(p, p.base())).orElse(null);
+            Var newBias = e.getValue().bias(b);
+            if (newBias != b) {
+                out.put(layer.bias().orElseThrow(), copyLike(newBias, layer.bias().get()));
+            }
+        }
+        return out;
+    }
+
+    /** A copy outside all scopes. F32 where the base is narrower, so that merging loses nothing. */
+    private static Var copyLike(Var v, Parameter p) {
+        Tensor t = Tensor.empty(v.backend(), v.dtype(), p.base().shape());
+        dev.jotune.tensor.Scope.detach(t);
+        return Var.constant(t.copyFrom(v.tensor()));
+    }
+
+    /** Undoes {@link #merge}: the original weights, the same bytes, and the adapter active again. */
+    public void unmerge() {
+        if (merged.isEmpty()) {
+            throw new AdapterException("adapter '" + name + "' is not merged.");
+        }
+        merged.forEach(Parameter::replace);
+        merged.clear();
+        List<String> active = new ArrayList<>(model.seams().active());
+        active.add(name);
+        model.seams().activate(active.toArray(String[]::new));
+    }
+
+    @Override
+    public String toString() {
+        return name + ": " + method + ", " + trainableCount() + " trainable";
+    }
+}

@@ -1,0 +1,121 @@
+package dev.jotune.peft;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.core.util.DefaultIndenter;
+import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
+import com.fasterxml.jackson.core.util.Separators;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.MapperFeature;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+
+/**
+ * Between a method's record and the text of {@code adapter_config.json}. A field that is not a component of the record
+ * is accepted only with a value that changes nothing; otherwise the adapter is refused, naming the field.
+ */
+final class AdapterConfig {
+    /** Fields that say nothing about the mathematics. */
+    private static final Set<String> IGNORED = Set.of("peft_type", "task_type", "auto_mapping", "peft_version",
+            "base_model_name_or_path", "revision", "inference_mode", "megatron_core", "megatron_config", "runtime_config",
+            "loftq_config", "eva_config", "corda_config", "lora_ga_config", "qalora_group_size", "ensure_weight_tying",
+            "num_transformer_submodules", "num_attention_heads", "num_layers", "token_dim", "tokenizer_name_or_path",
+            "tokenizer_kwargs");
+
+    private static final JsonMapper JSON = JsonMapper.builder()
+            .addModule(new Jdk8Module())
+            .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+            .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+            .enable(SerializationFeature.ORDER_MAP_ENTRIES_BY_KEYS)
+            .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
+            .serializationInclusion(JsonInclude.Include.ALWAYS)
+            .build();
+
+    private AdapterConfig() {}
+
+    /** Hyper-parameters from the text of a file. */
+    static TuningMethod read(String text, String origin) {
+        try {
+            JsonNode root = JSON.readTree(text);
+            if (root == null || !root.isObject()) {
+                throw new AdapterException(origin + " does not hold a JSON object. Save the adapter again.");
+            }
+            if (!root.path("peft_type").isTextual()) {
+                throw new AdapterException(origin + " lacks the field 'peft_type'. It is not an adapter's configuration.");
+            }
+            MethodInfo info = Methods.ofType(root.get("peft_type").textValue());
+            return merged(info, (ObjectNode) root, origin);
+        } catch (JsonProcessingException e) {
+            throw new AdapterException(origin + " is not valid JSON: " + e.getOriginalMessage() + ". Save the adapter again.", e);
+        }
+    }
+
+    /** A method's defaults with some fields set, under PEFT's names. */
+    static TuningMethod with(MethodInfo info, Map<String, ?> fields) {
+        return merged(info, JSON.valueToTree(fields), "options of " + info.name());
+    }
+
+    private static TuningMethod merged(MethodInfo info, ObjectNode given, String origin) {
+        ObjectNode node = JSON.valueToTree(info.defaults());
+        given.properties().forEach(e -> {
+            if (node.has(e.getKey())) {
+                if (!e.getValue().isNull()) {
+                    node.set(e.getKey(), normalised(e.getKey(), e.getValue()));
+                }
+            } else if (!IGNORED.contains(e.getKey()) && !isNeutral(e.getValue())) {
+                throw new AdapterException(origin + ": '" + e.getKey() + "' = " + e.getValue()
+                        + " is not supported for " + info.peftType() + ".");
+            }
+        });
+        try {
+            return JSON.treeToValue(node, info.defaults().getClass());
+        } catch (JsonProcessingException e) {
+            Throwable cause = e.getCause() instanceof AdapterException a ? a : e;
+            String what = cause == e ? e.getOriginalMessage() : cause.getMessage();
+            throw new AdapterException(origin + ": " + what, e);
+        }
+    }
+
+    /** PEFT writes a single number or text where a list is meant. */
+    private static JsonNode normalised(String field, JsonNode v) {
+        boolean list = field.equals("layers_to_transform") || field.equals("layers_pattern") || field.equals("modules_to_save");
+        return list && !v.isArray() ? JSON.createArrayNode().add(v) : v;
+    }
+
+    private static boolean isNeutral(JsonNode v) {
+        return v.isNull() || v.isBoolean() && !v.booleanValue() || v.isContainerNode() && v.isEmpty()
+                || v.isTextual() && v.textValue().isEmpty();
+    }
+
+    /** The text PEFT would write: indent 2, keys sorted; absent options and empty lists as null. */
+    static String write(TuningMethod method, Map<String, ?> extra) {
+        ObjectNode node = JSON.valueToTree(method);
+        Map<String, JsonNode> sorted = new TreeMap<>();
+        node.properties().forEach(e -> sorted.put(e.getKey(), e.getValue().isArray() && e.getValue().isEmpty()
+                ? JSON.nullNode() : e.getValue()));
+        extra.forEach((k, v) -> sorted.put(k, JSON.valueToTree(v)));
+        sorted.put("peft_type", JSON.valueToTree(method.peftType()));
+        sorted.put("task_type", JSON.valueToTree("CAUSAL_LM"));
+        sorted.put("inference_mode", JSON.valueToTree(true));
+        sorted.putIfAbsent("base_model_name_or_path", JSON.nullNode());
+        sorted.put("auto_mapping", JSON.nullNode());
+        sorted.put("revision", JSON.nullNode());
+        ObjectNode out = JSON.createObjectNode();
+        sorted.forEach(out::set);
+        DefaultIndenter indent = new DefaultIndenter("  ", "\n");
+        try {
+            return JSON.writer(new DefaultPrettyPrinter(Separators.createDefaultInstance()
+                    .withObjectFieldValueSpacing(Separators.Spacing.AFTER)).withObjectIndenter(indent).withArrayIndenter(indent))
+                    .writeValueAsString(out);
+        } catch (JsonProcessingException e) {
+            throw new AdapterException("cannot write the configuration of " + method + ": " + e.getMessage(), e);
+        }
+    }
+}

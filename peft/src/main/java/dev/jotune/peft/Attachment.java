@@ -1,0 +1,228 @@
+package dev.jotune.peft;
+
+import dev.jotune.autograd.Var;
+import dev.jotune.models.CausalLm;
+import dev.jotune.models.seam.Hooks;
+import dev.jotune.models.seam.LinearLayer;
+import dev.jotune.models.seam.Parameter;
+import dev.jotune.models.seam.Projection;
+import dev.jotune.models.seam.SegmentSource;
+import dev.jotune.models.seam.Tap;
+import dev.jotune.models.seam.VirtualTokens;
+import dev.jotune.tensor.Tensor;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SequencedMap;
+import java.util.Set;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import java.util.stream.Collectors;
+
+/** What a method declares while it is being attached: trainable tensors under their file keys, and hooks. */
+public final class Attachment {
+    private static final String PREFIX = "base_model.model.";
+
+    private final CausalLm model;
+    private final long seed;
+    private final Optional<Map<String, Tensor>> saved;
+    private final Optional<Function<String, int[]>> tokenizer;
+    private final SequencedMap<String, Var> trainables = new LinkedHashMap<>();
+    private final SequencedMap<String, Supplier<Tensor>> exports = new LinkedHashMap<>();
+    private final Map<String, Projection> projections = new LinkedHashMap<>();
+    private final Map<String, Var> overrides = new LinkedHashMap<>();
+    private final Map<String, Tap> taps = new LinkedHashMap<>();
+    private final Set<String> read = new HashSet<>();
+    private Optional<SegmentSource> segments = Optional.empty();
+    private Optional<VirtualTokens> virtualTokens = Optional.empty();
+
+    /**
+     * @param saved the tensors of an adapter file, if one is being loaded
+     * @param tokenizer text to token ids without special tokens, for methods that start from text
+     */
+    Attachment(CausalLm model, long seed, Optional<Map<String, Tensor>> saved, Optional<Function<String, int[]>> tokenizer) {
+        this.model = model;
+        this.seed = seed;
+        this.saved = saved;
+        this.tokenizer = tokenizer;
+    }
+
+    public CausalLm model() {
+        return model;
+    }
+
+    /** Fixes the noise of every start. */
+    public long seed() {
+        return seed;
+    }
+
+    /** The ids of {@code text}, without special tokens. */
+    public int[] tokens(String text) {
+        return tokenizer.orElseThrow(() -> new AdapterException("starting from a text needs the model's tokenizer, "
+                + "and this model came without one. Load the model from a folder with a tokenizer.json.")).apply(text);
+    }
+
+    /** True if an adapter file is being loaded: its tensors replace every start. */
+    public boolean isLoading() {
+        return saved.isPresent();
+    }
+
+    /** Whether the adapter file being loaded holds {@code key}. */
+    public boolean holds(String key) {
+        return saved.map(s -> s.containsKey(key)).orElse(false);
+    }
+
+    /** The adapter file's key of a tensor that belongs to a module of the model. */
+    public static String key(String path) {
+        return PREFIX + path;
+    }
+
+    /**
+     * A trainable tensor stored as it is under {@code key}. It starts as {@code init} says, or as the file being loaded
+     * holds it.
+     */
+    public Var trainable(String key, Init init, long... shape) {
+        Var v = internal(key, init, shape);
+        exports.put(key, v::tensor);
+        return v;
+    }
+
+    /** A trainable tensor that the adapter file does not hold (the encoder behind a prefix). */
+    public Var internal(String key, Init init, long... shape) {
+        Tensor start;
+        if (holds(key)) {
+            start = Init.copyOf(stored(key, shape)).make(model.backend(), model.computeType(), 0, 0, shape);
+        } else if (isLoading()) {
+            throw new AdapterException("the adapter file lacks the tensor " + key + " of shape " + Arrays.toString(shape)
+                    + ". Its adapter_config.json and its tensors do not belong together.");
+        } else {
+            start = init.make(model.backend(), model.computeType(), seed, trainables.size(), shape);
+        }
+        Var v = Var.parameter(dev.jotune.tensor.Scope.detach(start));
+        if (trainables.put(key, v) != null) {
+            throw new IllegalStateException("trainable " + key + " declared twice");
+        }
+        return v;
+    }
+
+    private Tensor stored(String key, long... shape) {
+        Tensor t = saved.orElseThrow().get(key);
+        read.add(key);
+        if (!Arrays.equals(t.shape(), shape)) {
+            throw new AdapterException("the adapter's tensor " + key + " has shape " + Arrays.toString(t.shape())
+                    + ", this model and configuration ask for " + Arrays.toString(shape)
+                    + ". Was it made for another base model?");
+        }
+        return t.to(model.backend());
+    }
+
+    /** A tensor of the adapter file that is computed from trainables when it is saved. */
+    public void export(String key, Supplier<Tensor> value) {
+        exports.put(key, value);
+    }
+
+    /** Hangs a method on a linear layer (seam 1). */
+    public void project(LinearLayer layer, Projection p) {
+        projections.put(layer.path(), p);
+    }
+
+    /** Adds segments to every attention (seam 2). */
+    public void segments(SegmentSource source) {
+        segments = Optional.of(source);
+    }
+
+    /** Puts embedding rows before the input (seam 4). */
+    public void virtualTokens(VirtualTokens tokens) {
+        virtualTokens = Optional.of(tokens);
+    }
+
+    /** Holds a named activation (seam 3). */
+    public void tap(String name, Tap tap) {
+        taps.put(name, tap);
+    }
+
+    /** A trainable copy of one of the model's own weights, stored under {@code key}. */
+    public void override(Parameter p, String key) {
+        overrides.put(p.path(), trainable(key, Init.copyOf(p.base().tensor()), p.base().shape()));
+    }
+
+    /** Trainable copies of whole modules ({@code modules_to_save}): each must name at least one module. */
+    public void modulesToSave(List<String> modules) {
+        for (String m : modules) {
+            boolean any = false;
+            for (Parameter p : model.seams().parameters().values()) {
+                String module = p.path().substring(0, p.path().lastIndexOf('.'));
+                if (Targets.of(m).matches(module)) {
+                    override(p, key(p.path()));
+                    any = true;
+                }
+            }
+            // A tied head has no weight of its own; PEFT then copies the tied one.
+            LinearLayer tied = model.seams().projections().get(m);
+            if (!any && tied != null) {
+                throw new AdapterException("modules_to_save: '" + m + "' shares its weight with " + tied.weight().path()
+                        + " in this model. Name that module, or untie the weights.");
+            }
+            if (!any) {
+                throw new AdapterException("modules_to_save: no module of the model is called '" + m + "'. It has: "
+                        + modulesPreview());
+            }
+        }
+    }
+
+    private String modulesPreview() {
+        return model.seams().parameters().keySet().stream().map(p -> p.substring(0, p.lastIndexOf('.')))
+                .map(p -> p.substring(p.lastIndexOf('.') + 1)).distinct().sorted().collect(Collectors.joining(", "));
+    }
+
+    /**
+     * The linear layers that {@code targets} and the filters choose.
+     *
+     * @throws AdapterException if that is none
+     */
+    public List<LinearLayer> linears(Targets targets, Optional<Targets> exclude, List<Integer> layers, List<String> layersPattern) {
+        List<LinearLayer> chosen = model.seams().projections().values().stream()
+                .filter(l -> targets.isAllLinear() ? !l.path().endsWith("lm_head") : targets.matches(l.path()))
+                .filter(l -> exclude.isEmpty() || !exclude.get().matches(l.path()))
+                .filter(l -> layers.isEmpty() || Targets.layerOf(l.path(), layersPattern).filter(layers::contains).isPresent())
+                .toList();
+        if (chosen.isEmpty()) {
+            String have = model.seams().projections().keySet().stream().map(p -> p.substring(p.lastIndexOf('.') + 1))
+                    .distinct().sorted().collect(Collectors.joining(", "));
+            throw new AdapterException("target_modules " + targets.toJson() + " matches no linear layer of the model"
+                    + (layers.isEmpty() ? "" : " within layers " + layers) + ". Its linear layers are called: " + have + ".");
+        }
+        for (String n : targets.names()) {
+            boolean embedding = model.seams().parameters().keySet().stream()
+                    .anyMatch(p -> p.endsWith(n + ".weight") && p.contains("embed"));
+            boolean linear = model.seams().projections().keySet().stream().anyMatch(p -> Targets.of(n).matches(p));
+            if (embedding && !linear) {
+                throw new AdapterException("target_modules: '" + n + "' is an embedding; only linear layers can be targeted. "
+                        + "To train it whole, name it in modules_to_save.");
+            }
+        }
+        return chosen;
+    }
+
+    Hooks hooks(String name) {
+        return new Hooks(name, projections, overrides, segments, virtualTokens, taps);
+    }
+
+    SequencedMap<String, Var> trainables() {
+        return trainables;
+    }
+
+    SequencedMap<String, Supplier<Tensor>> exports() {
+        return exports;
+    }
+
+    /** Tensors of the file being loaded that nothing asked for. */
+    Set<String> unread() {
+        Set<String> rest = new java.util.TreeSet<>(saved.map(Map::keySet).orElse(Set.of()));
+        rest.removeAll(read);
+        return rest;
+    }
+}

@@ -1,0 +1,42 @@
+package dev.jotune.peft;
+
+import dev.jotune.peft.methods.Lora;
+import dev.jotune.peft.methods.PrefixTuning;
+import dev.jotune.peft.methods.PromptTuning;
+import java.util.List;
+import java.util.stream.Collectors;
+
+/** The registry of methods. */
+public final class Methods {
+    private static final List<MethodInfo> ALL = List.of(
+            new MethodInfo("prefix", "PREFIX_TUNING", "Prefix-Tuning", "2101.00190", "attention segments",
+                    "attention over [K; k], [V; v]", "2 n L G D", PrefixTuning.DEFAULTS),
+            new MethodInfo("prompt", "PROMPT_TUNING", "Prompt Tuning", "2104.08691", "virtual tokens",
+                    "input [P; E(x)]", "n C", PromptTuning.DEFAULTS),
+            new MethodInfo("lora", "LORA", "LoRA", "2106.09685", "projection", "W' = W + (alpha / r) B A",
+                    "sum over targets of r (in + out)", Lora.DEFAULTS));
+
+    private Methods() {}
+
+    public static List<MethodInfo> all() {
+        return ALL;
+    }
+
+    /**
+     * By the name used on the command line.
+     *
+     * @throws AdapterException listing the names there are
+     */
+    public static MethodInfo named(String name) {
+        return ALL.stream().filter(m -> m.name().equalsIgnoreCase(name)).findFirst().orElseThrow(() ->
+                new AdapterException("there is no method '" + name + "'. Methods: "
+                        + ALL.stream().map(MethodInfo::name).collect(Collectors.joining(", ")) + "."));
+    }
+
+    /** By PEFT's {@code peft_type}. */
+    public static MethodInfo ofType(String peftType) {
+        return ALL.stream().filter(m -> m.peftType().equals(peftType)).findFirst().orElseThrow(() ->
+                new AdapterException("peft_type '" + peftType + "' is not supported. Supported: "
+                        + ALL.stream().map(MethodInfo::peftType).collect(Collectors.joining(", ")) + "."));
+    }
+}

@@ -1,0 +1,102 @@
+package dev.jotune.peft;
+
+import com.fasterxml.jackson.annotation.JsonCreator;
+import com.fasterxml.jackson.annotation.JsonValue;
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
+
+/**
+ * Which modules a method takes, with PEFT's rules: a list entry matches the whole path or a path that ends in
+ * "." + entry; a text is a regular expression for the whole path; {@code all-linear} is every linear layer but the
+ * output head.
+ *
+ * @param names list entries
+ * @param pattern instead of names: a regular expression, or {@code all-linear}
+ */
+public record Targets(List<String> names, Optional<String> pattern) {
+    /** Every linear layer but the head. */
+    public static final String ALL_LINEAR = "all-linear";
+
+    /** By names. */
+    public static Targets of(String... names) {
+        return new Targets(List.of(names), Optional.empty());
+    }
+
+    /** By regular expression, or {@code all-linear}. */
+    public static Targets matching(String pattern) {
+        return new Targets(List.of(), Optional.of(pattern));
+    }
+
+    /** As users write it: {@code all-linear}, {@code q_proj,v_proj}, or a regular expression. */
+    public static Targets parse(String text) {
+        boolean names = text.matches("[\\w.,\\s-]+") && !text.equals(ALL_LINEAR);
+        return names ? of(text.trim().split("\\s*,\\s*")) : matching(text);
+    }
+
+    @JsonCreator
+    static Targets fromJson(JsonNode n) {
+        if (n.isTextual()) {
+            return matching(n.textValue());
+        }
+        List<String> out = new ArrayList<>();
+        for (JsonNode e : n) {
+            if (!e.isTextual()) {
+                throw new AdapterException("a list of module names holds " + e + ", expected texts.");
+            }
+            out.add(e.textValue());
+        }
+        return new Targets(out, Optional.empty());
+    }
+
+    @JsonValue
+    Object toJson() {
+        return pattern.<Object>map(p -> p).orElse(names);
+    }
+
+    /** True for {@code all-linear}. */
+    public boolean isAllLinear() {
+        return pattern.filter(ALL_LINEAR::equals).isPresent();
+    }
+
+    /** Whether {@code path} is meant, apart from {@code all-linear}. */
+    public boolean matches(String path) {
+        if (pattern.isPresent()) {
+            return compile(pattern.get()).matcher(path).matches();
+        }
+        return names.stream().anyMatch(n -> path.equals(n) || path.endsWith("." + n));
+    }
+
+    /** The number of the layer that {@code path} lies in: the first numbered segment, or the one after {@code pattern}. */
+    public static Optional<Integer> layerOf(String path, List<String> layersPattern) {
+        if (layersPattern.isEmpty()) {
+            Matcher m = Pattern.compile(".*?\\.[^.]*\\.(\\d+)\\.").matcher(path);
+            return m.lookingAt() ? Optional.of(Integer.valueOf(m.group(1))) : Optional.empty();
+        }
+        for (String p : layersPattern) {
+            Matcher m = compile(".*\\." + p + "\\.(\\d+)\\.").matcher(path);
+            if (m.lookingAt()) {
+                return Optional.of(Integer.valueOf(m.group(1)));
+            }
+        }
+        return Optional.empty();
+    }
+
+    /** Whether a key of {@code rank_pattern} or {@code alpha_pattern} means {@code path}: it is tied to the end. */
+    public static boolean endMatches(String key, String path) {
+        return compile("(.*\\.)?(" + key + ")$").matcher(path).matches();
+    }
+
+    private static Pattern compile(String regex) {
+        try {
+            return Pattern.compile(regex);
+        } catch (PatternSyntaxException e) {
+            throw new AdapterException("'" + regex + "' is not a regular expression: " + e.getDescription()
+                    + ". To name modules, give a list such as q_proj,v_proj.", e);
+        }
+    }
+}

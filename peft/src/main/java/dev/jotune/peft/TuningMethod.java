@@ -1,0 +1,17 @@
+package dev.jotune.peft;
+
+/**
+ * The hyper-parameters of a tuning method, named as the paper and Hugging Face PEFT name them (in Java's spelling:
+ * {@code loraAlpha} is {@code lora_alpha}). A record; its components are the fields of {@code adapter_config.json}.
+ */
+public interface TuningMethod {
+    /** PEFT's name of the method: {@code LORA}, {@code PREFIX_TUNING}. */
+    String peftType();
+
+    /**
+     * Declares what is trainable, how it starts, and where it hangs.
+     *
+     * @throws AdapterException if the model has no place for it, or a hyper-parameter is out of range
+     */
+    void attachTo(Attachment a);
+}

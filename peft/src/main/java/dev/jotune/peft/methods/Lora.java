@@ -1,0 +1,154 @@
+package dev.jotune.peft.methods;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.BooleanNode;
+import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.Dropout;
+import dev.jotune.autograd.ops.Linear;
+import dev.jotune.models.seam.LinearLayer;
+import dev.jotune.models.seam.Parameter;
+import dev.jotune.models.seam.Pass;
+import dev.jotune.models.seam.Projection;
+import dev.jotune.peft.AdapterException;
+import dev.jotune.peft.Attachment;
+import dev.jotune.peft.Init;
+import dev.jotune.peft.Targets;
+import dev.jotune.peft.TuningMethod;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.UnaryOperator;
+
+/**
+ * LoRA: Low-Rank Adaptation of Large Language Models (Hu et al., arXiv 2106.09685).
+ *
+ * <p>{@code W' = W + s B A} with {@code A [r, in]}, {@code B [out, r]} and {@code s = lora_alpha / r}; with
+ * {@code use_rslora} {@code s = lora_alpha / sqrt(r)} (Kalajdzievski, arXiv 2312.03732). Trainable:
+ * {@code r (in + out)} for each target.
+ *
+ * @param r rank
+ * @param loraAlpha numerator of the scale
+ * @param loraDropout on the input of A, while training
+ * @param targetModules which linear layers
+ * @param excludeModules which of them not
+ * @param rankPattern rank by regular expression tied to the end of the path
+ * @param alphaPattern alpha likewise
+ * @param layersToTransform only these layers; empty for all
+ * @param layersPattern the name of the list of layers, if not the first numbered one
+ * @param bias {@code none}, {@code all} or {@code lora_only}: which of the model's biases train along
+ * @param loraBias a bias on B
+ * @param initLoraWeights true: A Kaiming-uniform, B zero; {@code "gaussian"}: A normal with deviation 1 / r; false: both random
+ * @param modulesToSave modules trained whole
+ */
+public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslora, Targets targetModules,
+        Optional<Targets> excludeModules, Map<String, Integer> rankPattern, Map<String, Double> alphaPattern,
+        List<Integer> layersToTransform, List<String> layersPattern, String bias, boolean loraBias,
+        JsonNode initLoraWeights, List<String> modulesToSave) implements TuningMethod {
+
+    /** PEFT's defaults, on the query and value projections. */
+    public static final Lora DEFAULTS = new Lora(8, 8, 0, false, Targets.of("q_proj", "v_proj"), Optional.empty(), Map.of(),
+            Map.of(), List.of(), List.of(), "none", false, BooleanNode.TRUE, List.of());
+
+    public Lora withRank(int rank, double alpha) {
+        return new Lora(rank, alpha, loraDropout, useRslora, targetModules, excludeModules, rankPattern, alphaPattern,
+                layersToTransform, layersPattern, bias, loraBias, initLoraWeights, modulesToSave);
+    }
+
+    public Lora withTargets(Targets targets) {
+        return new Lora(r, loraAlpha, loraDropout, useRslora, targets, excludeModules, rankPattern, alphaPattern,
+                layersToTransform, layersPattern, bias, loraBias, initLoraWeights, modulesToSave);
+    }
+
+    @Override
+    public String peftType() {
+        return "LORA";
+    }
+
+    @Override
+    public void attachTo(Attachment a) {
+        check();
+        List<LinearLayer> targets = a.linears(targetModules, excludeModules, layersToTransform, layersPattern);
+        for (LinearLayer layer : targets) {
+            int rank = pattern(rankPattern, layer.path()).orElse(r);
+            double alpha = pattern(alphaPattern, layer.path()).orElse(loraAlpha);
+            if (rank <= 0) {
+                throw new AdapterException("rank_pattern gives " + layer.path() + " the rank " + rank + "; it must be positive.");
+            }
+            String key = Attachment.key(layer.path());
+            Var down = a.trainable(key + ".lora_A.weight", startOfA(rank), rank, layer.in());
+            Var up = a.trainable(key + ".lora_B.weight", startOfB(), layer.out(), rank);
+            Optional<Var> upBias = loraBias ? Optional.of(a.trainable(key + ".lora_B.bias", Init.ZEROS, layer.out())) : Optional.empty();
+            double scale = useRslora ? alpha / Math.sqrt(rank) : alpha / rank;
+            a.project(layer, new Factors(down, up, upBias, scale, loraDropout));
+        }
+        for (Parameter p : a.model().seams().parameters().values()) {
+            if (trainsBias(p, targets)) {
+                boolean adapted = targets.stream().anyMatch(l -> p.path().equals(l.path() + ".bias"));
+                a.override(p, Attachment.key(adapted ? p.path().replaceFirst("bias$", "base_layer.bias") : p.path()));
+            }
+        }
+        a.modulesToSave(modulesToSave);
+    }
+
+    private boolean trainsBias(Parameter p, List<LinearLayer> targets) {
+        return p.path().endsWith(".bias") && (bias.equals("all")
+                || bias.equals("lora_only") && targets.stream().anyMatch(l -> p.path().equals(l.path() + ".bias")));
+    }
+
+    private void check() {
+        if (r <= 0) {
+            throw new AdapterException("r is " + r + "; the rank must be a positive integer.");
+        }
+        if (!(loraDropout >= 0 && loraDropout < 1)) {
+            throw new AdapterException("lora_dropout is " + loraDropout + "; it must lie in [0, 1).");
+        }
+        if (!List.of("none", "all", "lora_only").contains(bias)) {
+            throw new AdapterException("bias is '" + bias + "'; it must be none, all or lora_only.");
+        }
+        if (!initLoraWeights.isBoolean() && !initLoraWeights.asText().equals("gaussian")) {
+            throw new AdapterException("init_lora_weights " + initLoraWeights + " is not supported: such adapters change the base "
+                    + "model's weights. Supported: true, false, \"gaussian\". Convert the adapter to plain LoRA first.");
+        }
+    }
+
+    private Init startOfA(int rank) {
+        return initLoraWeights.isTextual() ? Init.normal(1.0 / rank) : Init.KAIMING;
+    }
+
+    private Init startOfB() {
+        return initLoraWeights.isBoolean() && !initLoraWeights.booleanValue() ? Init.KAIMING : Init.ZEROS;
+    }
+
+    private static <T> Optional<T> pattern(Map<String, T> patterns, String path) {
+        return patterns.entrySet().stream().filter(e -> Targets.endMatches(e.getKey(), path)).map(Map.Entry::getValue).findFirst();
+    }
+
+    /** The factors of one layer. */
+    private record Factors(Var a, Var b, Optional<Var> bias, double scale, double dropout) implements Projection {
+        /** {@code y = W x + s B (A x)}: two thin products instead of W'. */
+        @Override
+        public Var forward(Var x, UnaryOperator<Var> inner, LinearLayer layer, Pass pass) {
+            Var in = pass.training() ? Dropout.apply(x, dropout, pass.seed(), pass.stream(layer.path())) : x;
+            Var low = Linear.apply(in, a);
+            Var delta = bias.isPresent() ? Linear.apply(low, b, bias.get()) : Linear.apply(low, b);
+            return inner.apply(x).add(delta.mul(scale));
+        }
+
+        /** {@code W' = W + s B A}. */
+        @Override
+        public Var weight(Var w) {
+            return w.add(b.matmul(a).mul(scale));
+        }
+
+        @Override
+        public Var bias(Var base) {
+            if (bias.isEmpty()) {
+                return base;
+            }
+            if (base == null) {
+                throw new AdapterException("an adapter with lora_bias cannot be merged into a layer without a bias.");
+            }
+            return base.add(bias.get().mul(scale));
+        }
+    }
+}

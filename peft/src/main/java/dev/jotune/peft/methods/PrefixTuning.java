@@ -1,0 +1,110 @@
+package dev.jotune.peft.methods;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import dev.jotune.autograd.Recording;
+import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.Activations;
+import dev.jotune.autograd.ops.Attention;
+import dev.jotune.autograd.ops.Linear;
+import dev.jotune.models.seam.AttentionSite;
+import dev.jotune.models.seam.Pass;
+import dev.jotune.models.seam.SegmentSource;
+import dev.jotune.peft.AdapterException;
+import dev.jotune.peft.Attachment;
+import dev.jotune.peft.Init;
+import dev.jotune.peft.TuningMethod;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Prefix-Tuning (Li and Liang, arXiv 2101.00190); without projection the same as P-Tuning v2 (Liu et al., 2110.07602).
+ *
+ * <p>Every attention sees n more keys and values, {@code [K; k_text]}, {@code [V; v_text]}: a segment that all rows of
+ * the batch share. {@code P [n, 2 L G D]} holds, for each virtual token, keys and values of all layers as they enter
+ * attention, after rotary embedding. Trained directly, or as {@code P = MLP(E)}, {@code MLP(e) = W2 tanh(W1 e + b1) + b2}
+ * with {@code E [n, G D]}. The text's positions begin at n. Trainable: {@code n 2 L G D}, or that of E and the MLP.
+ *
+ * @param numVirtualTokens n
+ * @param prefixProjection whether P comes from the MLP
+ * @param encoderHiddenSize width of the MLP; absent: that of a token, G D
+ * @param initWeights {@code "zero"} starts P at 0; absent: standard normal, as torch's Embedding
+ */
+public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
+        @JsonInclude(JsonInclude.Include.ALWAYS) Optional<Integer> encoderHiddenSize, Optional<String> initWeights,
+        List<String> modulesToSave) implements TuningMethod {
+    private static final String TABLE = "prompt_embeddings";
+
+    public static final PrefixTuning DEFAULTS = new PrefixTuning(20, false, Optional.empty(), Optional.empty(), List.of());
+
+    public PrefixTuning withTokens(int n) {
+        return new PrefixTuning(n, prefixProjection, encoderHiddenSize, initWeights, modulesToSave);
+    }
+
+    @Override
+    public String peftType() {
+        return "PREFIX_TUNING";
+    }
+
+    @Override
+    public void attachTo(Attachment a) {
+        if (numVirtualTokens <= 0) {
+            throw new AdapterException("num_virtual_tokens is " + numVirtualTokens + "; it must be positive.");
+        }
+        if (initWeights.isPresent() && !initWeights.get().equals("zero")) {
+            throw new AdapterException("init_weights is '" + initWeights.get() + "'; it must be \"zero\" or absent.");
+        }
+        List<AttentionSite> sites = a.model().seams().attentions();
+        AttentionSite first = sites.getFirst();
+        long token = (long) first.groups() * first.headDim();
+        long width = 2L * sites.size() * token;
+        // A file written by PEFT holds P alone; the MLP behind it is gone, and P is trained on directly.
+        boolean projected = prefixProjection && !a.holds(TABLE);
+        Table table = projected ? projection(a, token, width) : direct(a, width);
+        if (projected) {
+            a.export(TABLE, () -> Recording.off(table::value).tensor());
+        }
+        a.segments(new Prefix(table, numVirtualTokens));
+        a.modulesToSave(modulesToSave);
+    }
+
+    private Table direct(Attachment a, long width) {
+        Var p = a.trainable(TABLE, initWeights.isPresent() ? Init.ZEROS : Init.normal(1), numVirtualTokens, width);
+        return () -> p;
+    }
+
+    private Table projection(Attachment a, long token, long width) {
+        long hidden = encoderHiddenSize.orElse((int) token);
+        Var e = a.internal("embedding.weight", Init.normal(1), numVirtualTokens, token);
+        Var w1 = a.internal("transform.0.weight", Init.KAIMING, hidden, token);
+        Var b1 = a.internal("transform.0.bias", Init.uniform(1 / Math.sqrt(token)), hidden);
+        Var w2 = a.internal("transform.2.weight", Init.KAIMING, width, hidden);
+        Var b2 = a.internal("transform.2.bias", Init.uniform(1 / Math.sqrt(hidden)), width);
+        return () -> Linear.apply(Activations.tanh(Linear.apply(e, w1, b1)), w2, b2);
+    }
+
+    /** Gives {@code P [n, 2 L G D]}. */
+    private interface Table {
+        Var value();
+    }
+
+    /** Cuts P into segments: {@code reshape (n, 2 L, G, D)}; row 2l is the keys of layer l, 2l + 1 its values. */
+    private record Prefix(Table table, int n) implements SegmentSource {
+        @Override
+        public List<Attention.Segment> segments(AttentionSite site, Pass pass) {
+            Var p = table.value();
+            p = p.reshape(n, -1, site.groups(), site.headDim());
+            return List.of(new Attention.Segment(part(p, 2 * site.layer()), part(p, 2 * site.layer() + 1), Attention.Visible.ALL));
+        }
+
+        /** {@code [n, 2 L, G, D] -> [1, G, n, D]}. */
+        private static Var part(Var p, int index) {
+            Var rows = p.select(1, index).transpose(0, 1);
+            return rows.reshape(1, rows.size(0), rows.size(1), rows.size(2));
+        }
+
+        @Override
+        public long positions() {
+            return n;
+        }
+    }
+}

@@ -1,0 +1,100 @@
+package dev.jotune.peft.methods;
+
+import dev.jotune.autograd.Var;
+import dev.jotune.models.seam.Parameter;
+import dev.jotune.models.seam.Pass;
+import dev.jotune.models.seam.VirtualTokens;
+import dev.jotune.peft.AdapterException;
+import dev.jotune.peft.Attachment;
+import dev.jotune.peft.Init;
+import dev.jotune.peft.TuningMethod;
+import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.random.Philox;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * The Power of Scale for Parameter-Efficient Prompt Tuning (Lester et al., arXiv 2104.08691).
+ *
+ * <p>The input becomes {@code [P; E(x)]}: n trainable rows {@code P [n, C]} before the embedded text. Trainable:
+ * {@code n C}.
+ *
+ * @param numVirtualTokens n
+ * @param promptTuningInit {@code RANDOM} (standard normal, as PEFT), {@code SAMPLE_VOCAB} (embeddings of random tokens)
+ *     or {@code TEXT} (embeddings of a text, repeated or cut to n)
+ * @param promptTuningInitText for {@code TEXT}
+ */
+public record PromptTuning(int numVirtualTokens, String promptTuningInit, Optional<String> promptTuningInitText,
+        List<String> modulesToSave) implements TuningMethod {
+    private static final String TABLE = "prompt_embeddings";
+
+    public static final PromptTuning DEFAULTS = new PromptTuning(20, "RANDOM", Optional.empty(), List.of());
+
+    public PromptTuning withTokens(int n) {
+        return new PromptTuning(n, promptTuningInit, promptTuningInitText, modulesToSave);
+    }
+
+    /** Starting from the embeddings of {@code text}. */
+    public PromptTuning fromText(String text) {
+        return new PromptTuning(numVirtualTokens, "TEXT", Optional.of(text), modulesToSave);
+    }
+
+    @Override
+    public String peftType() {
+        return "PROMPT_TUNING";
+    }
+
+    @Override
+    public void attachTo(Attachment a) {
+        if (numVirtualTokens <= 0) {
+            throw new AdapterException("num_virtual_tokens is " + numVirtualTokens + "; it must be positive.");
+        }
+        Var p = a.trainable(TABLE, a.isLoading() ? Init.ZEROS : start(a), numVirtualTokens, a.model().hiddenSize());
+        a.virtualTokens(new Rows(p));
+        a.modulesToSave(modulesToSave);
+    }
+
+    private Init start(Attachment a) {
+        return switch (promptTuningInit) {
+            case "RANDOM" -> Init.normal(1);
+            case "SAMPLE_VOCAB" -> embeddings(a, i -> Philox.nextInt(a.seed(), 1, i, a.model().vocabularySize()));
+            case "TEXT" -> {
+                int[] ids = a.tokens(promptTuningInitText.orElseThrow(() -> new AdapterException(
+                        "prompt_tuning_init TEXT needs a prompt_tuning_init_text.")));
+                if (ids.length == 0) {
+                    throw new AdapterException("prompt_tuning_init_text has no tokens; give a text of at least one word.");
+                }
+                yield embeddings(a, i -> ids[i % ids.length]);
+            }
+            default -> throw new AdapterException("prompt_tuning_init is '" + promptTuningInit
+                    + "'; it must be RANDOM, SAMPLE_VOCAB or TEXT.");
+        };
+    }
+
+    private interface TokenAt {
+        int id(int position);
+    }
+
+    private Init embeddings(Attachment a, TokenAt token) {
+        Parameter table = a.model().seams().parameters().get("model.embed_tokens.weight");
+        return (b, type, seed, stream, shape) -> {
+            Tensor out = Tensor.empty(b, type, shape);
+            for (int i = 0; i < numVirtualTokens; i++) {
+                out.select(0, i).copyFrom(table.base().tensor().select(0, token.id(i)));
+            }
+            return out;
+        };
+    }
+
+    private record Rows(Var p) implements VirtualTokens {
+        @Override
+        public long count() {
+            return p.size(0);
+        }
+
+        @Override
+        public Var rows(Pass pass) {
+            return p;
+        }
+    }
+}
