@@ -24,9 +24,9 @@ public final class Gemm {
     /** Floats of packed A at a time. */
     private static final long A_FLOATS = 2 << 20;
     /** Rows up to which dot products over an unpacked transposed B beat packing it. */
-    private static final int DOT_ROWS = 32;
+    private static final int DOT_ROWS = 10;
     /** Rows up to which an unpacked row-major B is read in place. */
-    private static final int DIRECT_ROWS = 12;
+    private static final int DIRECT_ROWS = 96;
     /** Multiply-adds that justify a task of their own: about 10 to 20 microseconds. */
     static final long TASK = 1 << 20;
 

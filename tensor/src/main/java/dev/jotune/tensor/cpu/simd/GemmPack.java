@@ -1,6 +1,14 @@
 package dev.jotune.tensor.cpu.simd;
 
+import static dev.jotune.tensor.cpu.simd.Mem.ALL;
+import static dev.jotune.tensor.cpu.simd.Mem.L;
+import static dev.jotune.tensor.cpu.simd.Mem.LB;
+import static dev.jotune.tensor.cpu.simd.Mem.ORDER;
+import static dev.jotune.tensor.cpu.simd.Mem.SI;
+
 import dev.jotune.tensor.DType;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorOperators;
 
 /** Copies operands of a matrix product into the order the tiles read, widening to F32 on the way. */
 final class GemmPack {
@@ -50,19 +58,64 @@ final class GemmPack {
                 widen(type, b + p * rowStep, out + p * outStep, cols);
             }
         } else {
-            for (int p = 0; p < k; p += BLOCK) {
-                int steps = Math.min(BLOCK, k - p);
-                long source = b + p * rowStep;
-                long target = out + p * outStep;
-                for (int j = 0; j < cols; j++) {
-                    strided(type, source + j * colStep, rowStep, target + 4L * j, outStep, steps);
+            int j = 0;
+            int done = 0;
+            if (brs == 1 && cols >= L) {
+                done = k / (2 * L) * (2 * L);
+                for (; j + L <= cols; j += L) {
+                    squares(type, b + j * colStep, colStep, done, out + 4L * j, outStep);
                 }
             }
+            elements(type, b + done * rowStep, rowStep, colStep, 0, j, k - done, out + done * outStep, outStep);
+            elements(type, b, rowStep, colStep, j, cols, k, out, outStep);
         }
         if (cols < width) {
             for (int p = 0; p < k; p++) {
                 Mem.zero(out + p * outStep + 4L * cols, 4L * (width - cols));
             }
+        }
+    }
+
+    private static void elements(DType type, long b, long rowStep, long colStep, int from, int to, int k, long out,
+            long outStep) {
+        for (int p = 0; p < k && from < to; p += BLOCK) {
+            int steps = Math.min(BLOCK, k - p);
+            long source = b + p * rowStep;
+            long target = out + p * outStep;
+            for (int j = from; j < to; j++) {
+                strided(type, source + j * colStep, rowStep, target + 4L * j, outStep, steps);
+            }
+        }
+    }
+
+    // L columns that are contiguous along k; `done` is a multiple of 2L.
+    private static void squares(DType type, long b, long colStep, int done, long out, long outStep) {
+        if (type == DType.F32) {
+            Transpose.run(b, colStep, out, outStep, done / L);
+            return;
+        }
+        long block = Scratch.get(Scratch.GEMM_ROWS, 4L * 2 * L * L);
+        for (int p = 0; p < done; p += 2 * L) {
+            if (type == DType.BF16) {
+                // Pairs of elements move as one int and are taken apart afterwards.
+                Transpose.run(b + 2L * p, colStep, block, LB, 1);
+                splitPairs(block, out + p * outStep, outStep);
+            } else {
+                for (int j = 0; j < L; j++) {
+                    Convert.f16ToF32(b + colStep * j + 2L * p, block + 2L * LB * j, 2 * L);
+                }
+                Transpose.run(block, 2L * LB, out + p * outStep, outStep, 2);
+            }
+        }
+    }
+
+    private static void splitPairs(long block, long out, long outStep) {
+        for (int i = 0; i < L; i++) {
+            IntVector pair = IntVector.fromMemorySegment(SI, ALL, block, ORDER);
+            pair.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, out, ORDER);
+            pair.and(0xffff0000).intoMemorySegment(ALL, out + outStep, ORDER);
+            block += LB;
+            out += 2 * outStep;
         }
     }
 

@@ -7,20 +7,30 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Random;
 
-/** A native buffer of floats between two canaries. */
+/**
+ * A native buffer of floats between two canaries. Kernels see only addresses, so all buffers live until
+ * {@link #freeAll}.
+ */
 final class Buf {
     private static final int GUARD = 32;
     private static final float CANARY = 12345.678f;
+    private static Arena arena = Arena.ofShared();
 
     final int size;
     private final MemorySegment segment;
 
     private Buf(int size) {
         this.size = size;
-        segment = Arena.ofAuto().allocate(4L * (size + 2 * GUARD), 64);
+        segment = arena.allocate(4L * (size + 2 * GUARD), 64);
         for (int i = 0; i < size + 2 * GUARD; i++) {
             segment.setAtIndex(ValueLayout.JAVA_FLOAT, i, CANARY);
         }
+    }
+
+    /** Frees every buffer made so far. */
+    static void freeAll() {
+        arena.close();
+        arena = Arena.ofShared();
     }
 
     /** A buffer whose every element is the canary. */

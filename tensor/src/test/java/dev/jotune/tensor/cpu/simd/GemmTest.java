@@ -5,10 +5,16 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.jotune.tensor.DType;
 import java.util.Random;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 class GemmTest {
     private final Random random = new Random(7);
+
+    @AfterEach
+    void free() {
+        Buf.freeAll();
+    }
 
     @Test
     void everyTailOfEveryDimensionInEveryLayout() {
