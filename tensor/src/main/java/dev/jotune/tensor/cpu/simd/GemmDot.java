@@ -60,7 +60,8 @@ final class GemmDot {
         return copy;
     }
 
-    private static void group(int from, int to, int width, int m, int k, long x, long xs, Matrix b, long c, long crs,
+    /** Columns {@code [from, to)} of C, {@code width} at a time; x and xs (bytes) are rows of F32. */
+    static void group(int from, int to, int width, int m, int k, long x, long xs, Matrix b, long c, long crs,
             boolean add) {
         boolean pairs = b.type() == DType.BF16;
         boolean half = b.type() == DType.F16;
