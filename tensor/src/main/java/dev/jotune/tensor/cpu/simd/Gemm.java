@@ -247,12 +247,19 @@ public final class Gemm {
 
     static void tile(int width, int h, boolean add, long a, long ra, long ca, long b, long rb, long c, long rc,
             int k) {
-        if (width == 4 * L) {
-            Tiles4.run(h, add, a, ra, ca, b, rb, c, rc, k);
+        if (add) {
+            // The tile is added from L1: 24 more loads in a tile of 6 x 4 vectors would be too many for the compiler.
+            long sum = Scratch.get(Scratch.GEMM_TILE, 4L * 6 * NR);
+            tile(width, h, false, a, ra, ca, b, rb, sum, 4L * width, k);
+            for (int i = 0; i < h; i++) {
+                AttentionRows.add(c + i * rc, sum + 4L * i * width, width);
+            }
+        } else if (width == 4 * L) {
+            Tiles4.run(h, a, ra, ca, b, rb, c, rc, k);
         } else if (width == 2 * L) {
-            Tiles2.run(h, add, a, ra, ca, b, rb, c, rc, k);
+            Tiles2.run(h, a, ra, ca, b, rb, c, rc, k);
         } else {
-            Tiles1.run(h, add, a, ra, ca, b, rb, c, rc, k);
+            Tiles1.run(h, a, ra, ca, b, rb, c, rc, k);
         }
     }
 }

@@ -27,7 +27,9 @@ final class Scratch {
     static final int ATTENTION_SHARED = 6;
     /** Partial sums of row kernels, one per fixed chunk of rows. */
     static final int PARTIALS = 7;
-    private static final int SLOTS = 8;
+    /** A square on its way through a transpose. */
+    static final int TRANSPOSE = 8;
+    private static final int SLOTS = 9;
 
     private static final ThreadLocal<Scratch> CURRENT = ThreadLocal.withInitial(Scratch::new);
 
