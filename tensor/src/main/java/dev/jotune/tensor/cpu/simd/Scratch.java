@@ -1,0 +1,53 @@
+package dev.jotune.tensor.cpu.simd;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Working memory of one thread, 64-byte aligned, kept and grown between calls so that kernels allocate
+ * nothing in steady state.
+ *
+ * <p>A slot belongs to one level of one kernel: code that runs while a slot is in use (a nested kernel, a
+ * task run inline) must ask for another slot. The contents are undefined.
+ */
+final class Scratch {
+    /** Packed A of a matrix product, made by the caller and read by all workers. */
+    static final int GEMM_A = 0;
+    /** Packed B panels shared by all workers. */
+    static final int GEMM_B = 1;
+    /** A worker's own B panel. */
+    static final int GEMM_PANEL = 2;
+    /** A tile at the edge of C, or the sums of a dot tile. */
+    static final int GEMM_TILE = 3;
+    /** Widened weight rows of the dot kernel. */
+    static final int GEMM_ROWS = 4;
+    /** Working set of an attention task. */
+    static final int ATTENTION = 5;
+    /** Memory of the calling thread shared by an attention call's tasks. */
+    static final int ATTENTION_SHARED = 6;
+    /** Partial sums of row kernels, one per fixed chunk of rows. */
+    static final int PARTIALS = 7;
+    /** A square on its way through a transpose. */
+    static final int TRANSPOSE = 8;
+    private static final int SLOTS = 9;
+
+    private static final ThreadLocal<Scratch> CURRENT = ThreadLocal.withInitial(Scratch::new);
+
+    private final MemorySegment[] segments = new MemorySegment[SLOTS];
+
+    private Scratch() {
+    }
+
+    /** Address of at least {@code bytes} bytes that stay valid until the same thread asks for more of this slot. */
+    static long get(int slot, long bytes) {
+        Scratch scratch = CURRENT.get();
+        MemorySegment segment = scratch.segments[slot];
+        if (segment == null || segment.byteSize() < bytes) {
+            long size = Math.max(4096, bytes + bytes / 4 + 4095 & -4096);
+            scratch.segments[slot] = null;
+            segment = Arena.ofAuto().allocate(size, 64);
+            scratch.segments[slot] = segment;
+        }
+        return segment.address();
+    }
+}

@@ -1,0 +1,123 @@
+package dev.jotune.tensor.cpu.simd;
+
+import static dev.jotune.tensor.cpu.simd.Mem.S;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
+
+/**
+ * Elementary functions of one vector. Polynomials are minimax fits of ours; errors are those measured by the tests,
+ * in units of the last place (ulp) of the float result.
+ *
+ * <p>Meant to be inlined: call each at most once per loop body and keep the calling method small.
+ */
+final class VMath {
+    /** Adding it rounds to an integer, which then sits in the low bits of the sum. */
+    private static final float ROUND = 0x1.8p23f;
+    private static final float LOG2_E = 1.44269504f;
+    // ln 2 in two parts; multiples of the first by up to 10 bits are exact.
+    private static final float LN2_HIGH = 0x1.62e8p-1f;
+    private static final float LN2_LOW = -0x1.e8082ep-16f;
+
+    private VMath() {
+    }
+
+    /**
+     * e^x, 1 ulp; results below the smallest normal float are 0. e^x = 2^n e^r with |r| at most ln(2)/2.
+     */
+    static FloatVector exp(FloatVector x) {
+        FloatVector t = x.fma(LOG2_E, ROUND);
+        FloatVector n = t.sub(ROUND);
+        FloatVector r = n.fma(FloatVector.broadcast(S, -LN2_HIGH), x);
+        r = n.fma(FloatVector.broadcast(S, -LN2_LOW), r);
+        FloatVector p = r.fma(1.381456852e-03f, 8.368730545e-03f);
+        p = p.fma(r, FloatVector.broadcast(S, 4.166838899e-02f));
+        p = p.fma(r, FloatVector.broadcast(S, 1.666652113e-01f));
+        p = p.fma(r, FloatVector.broadcast(S, 4.999999404e-01f));
+        p = p.mul(r).fma(r, r).add(1f);
+        IntVector bits = p.reinterpretAsInts().add(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23));
+        FloatVector y = bits.reinterpretAsFloats();
+        y = y.blend(0f, x.compare(VectorOperators.LT, -87.33f));
+        return y.blend(Float.POSITIVE_INFINITY, x.compare(VectorOperators.GT, 88.72283f));
+    }
+
+    /** Natural logarithm, 1 ulp; -inf at 0, NaN below, +inf at +inf; subnormal arguments included. */
+    static FloatVector log(FloatVector x) {
+        VectorMask<Float> tiny = x.compare(VectorOperators.LT, 0x1p-126f);
+        IntVector bits = x.blend(x.mul(0x1p23f), tiny).reinterpretAsInts();
+        // Exponent and mantissa with the mantissa in [sqrt(1/2), sqrt(2)).
+        IntVector shifted = bits.sub(0x3f3504f3);
+        FloatVector e = (FloatVector) shifted.lanewise(VectorOperators.ASHR, 23)
+                .convertShape(VectorOperators.I2F, S, 0);
+        e = e.blend(e.sub(23f), tiny);
+        FloatVector f = shifted.and(0x007fffff).add(0x3f3504f3).reinterpretAsFloats().sub(1f);
+        FloatVector p = f.fma(6.746601313e-02f, -1.167564094e-01f);
+        p = p.fma(f, FloatVector.broadcast(S, 1.188817471e-01f));
+        p = p.fma(f, FloatVector.broadcast(S, -1.240559146e-01f));
+        p = p.fma(f, FloatVector.broadcast(S, 1.421955079e-01f));
+        p = p.fma(f, FloatVector.broadcast(S, -1.666799635e-01f));
+        p = p.fma(f, FloatVector.broadcast(S, 2.000211924e-01f));
+        p = p.fma(f, FloatVector.broadcast(S, -2.500000894e-01f));
+        p = p.fma(f, FloatVector.broadcast(S, 3.333331347e-01f));
+        FloatVector square = f.mul(f);
+        FloatVector low = e.mul(LN2_LOW).add(p.mul(f).mul(square)).sub(square.mul(0.5f));
+        FloatVector y = e.fma(FloatVector.broadcast(S, LN2_HIGH), low.add(f));
+        y = y.blend(x, x.compare(VectorOperators.EQ, Float.POSITIVE_INFINITY));
+        y = y.blend(Float.NEGATIVE_INFINITY, x.compare(VectorOperators.EQ, 0f));
+        // Not "below 0": NaN must come out as NaN too.
+        return y.blend(Float.NaN, x.compare(VectorOperators.GE, 0f).not());
+    }
+
+    /** Hyperbolic tangent, 2 ulp: a polynomial near 0, 1 - 2 / (e^2x + 1) elsewhere. */
+    static FloatVector tanh(FloatVector x) {
+        FloatVector magnitude = x.abs();
+        FloatVector e = exp(magnitude.add(magnitude));
+        FloatVector far = FloatVector.broadcast(S, 1f).sub(FloatVector.broadcast(S, 2f).div(e.add(1f)));
+        far = copySign(far, x);
+        FloatVector z = x.mul(x);
+        FloatVector p = z.fma(2.142958809e-03f, -8.177394979e-03f);
+        p = p.fma(z, FloatVector.broadcast(S, 2.170070074e-02f));
+        p = p.fma(z, FloatVector.broadcast(S, -5.394676328e-02f));
+        p = p.fma(z, FloatVector.broadcast(S, 1.333320588e-01f));
+        p = p.fma(z, FloatVector.broadcast(S, -3.333333135e-01f));
+        FloatVector near = p.mul(z).fma(x, x);
+        return far.blend(near, magnitude.compare(VectorOperators.LT, 0.625f));
+    }
+
+    /** 1 / (1 + e^-x), 2 ulp where the result is a normal number. */
+    static FloatVector sigmoid(FloatVector x) {
+        FloatVector e = exp(x.neg());
+        return FloatVector.broadcast(S, 1f).div(e.add(1f));
+    }
+
+    /** Error function, 2 ulp: x P(x^2) below 1, 1 - e^-Q(x) above. */
+    static FloatVector erf(FloatVector x) {
+        FloatVector z = x.mul(x);
+        FloatVector p = z.fma(7.889119297e-05f, -8.020841051e-04f);
+        p = p.fma(z, FloatVector.broadcast(S, 5.189535208e-03f));
+        p = p.fma(z, FloatVector.broadcast(S, -2.685444430e-02f));
+        p = p.fma(z, FloatVector.broadcast(S, 1.128360033e-01f));
+        p = p.fma(z, FloatVector.broadcast(S, -3.761262596e-01f));
+        p = p.fma(z, FloatVector.broadcast(S, 1.128379107e+00f));
+        FloatVector near = p.mul(x);
+        FloatVector a = x.abs();
+        VectorMask<Float> one = a.compare(VectorOperators.GT, 4f);
+        a = a.blend(4f, one);
+        FloatVector q = a.fma(1.697456042e-07f, 1.926273944e-05f);
+        q = q.fma(a, FloatVector.broadcast(S, -4.265054304e-04f));
+        q = q.fma(a, FloatVector.broadcast(S, 4.153776448e-03f));
+        q = q.fma(a, FloatVector.broadcast(S, -2.510176226e-02f));
+        q = q.fma(a, FloatVector.broadcast(S, 1.082784832e-01f));
+        q = q.fma(a, FloatVector.broadcast(S, 6.333328485e-01f));
+        q = q.fma(a, FloatVector.broadcast(S, 1.129527330e+00f));
+        q = q.fma(a, FloatVector.broadcast(S, -1.781241735e-04f));
+        FloatVector far = copySign(FloatVector.broadcast(S, 1f).sub(exp(q.neg())), x);
+        return far.blend(near, x.abs().compare(VectorOperators.LT, 1f));
+    }
+
+    private static FloatVector copySign(FloatVector magnitude, FloatVector sign) {
+        return magnitude.reinterpretAsInts().or(sign.reinterpretAsInts().and(0x80000000)).reinterpretAsFloats();
+    }
+}
