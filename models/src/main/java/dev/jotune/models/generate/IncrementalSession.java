@@ -1,0 +1,112 @@
+package dev.jotune.models.generate;
+
+import java.util.Arrays;
+
+/**
+ * The part of a session that all models with a cache share. Tokens wait until logits are asked for and then go
+ * through the model together, so that a prompt is one forward pass however it was fed. Going back drops one cached
+ * token more than asked: the last token is read again to give its logits.
+ */
+public abstract class IncrementalSession implements LanguageModel.Session {
+
+    private final int vocabularySize;
+    private final int contextLength;
+    private final TokenHistory history = new TokenHistory();
+    private final float[] last;
+    private int cached;
+    /** The length of the history whose logits {@code last} holds; 0 if of none. Otherwise it equals {@code cached}. */
+    private int lastLength;
+    private boolean closed;
+
+    /**
+     * @param model whose vocabulary size and context length are checked against
+     */
+    protected IncrementalSession(LanguageModel model) {
+        vocabularySize = model.vocabularySize();
+        contextLength = model.contextLength();
+        last = new float[vocabularySize];
+    }
+
+    /**
+     * Reads tokens {@code from} to {@code to} (exclusive) of the history; those before are cached already. If it
+     * throws, the cache must be as before.
+     *
+     * @param history the whole history; not to be changed
+     * @param logits  [V] takes the logits after the last of them
+     */
+    protected abstract void advance(int[] history, int from, int to, float[] logits);
+
+    /** Forgets all but the first {@code length} cached tokens. */
+    protected abstract void truncate(int length);
+
+    /** Frees the cache. Called once. */
+    protected abstract void release();
+
+    @Override
+    public final int length() {
+        return history.length();
+    }
+
+    @Override
+    public final void feed(int... tokens) {
+        checkOpen();
+        Require.inVocabulary("The text", tokens, vocabularySize);
+        long needed = (long) history.length() + tokens.length;
+        if (needed > contextLength) {
+            throw new IllegalArgumentException("The text of " + needed + " tokens is longer than the context of "
+                    + contextLength + ". Shorten the prompt or ask for fewer new tokens.");
+        }
+        history.append(tokens);
+    }
+
+    @Override
+    public final void logits(float[] out) {
+        checkOpen();
+        int length = history.length();
+        if (length == 0) {
+            throw new IllegalStateException("The history is empty, so there are no next-token logits. "
+                    + "Feed at least one token, for example the beginning-of-text token.");
+        }
+        if (out.length != vocabularySize) {
+            throw new IllegalArgumentException("The array for logits has " + out.length + " elements, but the "
+                    + "vocabulary has " + vocabularySize + " tokens. Pass one of that size.");
+        }
+        if (cached < length) {
+            lastLength = 0;
+            advance(history.array(), cached, length, last);
+            cached = length;
+            lastLength = length;
+        }
+        System.arraycopy(last, 0, out, 0, vocabularySize);
+    }
+
+    @Override
+    public final void rewind(int length) {
+        checkOpen();
+        history.rewind(length);
+        if (length < cached || (length == cached && length != lastLength)) {
+            cached = Math.max(0, length - 1);
+            lastLength = 0;
+            truncate(cached);
+        }
+    }
+
+    /** The history, as a copy. */
+    public final int[] tokens() {
+        return Arrays.copyOf(history.array(), history.length());
+    }
+
+    @Override
+    public final void close() {
+        if (!closed) {
+            closed = true;
+            release();
+        }
+    }
+
+    private void checkOpen() {
+        if (closed) {
+            throw new IllegalStateException("The session is closed. Open another one.");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+package dev.jotune.models.generate;
+
+/**
+ * A function from a token history to the next token's logits, with its own incremental state. These functions form an
+ * algebra, {@link Logits}, and {@link Generator} decodes any of them. Proxy-tuning (Liu et al., arXiv 2401.08565)
+ * reads {@code base.plus(alpha, expert.minus(anti))}.
+ */
+public interface LanguageModel {
+
+    /** V, the number of logits. */
+    int vocabularySize();
+
+    /** How many tokens a history may have; {@link Integer#MAX_VALUE} if the model sets no limit. */
+    int contextLength();
+
+    /** A new session with an empty history. Sessions of one model do not disturb each other. */
+    Session open();
+
+    /**
+     * One text being read and written: a history, and whatever the model keeps of it (a KV cache). Not for use by
+     * several threads.
+     */
+    interface Session extends AutoCloseable {
+
+        /** Number of tokens in the history. */
+        int length();
+
+        /**
+         * Appends tokens to the history; all or, if it throws, none.
+         *
+         * @throws IllegalArgumentException if an id is outside the vocabulary or the context has no room
+         */
+        void feed(int... tokens);
+
+        /**
+         * Logits for the token after the history; may be asked for again.
+         *
+         * @param out [V] takes them
+         * @throws IllegalStateException if the history is empty
+         */
+        void logits(float[] out);
+
+        /**
+         * Takes the history back to its first {@code length} tokens.
+         *
+         * @throws IllegalArgumentException if it has fewer
+         */
+        void rewind(int length);
+
+        /** Releases what the session holds; it is of no use afterwards. Closing twice does nothing. */
+        @Override
+        void close();
+    }
+
+    /** {@code this + other}. */
+    default LanguageModel plus(LanguageModel other) {
+        return plus(1, other);
+    }
+
+    /** {@code this + weight * other}; see {@link Logits#linear}. */
+    default LanguageModel plus(double weight, LanguageModel other) {
+        return Logits.linear(new LanguageModel[] {this, other}, 1, weight);
+    }
+
+    /** {@code this - other}. */
+    default LanguageModel minus(LanguageModel other) {
+        return plus(-1, other);
+    }
+
+    /** {@code factor * this}. */
+    default LanguageModel times(double factor) {
+        return Logits.linear(new LanguageModel[] {this}, factor);
+    }
+}

@@ -1,0 +1,67 @@
+package dev.jotune.models.generate;
+
+import java.util.List;
+
+/** The session of a {@link CompositeModel}. */
+final class LockStep implements LanguageModel.Session {
+
+    private final List<LanguageModel.Session> members;
+    private final CompositeModel.Combiner combiner;
+    private final float[][] logits;
+    private final TokenHistory history = new TokenHistory();
+    private boolean closed;
+
+    LockStep(List<LanguageModel.Session> members, CompositeModel.Combiner combiner, int vocabularySize) {
+        this.members = List.copyOf(members);
+        this.combiner = combiner;
+        this.logits = new float[members.size()][vocabularySize];
+    }
+
+    @Override
+    public int length() {
+        return history.length();
+    }
+
+    @Override
+    public void feed(int... tokens) {
+        int before = history.length();
+        int fed = 0;
+        try {
+            for (LanguageModel.Session member : members) {
+                member.feed(tokens);
+                fed++;
+            }
+            history.append(tokens);
+        } catch (RuntimeException e) {
+            // One member refused: the others must not be a step ahead of it.
+            for (LanguageModel.Session member : members.subList(0, fed)) {
+                member.rewind(before);
+            }
+            throw e;
+        }
+    }
+
+    @Override
+    public void logits(float[] out) {
+        for (int i = 0; i < logits.length; i++) {
+            members.get(i).logits(logits[i]);
+        }
+        combiner.combine(history.array(), history.length(), logits, out);
+    }
+
+    @Override
+    public void rewind(int length) {
+        history.rewind(length);
+        for (LanguageModel.Session member : members) {
+            member.rewind(length);
+        }
+    }
+
+    @Override
+    public void close() {
+        if (!closed) {
+            closed = true;
+            CompositeModel.closeAll(members, null);
+        }
+    }
+}
