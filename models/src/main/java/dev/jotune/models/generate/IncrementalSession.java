@@ -29,7 +29,7 @@ public abstract class IncrementalSession implements LanguageModel.Session {
 
     /**
      * Reads tokens {@code from} to {@code to} (exclusive) of the history; those before are cached already. If it
-     * throws, the cache must be as before.
+     * throws, {@link #truncate} is called to cut off what it may have added.
      *
      * @param history the whole history; not to be changed
      * @param logits  [V] takes the logits after the last of them
@@ -73,7 +73,12 @@ public abstract class IncrementalSession implements LanguageModel.Session {
         }
         if (cached < length) {
             lastLength = 0;
-            advance(history.array(), cached, length, last);
+            try {
+                advance(history.array(), cached, length, last);
+            } catch (RuntimeException | Error e) {
+                truncate(cached);
+                throw e;
+            }
             cached = length;
             lastLength = length;
         }

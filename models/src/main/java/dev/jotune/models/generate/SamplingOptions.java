@@ -214,13 +214,13 @@ public record SamplingOptions(boolean doSample, double temperature, int topK, do
             return this;
         }
 
-        public Builder eosTokenIds(Integer... values) {
-            eosTokenIds = Arrays.asList(values);
+        public Builder eosTokenIds(int... values) {
+            eosTokenIds = Arrays.stream(values).boxed().toList();
             return this;
         }
 
-        public Builder suppressTokens(Integer... values) {
-            suppressTokens = Arrays.asList(values);
+        public Builder suppressTokens(int... values) {
+            suppressTokens = Arrays.stream(values).boxed().toList();
             return this;
         }
 

@@ -86,6 +86,7 @@ final class TableModel implements LanguageModel {
             protected void advance(int[] history, int from, int to, float[] logits) {
                 if (broken) {
                     broken = false;
+                    cache = Arrays.copyOf(cache, to);
                     throw new IllegalStateException("The pass was made to fail. Try again.");
                 }
                 if (from != cache.length || !Arrays.equals(cache, 0, from, history, 0, from)) {
