@@ -27,7 +27,8 @@ public final class SequenceBias implements LogitsProcessor {
             tokens = Require.tokens("A sequence", tokens);
             if (tokens.length == 0 || !(bias < Double.POSITIVE_INFINITY)) {
                 throw new IllegalArgumentException("The sequence " + Arrays.toString(tokens) + " with bias " + bias
-                        + " is no bias of a sequence. Give at least one token and a finite number, or -Infinity to ban it.");
+                        + " is no bias of a sequence. Give at least one token and a finite number, or -Infinity to "
+                        + "ban it.");
             }
         }
 

@@ -20,7 +20,8 @@ final class TokenHistory {
     void append(int... more) {
         int needed = Math.addExact(length, more.length);
         if (needed > tokens.length) {
-            tokens = Arrays.copyOf(tokens, (int) Math.min(Integer.MAX_VALUE - 8L, Math.max(needed, 2L * tokens.length)));
+            long roomy = Math.min(Integer.MAX_VALUE - 8L, 2L * tokens.length);
+            tokens = Arrays.copyOf(tokens, (int) Math.max(needed, roomy));
         }
         System.arraycopy(more, 0, tokens, length, more.length);
         length = needed;

@@ -6,8 +6,8 @@ import java.util.List;
 import java.util.function.Function;
 
 /**
- * A toy model: any function from a history to logits. It keeps what it "cached" and fails where the engine's idea of the
- * cache and its own differ, and it records how it was called.
+ * A toy model: any function from a history to logits. It keeps what it "cached" and fails where the engine's idea of
+ * the cache and its own differ, and it records how it was called.
  */
 final class TableModel implements LanguageModel {
 
