@@ -2,6 +2,7 @@ package dev.jotune.autograd.optim;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Backends;
@@ -37,6 +38,7 @@ class OptimContinuationTest {
         rules.add(new RmsProp(0.9, 1e-8, 0.1, 0.5, true));
         rules.add(Optimizers.byName("adafactor", Map.of("beta1", 0.9, "lr", 0.1)));
         rules.add(UpdateRule.choose(name -> name.endsWith("bias") ? new Lion() : new Adam().scaled(2)));
+        rules.add(new AdamW().inFullPrecision());
         return rules.stream().flatMap(r -> Stream.of(Arguments.of(r, CPU, DType.F32),
                 Arguments.of(r, Backends.reference(), DType.F64), Arguments.of(r, CPU, DType.BF16)));
     }
@@ -172,6 +174,37 @@ class OptimContinuationTest {
         Tensor g = Tensor.of(CPU, new float[] {1, -1}, 2);
         new Sgd().scaled(8).with(Schedule.constant(0.125)).step(List.of(new Trainable("x", x, g)));
         assertThat(x.toFloatArray()).containsExactly(0f, 3f);
+    }
+
+    @Test
+    void fullPrecisionKeepsStepsThatBf16Loses() {
+        Tensor plain = Tensor.full(CPU, DType.BF16, 1, 1);
+        Tensor kept = plain.copy();
+        Tensor gradient = Tensor.full(CPU, DType.F32, 1, 1);
+        Optimizer lossy = new Sgd().with(Schedule.constant(1.0 / 1024));
+        Optimizer exact = new Sgd().inFullPrecision().with(Schedule.constant(1.0 / 1024));
+        for (int i = 0; i < 256; i++) {
+            lossy.step(List.of(new Trainable("x", plain, gradient)));
+            exact.step(List.of(new Trainable("x", kept, gradient)));
+        }
+        assertThat(plain.item()).isEqualTo(1);
+        assertThat(kept.item()).isEqualTo(0.75);
+    }
+
+    @Test
+    void combinedRulesSaveUnderTheNamesOfTheirParts() {
+        UpdateRule rule = UpdateRule.choose(name -> name.equals("x") ? new Lion() : new Adam().scaled(2));
+        Optimizer optimizer = rule.inFullPrecision().scaled(3).with(Schedule.constant(0.1));
+        Map<String, Tensor> parameters = new LinkedHashMap<>();
+        parameters.put("x", tensor(CPU, DType.F32, 1, 4));
+        parameters.put("y", tensor(CPU, DType.F32, 1, 4));
+        Tensor alone = parameters.get("y").copy();
+        steps(optimizer, parameters, 0, 2);
+        steps(new Adam().with(Schedule.constant(0.6)), Map.of("y", alone), 0, 2);
+        assertThat(optimizer.state())
+                .containsOnlyKeys("lion.step.x", "lion.m.x", "adam.step.y", "adam.m.y", "adam.v.y");
+        assertThat(parameters.get("y").toFloatArray()).containsExactly(alone.toFloatArray(),
+                within(1e-6f));
     }
 
     @Test

@@ -122,6 +122,18 @@ class OptimTransformTest {
         assertThat(optimizer.steps()).isEqualTo(1);
     }
 
+    @Test
+    void aRoundOfAccumulationStartsFromZeroAndFollowsTheLastCallsParameters() {
+        GradientTransform two = GradientTransforms.accumulate(2);
+        assertThat(two.apply(0, List.of(trainable("x", vector(8)), trainable("y", vector(8))))).isEmpty();
+        List<Trainable> first = two.apply(1, List.of(trainable("x", vector(2))));
+        assertThat(first).singleElement().satisfies(t -> assertThat(t.gradient().toFloatArray()).containsExactly(5));
+        assertThat(two.apply(2, List.of(trainable("x", vector(1)), trainable("y", vector(6))))).isEmpty();
+        List<Trainable> second = two.apply(3, List.of(trainable("x", vector(1)), trainable("y", vector(2))));
+        assertThat(second.get(0).gradient().toFloatArray()).containsExactly(1);
+        assertThat(second.get(1).gradient().toFloatArray()).containsExactly(4);
+    }
+
     private static Optimizer chained() {
         return new AdamW().with(step -> 0.1 / (1 + step)).after(GradientTransforms.chain(
                 GradientTransforms.accumulate(3), GradientTransforms.clipByNorm(0.5), GradientTransforms.scale(2)));
