@@ -123,7 +123,8 @@ public class ReferenceBackend implements Backend {
             interpreter.run((k, p) -> Elements.get(all[k].dtype(), at[k] + p * loop.step[k] * all[k].dtype().byteSize()));
             for (int k = 0; k < outputs.length; k++) {
                 int o = inputs.length + k;
-                long n = outputs[k].rank() > 0 && outputs[k].size(-1) != 1 ? loop.length : Math.min(1, loop.length);
+                // An empty row still has one value where the output has one a row.
+                long n = outputs[k].rank() > 0 && outputs[k].size(-1) != 1 ? loop.length : 1;
                 for (long p = 0; p < n; p++) {
                     Elements.put(outputs[k].dtype(), at[o] + p * loop.step[o] * outputs[k].dtype().byteSize(),
                             interpreter.value(program.output(k), (int) p));
