@@ -68,8 +68,9 @@ public class ReferenceBackend implements Backend {
         if (!dense.isContiguous()) {
             throw new IllegalArgumentException(dense + " is not dense; call contiguous() first");
         }
-        return dense.storage().host().asSlice(dense.offset() * dense.dtype().byteSize(),
-                dense.numel() * dense.dtype().byteSize());
+        // A view of nothing may begin beyond the end of its storage.
+        long from = dense.numel() == 0 ? 0 : dense.offset() * dense.dtype().byteSize();
+        return dense.storage().host().asSlice(from, dense.numel() * dense.dtype().byteSize());
     }
 
     @Override
@@ -154,6 +155,14 @@ public class ReferenceBackend implements Backend {
 
     @Override
     public void reduce(Reduction op, Tensor x, Tensor out) {
+        if (out.dtype() != DType.F64) {
+            // Partial results keep their digits: only the whole one is rounded.
+            Tensor wide = Tensor.empty(this, DType.F64, out.shape());
+            reduce(op, x, wide);
+            copy(wide, out);
+            wide.storage().free();
+            return;
+        }
         fill(out, op == Reduction.SUM ? 0 : Double.NEGATIVE_INFINITY);
         RowLoop loop = RowLoop.over(x.shape(), false, x, out);
         int xs = x.dtype().byteSize();
