@@ -1,8 +1,8 @@
 package dev.jotune.models.llama;
 
+import dev.jotune.autograd.Checkpoint;
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
-import dev.jotune.autograd.ops.Checkpoint;
 import dev.jotune.autograd.ops.CrossEntropy;
 import dev.jotune.autograd.ops.Embedding;
 import dev.jotune.autograd.ops.LinearCrossEntropy;

@@ -58,10 +58,11 @@ final class VectorMap {
 
     static void run(Program program, Tensor[] inputs, Tensor[] outputs) {
         VectorMap m = new VectorMap(program, inputs, outputs);
-        if (m.loop.rows == 0 || m.loop.length == 0) {
+        // An empty row still has a sum.
+        if (m.loop.rows == 0 || m.loop.length == 0 && !program.needsRows()) {
             return;
         }
-        long blocks = (m.loop.length + m.block - 1) / m.block;
+        long blocks = m.block == 0 ? 1 : (m.loop.length + m.block - 1) / m.block;
         long units = m.loop.rows * blocks;
         long work = m.loop.rows * m.loop.length * program.code().size();
         int tasks = (int) Math.clamp(Math.min(units, work / TASK), 1, 8L * Parallel.sharedThreads());
@@ -242,7 +243,7 @@ final class VectorMap {
             }
             Tensor t = operands[inputs + k];
             long step = loop.step[inputs + k];
-            int count = step == 0 && loop.length > 1 ? 1 : n;
+            int count = step == 0 ? 1 : n;
             if (scalar[v]) {
                 Blocks.fillAs(t.dtype(), at[inputs + k], step, value[v], count);
             } else {
