@@ -58,7 +58,7 @@ public final class Llama implements CausalLm {
         return config;
     }
 
-    /** Recomputes each block in the backward pass instead of storing its activations: memory for one more forward. */
+    @Override
     public Llama withCheckpointing(boolean on) {
         checkpointing = on;
         return this;
