@@ -21,6 +21,10 @@ final class VMath {
     private static final float LN2_HIGH = 0x1.62e8p-1f;
     private static final float LN2_LOW = -0x1.e8082ep-16f;
 
+    private static final float TWO_OVER_PI = 0.636619772f;
+    /** Largest angle that {@link #sin} and {@link #cos} reduce exactly enough. */
+    static final float MAX_ANGLE = 1e4f;
+
     private VMath() {
     }
 
@@ -100,8 +104,9 @@ final class VMath {
         p = p.fma(z, FloatVector.broadcast(S, -2.685444430e-02f));
         p = p.fma(z, FloatVector.broadcast(S, 1.128360033e-01f));
         p = p.fma(z, FloatVector.broadcast(S, -3.761262596e-01f));
-        p = p.fma(z, FloatVector.broadcast(S, 1.128379107e+00f));
-        FloatVector near = p.mul(x);
+        // 2 / sqrt(pi) less 1: adding x last keeps its rounding error out.
+        p = p.fma(z, FloatVector.broadcast(S, 1.283791671e-01f));
+        FloatVector near = p.fma(x, x);
         FloatVector a = x.abs();
         VectorMask<Float> one = a.compare(VectorOperators.GT, 4f);
         a = a.blend(4f, one);
@@ -115,6 +120,68 @@ final class VMath {
         q = q.fma(a, FloatVector.broadcast(S, -1.781241735e-04f));
         FloatVector far = copySign(FloatVector.broadcast(S, 1f).sub(exp(q.neg())), x);
         return far.blend(near, x.abs().compare(VectorOperators.LT, 1f));
+    }
+
+    /**
+     * e^x - 1, 4 ulp: the polynomial of {@link #exp} alone below ln(2)/2, where the difference would lose digits.
+     */
+    static FloatVector expm1(FloatVector x) {
+        FloatVector p = x.fma(1.381456852e-03f, 8.368730545e-03f);
+        p = p.fma(x, FloatVector.broadcast(S, 4.166838899e-02f));
+        p = p.fma(x, FloatVector.broadcast(S, 1.666652113e-01f));
+        p = p.fma(x, FloatVector.broadcast(S, 4.999999404e-01f));
+        FloatVector near = p.mul(x).fma(x, x);
+        return exp(x).sub(1f).blend(near, x.abs().compare(VectorOperators.LT, 0.34657f));
+    }
+
+    /** log(1 + x), 2 ulp: the logarithm of the rounded sum u, corrected by what rounding lost, (x - (u - 1)) / u. */
+    static FloatVector log1p(FloatVector x) {
+        FloatVector u = x.add(1f);
+        FloatVector y = log(u);
+        FloatVector lost = x.sub(u.sub(1f)).div(u);
+        // At -1 and at infinity the correction is not a number.
+        VectorMask<Float> finite = y.abs().compare(VectorOperators.LT, 128f);
+        return y.blend(y.add(lost), finite);
+    }
+
+    /** Largest integer not above x. */
+    static FloatVector floor(FloatVector x) {
+        FloatVector n = (FloatVector) x.convert(VectorOperators.F2I, 0).convert(VectorOperators.I2F, 0);
+        FloatVector down = n.sub(FloatVector.zero(S).blend(1f, n.compare(VectorOperators.GT, x)));
+        // Beyond 2^23 every float is an integer; NaN and -0 also stay as they are.
+        VectorMask<Float> small = x.abs().compare(VectorOperators.LT, 0x1p23f);
+        return x.blend(down, small.and(x.compare(VectorOperators.NE, 0f)));
+    }
+
+    /** Sine, 2 ulp of the larger of the result and 1e-4, for |x| up to {@link #MAX_ANGLE}. */
+    static FloatVector sin(FloatVector x) {
+        FloatVector t = x.fma(TWO_OVER_PI, ROUND);
+        return quadrant(x, t.sub(ROUND), t.reinterpretAsInts());
+    }
+
+    /** Cosine, as {@link #sin}. */
+    static FloatVector cos(FloatVector x) {
+        FloatVector t = x.fma(TWO_OVER_PI, ROUND);
+        return quadrant(x, t.sub(ROUND), t.reinterpretAsInts().add(1));
+    }
+
+    // sin(r + quadrant pi/2), r = x - n pi/2 with pi/2 in three parts.
+    private static FloatVector quadrant(FloatVector x, FloatVector n, IntVector quadrant) {
+        FloatVector r = n.fma(FloatVector.broadcast(S, -0x1.921fb6p0f), x);
+        r = n.fma(FloatVector.broadcast(S, 0x1.777a5cp-25f), r);
+        r = n.fma(FloatVector.broadcast(S, 0x1.ee59dap-50f), r);
+        FloatVector z = r.mul(r);
+        FloatVector sin = z.fma(2.718216820e-06f, -1.983932452e-04f);
+        sin = sin.fma(z, FloatVector.broadcast(S, 8.333329111e-03f));
+        sin = sin.fma(z, FloatVector.broadcast(S, -1.666666716e-01f));
+        sin = sin.mul(z).fma(r, r);
+        FloatVector cos = z.fma(-2.720935868e-07f, 2.479951036e-05f);
+        cos = cos.fma(z, FloatVector.broadcast(S, -1.388888340e-03f));
+        cos = cos.fma(z, FloatVector.broadcast(S, 4.166666791e-02f));
+        cos = cos.mul(z).mul(z).add(z.fma(-0.5f, 1f));
+        VectorMask<Float> odd = quadrant.and(1).compare(VectorOperators.NE, 0).cast(S);
+        IntVector sign = quadrant.and(2).lanewise(VectorOperators.LSHL, 30);
+        return sin.blend(cos, odd).reinterpretAsInts().lanewise(VectorOperators.XOR, sign).reinterpretAsFloats();
     }
 
     private static FloatVector copySign(FloatVector magnitude, FloatVector sign) {
