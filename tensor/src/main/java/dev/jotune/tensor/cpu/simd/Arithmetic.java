@@ -187,13 +187,15 @@ public final class Arithmetic {
         for (; i <= n - L; i += L) {
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
             FloatVector b = FloatVector.fromMemorySegment(S, ALL, y + 4L * i, ORDER);
-            a.blend(b, b.compare(VectorOperators.GT, a)).blend(b, b.test(VectorOperators.IS_NAN)).intoMemorySegment(ALL, out + 4L * i, ORDER);
+            a.blend(b, b.compare(VectorOperators.GT, a)).blend(b, b.test(VectorOperators.IS_NAN))
+                    .intoMemorySegment(ALL, out + 4L * i, ORDER);
         }
         if (i < n) {
             VectorMask<Float> tail = S.indexInRange(i, n);
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
             FloatVector b = FloatVector.fromMemorySegment(S, ALL, y + 4L * i, ORDER, tail);
-            a.blend(b, b.compare(VectorOperators.GT, a)).blend(b, b.test(VectorOperators.IS_NAN)).intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
+            a.blend(b, b.compare(VectorOperators.GT, a)).blend(b, b.test(VectorOperators.IS_NAN))
+                    .intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
         }
     }
 
@@ -203,12 +205,14 @@ public final class Arithmetic {
         int i = 0;
         for (; i <= n - L; i += L) {
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
-            a.blend(b, b.compare(VectorOperators.GT, a)).blend(b, b.test(VectorOperators.IS_NAN)).intoMemorySegment(ALL, out + 4L * i, ORDER);
+            a.blend(b, b.compare(VectorOperators.GT, a)).blend(b, b.test(VectorOperators.IS_NAN))
+                    .intoMemorySegment(ALL, out + 4L * i, ORDER);
         }
         if (i < n) {
             VectorMask<Float> tail = S.indexInRange(i, n);
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
-            a.blend(b, b.compare(VectorOperators.GT, a)).blend(b, b.test(VectorOperators.IS_NAN)).intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
+            a.blend(b, b.compare(VectorOperators.GT, a)).blend(b, b.test(VectorOperators.IS_NAN))
+                    .intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
         }
     }
 
@@ -223,13 +227,15 @@ public final class Arithmetic {
         for (; i <= n - L; i += L) {
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
             FloatVector b = FloatVector.fromMemorySegment(S, ALL, y + 4L * i, ORDER);
-            a.blend(b, b.compare(VectorOperators.LT, a)).blend(b, b.test(VectorOperators.IS_NAN)).intoMemorySegment(ALL, out + 4L * i, ORDER);
+            a.blend(b, b.compare(VectorOperators.LT, a)).blend(b, b.test(VectorOperators.IS_NAN))
+                    .intoMemorySegment(ALL, out + 4L * i, ORDER);
         }
         if (i < n) {
             VectorMask<Float> tail = S.indexInRange(i, n);
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
             FloatVector b = FloatVector.fromMemorySegment(S, ALL, y + 4L * i, ORDER, tail);
-            a.blend(b, b.compare(VectorOperators.LT, a)).blend(b, b.test(VectorOperators.IS_NAN)).intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
+            a.blend(b, b.compare(VectorOperators.LT, a)).blend(b, b.test(VectorOperators.IS_NAN))
+                    .intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
         }
     }
 
@@ -239,12 +245,14 @@ public final class Arithmetic {
         int i = 0;
         for (; i <= n - L; i += L) {
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
-            a.blend(b, b.compare(VectorOperators.LT, a)).blend(b, b.test(VectorOperators.IS_NAN)).intoMemorySegment(ALL, out + 4L * i, ORDER);
+            a.blend(b, b.compare(VectorOperators.LT, a)).blend(b, b.test(VectorOperators.IS_NAN))
+                    .intoMemorySegment(ALL, out + 4L * i, ORDER);
         }
         if (i < n) {
             VectorMask<Float> tail = S.indexInRange(i, n);
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
-            a.blend(b, b.compare(VectorOperators.LT, a)).blend(b, b.test(VectorOperators.IS_NAN)).intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
+            a.blend(b, b.compare(VectorOperators.LT, a)).blend(b, b.test(VectorOperators.IS_NAN))
+                    .intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
         }
     }
 

@@ -29,7 +29,8 @@ public final class Comparison {
             VectorMask<Float> tail = S.indexInRange(i, n);
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
             FloatVector b = FloatVector.fromMemorySegment(S, ALL, y + 4L * i, ORDER, tail);
-            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.LT, b)).intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
+            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.LT, b))
+                    .intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
         }
     }
 
@@ -44,7 +45,8 @@ public final class Comparison {
         if (i < n) {
             VectorMask<Float> tail = S.indexInRange(i, n);
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
-            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.LT, b)).intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
+            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.LT, b))
+                    .intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
         }
     }
 
@@ -65,7 +67,8 @@ public final class Comparison {
             VectorMask<Float> tail = S.indexInRange(i, n);
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
             FloatVector b = FloatVector.fromMemorySegment(S, ALL, y + 4L * i, ORDER, tail);
-            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.LE, b)).intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
+            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.LE, b))
+                    .intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
         }
     }
 
@@ -80,7 +83,8 @@ public final class Comparison {
         if (i < n) {
             VectorMask<Float> tail = S.indexInRange(i, n);
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
-            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.LE, b)).intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
+            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.LE, b))
+                    .intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
         }
     }
 
@@ -101,7 +105,8 @@ public final class Comparison {
             VectorMask<Float> tail = S.indexInRange(i, n);
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
             FloatVector b = FloatVector.fromMemorySegment(S, ALL, y + 4L * i, ORDER, tail);
-            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.GT, b)).intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
+            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.GT, b))
+                    .intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
         }
     }
 
@@ -116,7 +121,8 @@ public final class Comparison {
         if (i < n) {
             VectorMask<Float> tail = S.indexInRange(i, n);
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
-            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.GT, b)).intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
+            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.GT, b))
+                    .intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
         }
     }
 
@@ -137,7 +143,8 @@ public final class Comparison {
             VectorMask<Float> tail = S.indexInRange(i, n);
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
             FloatVector b = FloatVector.fromMemorySegment(S, ALL, y + 4L * i, ORDER, tail);
-            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.GE, b)).intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
+            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.GE, b))
+                    .intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
         }
     }
 
@@ -152,7 +159,8 @@ public final class Comparison {
         if (i < n) {
             VectorMask<Float> tail = S.indexInRange(i, n);
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
-            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.GE, b)).intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
+            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.GE, b))
+                    .intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
         }
     }
 
@@ -173,7 +181,8 @@ public final class Comparison {
             VectorMask<Float> tail = S.indexInRange(i, n);
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
             FloatVector b = FloatVector.fromMemorySegment(S, ALL, y + 4L * i, ORDER, tail);
-            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.EQ, b)).intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
+            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.EQ, b))
+                    .intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
         }
     }
 
@@ -188,7 +197,8 @@ public final class Comparison {
         if (i < n) {
             VectorMask<Float> tail = S.indexInRange(i, n);
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
-            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.EQ, b)).intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
+            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.EQ, b))
+                    .intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
         }
     }
 
@@ -209,7 +219,8 @@ public final class Comparison {
             VectorMask<Float> tail = S.indexInRange(i, n);
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
             FloatVector b = FloatVector.fromMemorySegment(S, ALL, y + 4L * i, ORDER, tail);
-            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.NE, b)).intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
+            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.NE, b))
+                    .intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
         }
     }
 
@@ -224,7 +235,8 @@ public final class Comparison {
         if (i < n) {
             VectorMask<Float> tail = S.indexInRange(i, n);
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
-            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.NE, b)).intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
+            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.NE, b))
+                    .intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
         }
     }
 

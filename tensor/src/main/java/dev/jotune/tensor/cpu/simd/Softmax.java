@@ -38,7 +38,8 @@ public final class Softmax {
     }
 
     /** dx = y (dy - sum(y dy)). */
-    public static void backward(long y, long yStride, long dy, long dyStride, long dx, long dxStride, long rows, int n) {
+    public static void backward(long y, long yStride, long dy, long dyStride, long dx, long dxStride, long rows,
+            int n) {
         Rows.run(rows, n, 2, (from, to) -> {
             for (long r = from; r < to; r++) {
                 row(y + 4 * yStride * r, dy + 4 * dyStride * r, dx + 4 * dxStride * r, n);

@@ -120,12 +120,14 @@ public final class Unary {
         int i = 0;
         for (; i <= n - L; i += L) {
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
-            a.blend(1f, a.compare(VectorOperators.GT, 0f)).blend(-1f, a.compare(VectorOperators.LT, 0f)).intoMemorySegment(ALL, y + 4L * i, ORDER);
+            a.blend(1f, a.compare(VectorOperators.GT, 0f)).blend(-1f, a.compare(VectorOperators.LT, 0f))
+                    .intoMemorySegment(ALL, y + 4L * i, ORDER);
         }
         if (i < n) {
             VectorMask<Float> tail = S.indexInRange(i, n);
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
-            a.blend(1f, a.compare(VectorOperators.GT, 0f)).blend(-1f, a.compare(VectorOperators.LT, 0f)).intoMemorySegment(ALL, y + 4L * i, ORDER, tail);
+            a.blend(1f, a.compare(VectorOperators.GT, 0f)).blend(-1f, a.compare(VectorOperators.LT, 0f))
+                    .intoMemorySegment(ALL, y + 4L * i, ORDER, tail);
         }
     }
 
@@ -227,20 +229,6 @@ public final class Unary {
         }
     }
 
-    /** Error function. */
-    public static void erf(long x, long y, int n) {
-        int i = 0;
-        for (; i <= n - L; i += L) {
-            FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
-            VMath.erf(a).intoMemorySegment(ALL, y + 4L * i, ORDER);
-        }
-        if (i < n) {
-            VectorMask<Float> tail = S.indexInRange(i, n);
-            FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
-            VMath.erf(a).intoMemorySegment(ALL, y + 4L * i, ORDER, tail);
-        }
-    }
-
     /** Sine of radians; arguments beyond 10^4 are computed one by one in double. */
     public static void sin(long x, long y, int n) {
         int i = 0;
@@ -278,6 +266,27 @@ public final class Unary {
     private static void scalarCosine(long x, long y, int n) {
         for (int i = 0; i < n; i++) {
             Mem.f32(y + 4L * i, (float) Math.cos(Mem.f32(x + 4L * i)));
+        }
+    }
+
+    /** Error function. */
+    public static void erf(long x, long y, int n) {
+        int whole = n / L * L;
+        erfLoop(x, y, whole);
+        if (whole < n) {
+            long rest = Scratch.get(Scratch.UNARY_REST, 4L * L);
+            Arithmetic.fill(0, rest, L);
+            Convert.f32ToF32(x + 4L * whole, rest, n - whole);
+            erfLoop(rest, rest, L);
+            Convert.f32ToF32(rest, y + 4L * whole, n - whole);
+        }
+    }
+
+    // The one function too long to stand twice in a method: the compiler stops inlining at 18,000 nodes.
+    private static void erfLoop(long x, long y, int n) {
+        for (int i = 0; i < n; i += L) {
+            FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
+            VMath.erf(a).intoMemorySegment(ALL, y + 4L * i, ORDER);
         }
     }
 }
