@@ -8,9 +8,13 @@ import dev.jotune.tensor.cpu.simd.Blocks;
 import dev.jotune.tensor.cpu.simd.Gemm;
 import dev.jotune.tensor.cpu.simd.Matrix;
 import dev.jotune.tensor.cpu.simd.Parallel;
+import dev.jotune.tensor.cpu.simd.RowGather;
 import dev.jotune.tensor.expr.Program;
+import dev.jotune.tensor.kernels.AdamWKernel;
 import dev.jotune.tensor.kernels.AttentionKernel;
 import dev.jotune.tensor.kernels.FusedKernel;
+import dev.jotune.tensor.kernels.NormKernel;
+import dev.jotune.tensor.kernels.RotaryKernel;
 import dev.jotune.tensor.random.Philox;
 import java.lang.ref.Reference;
 import java.util.Arrays;
@@ -26,7 +30,10 @@ final class VectorBackend extends ReferenceBackend {
     private static final long TASK = 1 << 15;
 
     private final Map<Class<? extends FusedKernel>, FusedKernel> kernels = Map.of(
-            AttentionKernel.class, new VectorAttention());
+            AttentionKernel.class, new VectorAttention(),
+            NormKernel.class, new VectorNorm(),
+            RotaryKernel.class, new VectorRotary(),
+            AdamWKernel.class, new VectorAdamW());
 
     @Override
     public String name() {
@@ -174,33 +181,28 @@ final class VectorBackend extends ReferenceBackend {
 
     @Override
     public void gather(Tensor table, Tensor ids, Tensor out) {
-        if (!Blocks.converts(table.dtype(), out.dtype()) || table.stride(1) != 1 || !out.isContiguous()) {
+        if (!isOperand(table) || out.dtype() != DType.F32 || table.stride(1) != 1 || !out.isContiguous() || !isIndex(ids)) {
             super.gather(table, ids, out);
             return;
         }
-        int width = Math.toIntExact(table.size(1));
-        for (long i = 0; i < ids.numel(); i++) {
-            long row = id(ids, i, table.size(0));
-            Blocks.convert(table.dtype(), table.address() + row * table.stride(0) * table.dtype().byteSize(), 1, out.dtype(),
-                    out.address() + i * width * out.dtype().byteSize(), 1, width);
-        }
-        Reference.reachabilityFence(table);
-        Reference.reachabilityFence(out);
+        RowGather.gather(table.address(), table.dtype(), table.stride(0), table.size(0), Math.toIntExact(table.size(1)),
+                ids.address(), ids.dtype() == DType.I64, ids.numel(), out.address());
+        Reference.reachabilityFence(new Object[] {table, ids, out});
     }
 
     @Override
     public void scatterAdd(Tensor rows, Tensor ids, Tensor table) {
-        if (rows.dtype() != DType.F32 || table.dtype() != DType.F32 || table.stride(1) != 1 || !rows.isContiguous()) {
+        if (rows.dtype() != DType.F32 || table.dtype() != DType.F32 || table.stride(1) != 1 || !rows.isContiguous() || !isIndex(ids)) {
             super.scatterAdd(rows, ids, table);
             return;
         }
-        int width = Math.toIntExact(table.size(1));
-        for (long i = 0; i < ids.numel(); i++) {
-            long row = id(ids, i, table.size(0));
-            Blocks.add(rows.address() + 4 * i * width, 1, table.address() + 4 * row * table.stride(0), 1, width);
-        }
-        Reference.reachabilityFence(rows);
-        Reference.reachabilityFence(table);
+        RowGather.scatterAdd(rows.address(), ids.address(), ids.dtype() == DType.I64, ids.numel(), Math.toIntExact(table.size(1)),
+                table.address(), table.stride(0), table.size(0));
+        Reference.reachabilityFence(new Object[] {rows, ids, table});
+    }
+
+    private static boolean isIndex(Tensor ids) {
+        return (ids.dtype() == DType.I64 || ids.dtype() == DType.I32) && ids.isContiguous();
     }
 
     @Override

@@ -15,8 +15,8 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * Blocks of floats in raw memory: loading, storing, reducing, and dispatch to {@link BlockUnary} and
- * {@link BlockBinary}. A result may lie on an operand, element for element.
+ * Blocks of floats in raw memory: loading, storing, reducing, and which loop serves which operation of an expression.
+ * A result may lie on an operand, element for element.
  */
 public final class Blocks {
     private Blocks() {}
@@ -33,22 +33,77 @@ public final class Blocks {
 
     /** {@code y = op(x)}. */
     public static void unary(UnaryOp op, long x, long y, int n) {
-        BlockUnary.run(op, x, y, n);
+        switch (op) {
+            case NEG -> Unary.neg(x, y, n);
+            case ABS -> Unary.abs(x, y, n);
+            case SIGN -> Unary.sign(x, y, n);
+            case EXP -> Unary.exp(x, y, n);
+            case LOG -> Unary.log(x, y, n);
+            case LOG1P -> Unary.log1p(x, y, n);
+            case SQRT -> Unary.sqrt(x, y, n);
+            case RSQRT -> Unary.rsqrt(x, y, n);
+            case RECIPROCAL -> Unary.reciprocal(x, y, n);
+            case TANH -> Unary.tanh(x, y, n);
+            case SIGMOID -> Unary.sigmoid(x, y, n);
+            case ERF -> Unary.erf(x, y, n);
+            case SIN -> Unary.sin(x, y, n);
+            case COS -> Unary.cos(x, y, n);
+            case FLOOR -> Unary.floor(x, y, n);
+        }
     }
 
     /** {@code y = op(a, b)}. */
     public static void binary(BinaryOp op, long a, long b, long y, int n) {
-        BlockBinary.run(op, a, b, y, n);
+        switch (op) {
+            case ADD -> Arithmetic.add(a, b, y, n);
+            case SUB -> Arithmetic.sub(a, b, y, n);
+            case MUL -> Arithmetic.mul(a, b, y, n);
+            case DIV -> Arithmetic.div(a, b, y, n);
+            case MAX -> Arithmetic.max(a, b, y, n);
+            case MIN -> Arithmetic.min(a, b, y, n);
+            case POW -> Arithmetic.pow(a, b, y, n);
+            case LT -> Comparison.lt(a, b, y, n);
+            case LE -> Comparison.le(a, b, y, n);
+            case GT -> Comparison.gt(a, b, y, n);
+            case GE -> Comparison.ge(a, b, y, n);
+            case EQ -> Comparison.eq(a, b, y, n);
+        }
     }
 
     /** {@code y = op(a, b)} with the same b everywhere. */
     public static void binary(BinaryOp op, long a, float b, long y, int n) {
-        BlockBinary.run(op, a, b, y, n);
+        switch (op) {
+            case ADD -> Arithmetic.add(a, b, y, n);
+            case SUB -> Arithmetic.sub(a, b, y, n);
+            case MUL -> Arithmetic.mul(a, b, y, n);
+            case DIV -> Arithmetic.div(a, b, y, n);
+            case MAX -> Arithmetic.max(a, b, y, n);
+            case MIN -> Arithmetic.min(a, b, y, n);
+            case POW -> Arithmetic.pow(a, b, y, n);
+            case LT -> Comparison.lt(a, b, y, n);
+            case LE -> Comparison.le(a, b, y, n);
+            case GT -> Comparison.gt(a, b, y, n);
+            case GE -> Comparison.ge(a, b, y, n);
+            case EQ -> Comparison.eq(a, b, y, n);
+        }
     }
 
     /** {@code y = op(a, b)} with the same a everywhere. */
     public static void binary(BinaryOp op, float a, long b, long y, int n) {
-        BlockBinary.run(op, a, b, y, n);
+        switch (op) {
+            case ADD -> Arithmetic.add(a, b, y, n);
+            case SUB -> Arithmetic.sub(a, b, y, n);
+            case MUL -> Arithmetic.mul(a, b, y, n);
+            case DIV -> Arithmetic.div(a, b, y, n);
+            case MAX -> Arithmetic.max(a, b, y, n);
+            case MIN -> Arithmetic.min(a, b, y, n);
+            case POW -> Arithmetic.pow(a, b, y, n);
+            case LT -> Comparison.lt(a, b, y, n);
+            case LE -> Comparison.le(a, b, y, n);
+            case GT -> Comparison.gt(a, b, y, n);
+            case GE -> Comparison.ge(a, b, y, n);
+            case EQ -> Comparison.eq(a, b, y, n);
+        }
     }
 
     /** {@code y = condition != 0 ? a : b}; address 0 stands for the scalar beside it. */
@@ -76,14 +131,7 @@ public final class Blocks {
     }
 
     public static void fill(long y, float v, int n) {
-        FloatVector x = FloatVector.broadcast(S, v);
-        int i = 0;
-        for (; i + L <= n; i += L) {
-            x.intoMemorySegment(ALL, y + 4L * i, ORDER);
-        }
-        for (; i < n; i++) {
-            Mem.f32(y + 4L * i, v);
-        }
+        Arithmetic.fill(v, y, n);
     }
 
     public static void copy(long x, long y, int n) {
@@ -94,49 +142,13 @@ public final class Blocks {
         MemorySegment.copy(values, 0, ALL, ValueLayout.JAVA_FLOAT_UNALIGNED, y, values.length);
     }
 
-    /** The sum, kept in four vectors so that errors stay small and additions overlap. */
     public static float sum(long x, int n) {
-        FloatVector a = FloatVector.zero(S);
-        FloatVector b = a;
-        FloatVector c = a;
-        FloatVector d = a;
-        int i = 0;
-        for (; i + 4 * L <= n; i += 4 * L) {
-            long at = x + 4L * i;
-            a = a.add(FloatVector.fromMemorySegment(S, ALL, at, ORDER));
-            b = b.add(FloatVector.fromMemorySegment(S, ALL, at + 4L * L, ORDER));
-            c = c.add(FloatVector.fromMemorySegment(S, ALL, at + 8L * L, ORDER));
-            d = d.add(FloatVector.fromMemorySegment(S, ALL, at + 12L * L, ORDER));
-        }
-        double sum = a.add(b).add(c.add(d)).reduceLanes(VectorOperators.ADD);
-        for (; i < n; i++) {
-            sum += Mem.f32(x + 4L * i);
-        }
-        return (float) sum;
+        return Reduce.sum(x, n);
     }
 
     /** The largest; NaN if there is one; -infinity of nothing. */
     public static float max(long x, int n) {
-        float max = Float.NEGATIVE_INFINITY;
-        int i = 0;
-        if (n >= L) {
-            FloatVector m = FloatVector.fromMemorySegment(S, ALL, x, ORDER);
-            // A comparison keeps the new value unless it is known to be smaller, so NaN is taken; later ones may drop it again.
-            boolean nan = m.test(VectorOperators.IS_NAN).anyTrue();
-            for (i = L; i + L <= n; i += L) {
-                FloatVector v = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
-                nan |= v.test(VectorOperators.IS_NAN).anyTrue();
-                m = m.blend(v, v.compare(VectorOperators.GT, m));
-            }
-            if (nan) {
-                return Float.NaN;
-            }
-            max = m.reduceLanes(VectorOperators.MAX);
-        }
-        for (; i < n; i++) {
-            max = Math.max(max, Mem.f32(x + 4L * i));
-        }
-        return max;
+        return Reduce.max(x, n);
     }
 
     /** The sum of strided elements, in chunks so that long sums keep their digits. */
@@ -162,7 +174,7 @@ public final class Blocks {
     /** {@code y += x}. */
     public static void add(long x, long xStep, long y, long yStep, int n) {
         if (xStep == 1 && yStep == 1) {
-            BlockBinary.run(BinaryOp.ADD, y, x, y, n);
+            Arithmetic.add(y, x, y, n);
             return;
         }
         for (int i = 0; i < n; i++) {

@@ -37,6 +37,15 @@ public final class Norm {
         });
     }
 
+    /** {@code rstd = 1 / sqrt(mean(x^2) + eps)} of each row: what {@link #rmsBackward} needs. */
+    public static void rmsScales(long x, long rstd, long rows, int n, float eps) {
+        Rows.run(rows, n, 1, (from, to) -> {
+            for (long r = from; r < to; r++) {
+                Mem.f32(rstd + 4 * r, (float) (1 / Math.sqrt((double) Reduce.squares(x + 4 * n * r, 0, n) / n + eps)));
+            }
+        });
+    }
+
     /**
      * Gradients of {@link #rms}: with {@code g = dy w}, {@code dx = rstd (g - h mean(g h))}, {@code dw = sum dy h}.
      *

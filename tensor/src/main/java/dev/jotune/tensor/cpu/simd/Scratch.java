@@ -29,12 +29,8 @@ final class Scratch {
     static final int PARTIALS = 7;
     /** A square on its way through a transpose. */
     static final int TRANSPOSE = 8;
-    /** The last elements of a block, padded to a vector. */
-    static final int BLOCK_REST = 9;
-    /** A number repeated over a vector. */
-    static final int BLOCK_SCALAR = 10;
     /** The values of an element-wise program. */
-    static final int BLOCKS = 11;
+    static final int BLOCKS = 9;
     /** The last elements of an error function, padded to a vector. */
     static final int UNARY_REST = 12;
     private static final int SLOTS = 13;
