@@ -29,15 +29,11 @@ final class Scratch {
     static final int PARTIALS = 7;
     /** A square on its way through a transpose. */
     static final int TRANSPOSE = 8;
-    /** The last elements of a block, padded to a vector. */
-    static final int BLOCK_REST = 9;
-    /** A number repeated over a vector. */
-    static final int BLOCK_SCALAR = 10;
+    /** A block of a function that takes several passes. */
+    static final int UNARY = 9;
     /** The values of an element-wise program. */
-    static final int BLOCKS = 11;
-    /** The last elements of an error function, padded to a vector. */
-    static final int UNARY_REST = 12;
-    private static final int SLOTS = 13;
+    static final int BLOCKS = 10;
+    private static final int SLOTS = 11;
 
     private static final ThreadLocal<Scratch> CURRENT = ThreadLocal.withInitial(Scratch::new);
 
