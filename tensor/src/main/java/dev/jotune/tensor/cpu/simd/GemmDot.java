@@ -99,26 +99,26 @@ final class GemmDot {
     private static void tile(boolean pairs, int h, int width, long x, long xs, long w, long ws, int steps, long out) {
         if (h == 4) {
             if (pairs) {
-                DotTiles.bf16Tile4x4(x, xs, w, ws, steps, out);
+                DotTilesBf16.tile4x4(x, xs, w, ws, steps, out);
             } else {
-                DotTiles.f32Tile4x4(x, xs, w, ws, steps, out);
+                DotTiles.tile4x4(x, xs, w, ws, steps, out);
             }
         } else if (h == 2) {
             if (pairs) {
-                DotTiles.bf16Tile2x4(x, xs, w, ws, steps, out);
+                DotTilesBf16.tile2x4(x, xs, w, ws, steps, out);
             } else {
-                DotTiles.f32Tile2x4(x, xs, w, ws, steps, out);
+                DotTiles.tile2x4(x, xs, w, ws, steps, out);
             }
         } else if (width == 8) {
             if (pairs) {
-                DotTiles.bf16Tile1x8(x, xs, w, ws, steps, out);
+                DotTilesBf16.tile1x8(x, xs, w, ws, steps, out);
             } else {
-                DotTiles.f32Tile1x8(x, xs, w, ws, steps, out);
+                DotTiles.tile1x8(x, xs, w, ws, steps, out);
             }
         } else if (pairs) {
-            DotTiles.bf16Tile1x4(x, xs, w, ws, steps, out);
+            DotTilesBf16.tile1x4(x, xs, w, ws, steps, out);
         } else {
-            DotTiles.f32Tile1x4(x, xs, w, ws, steps, out);
+            DotTiles.tile1x4(x, xs, w, ws, steps, out);
         }
     }
 

@@ -30,7 +30,7 @@ public final class Reduce {
         for (; i <= n - L; i += L) {
             a = a.add(FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER));
         }
-        float total = a.add(b).add(c.add(d)).reduceLanes(VectorOperators.ADD);
+        float total = Lanes.sum(a.add(b).add(c.add(d)));
         for (; i < n; i++) {
             total += Mem.f32(x + 4L * i);
         }
@@ -48,7 +48,7 @@ public final class Reduce {
             b = FloatVector.fromMemorySegment(S, ALL, x + 4L * i + LB, ORDER)
                     .fma(FloatVector.fromMemorySegment(S, ALL, y + 4L * i + LB, ORDER), b);
         }
-        float total = a.add(b).reduceLanes(VectorOperators.ADD);
+        float total = Lanes.sum(a.add(b));
         for (; i < n; i++) {
             total += Mem.f32(x + 4L * i) * Mem.f32(y + 4L * i);
         }
@@ -66,7 +66,7 @@ public final class Reduce {
             a = u.fma(u, a);
             b = v.fma(v, b);
         }
-        float total = a.add(b).reduceLanes(VectorOperators.ADD);
+        float total = Lanes.sum(a.add(b));
         for (; i < n; i++) {
             float u = Mem.f32(x + 4L * i) - shift;
             total += u * u;

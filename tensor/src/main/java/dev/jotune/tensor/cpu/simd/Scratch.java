@@ -31,9 +31,11 @@ final class Scratch {
     static final int TRANSPOSE = 8;
     /** The values of an element-wise program. */
     static final int BLOCKS = 9;
-    /** The last elements of an error function, padded to a vector. */
-    static final int UNARY_REST = 12;
-    private static final int SLOTS = 13;
+    /** Results between the passes of an error function. */
+    static final int UNARY = 10;
+    /** A vector whose lanes are summed. */
+    static final int LANES = 11;
+    private static final int SLOTS = 12;
 
     private static final ThreadLocal<Scratch> CURRENT = ThreadLocal.withInitial(Scratch::new);
 

@@ -14,6 +14,9 @@ import jdk.incubator.vector.VectorOperators;
  * code under a mask, so but for sin and cos a result does not depend on the element's place.
  */
 public final class Unary {
+    /** Elements of the error function at a time. */
+    private static final int ERF = 256;
+
     private Unary() {
     }
 
@@ -271,22 +274,32 @@ public final class Unary {
 
     /** Error function. */
     public static void erf(long x, long y, int n) {
-        int whole = n / L * L;
-        erfLoop(x, y, whole);
-        if (whole < n) {
-            long rest = Scratch.get(Scratch.UNARY_REST, 4L * L);
-            Arithmetic.fill(0, rest, L);
-            Convert.f32ToF32(x + 4L * whole, rest, n - whole);
-            erfLoop(rest, rest, L);
-            Convert.f32ToF32(rest, y + 4L * whole, n - whole);
+        long rest = Scratch.get(Scratch.UNARY, 8L * ERF);
+        long far = rest + 4L * ERF;
+        for (int i = 0; i < n; i += ERF) {
+            int count = Math.min(ERF, n - i);
+            int padded = (count + L - 1) / L * L;
+            Convert.f32ToF32(x + 4L * i, rest, count);
+            // Three passes in L1: in one loop the compiler runs out of inlining and makes objects of the vectors.
+            erfExponent(rest, far, padded);
+            exp(far, far, padded);
+            erfParts(rest, far, padded);
+            Convert.f32ToF32(far, y + 4L * i, count);
         }
     }
 
-    // The one function too long to stand twice in a method: the compiler stops inlining at 18,000 nodes.
-    private static void erfLoop(long x, long y, int n) {
+    private static void erfExponent(long x, long far, int n) {
         for (int i = 0; i < n; i += L) {
-            FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
-            VMath.erf(a).intoMemorySegment(ALL, y + 4L * i, ORDER);
+            VMath.erfExponent(FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER))
+                    .intoMemorySegment(ALL, far + 4L * i, ORDER);
+        }
+    }
+
+    private static void erfParts(long x, long far, int n) {
+        for (int i = 0; i < n; i += L) {
+            VMath.erfParts(FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER),
+                    FloatVector.fromMemorySegment(S, ALL, far + 4L * i, ORDER))
+                    .intoMemorySegment(ALL, far + 4L * i, ORDER);
         }
     }
 }

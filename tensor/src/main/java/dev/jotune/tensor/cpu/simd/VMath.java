@@ -104,9 +104,13 @@ final class VMath {
         return broadcast(S, 1f).div(e.add(broadcast(S, 1f)));
     }
 
-    /** Error function, 2 ulp: x P(x^2) below 1, 1 - e^-Q(x) above. */
-    static FloatVector erf(FloatVector x) {
-        return erfFar(x).blend(erfNear(x), x.abs().compare(VectorOperators.LT, broadcast(S, 1f)));
+    /**
+     * Error function, 2 ulp: x P(x^2) below 1, 1 - e^-Q(x) above. {@code far} is the exponential of
+     * {@link #erfExponent}.
+     */
+    static FloatVector erfParts(FloatVector x, FloatVector far) {
+        FloatVector outer = copySign(broadcast(S, 1f).sub(far), x);
+        return outer.blend(erfNear(x), x.abs().compare(VectorOperators.LT, broadcast(S, 1f)));
     }
 
     private static FloatVector erfNear(FloatVector x) {
@@ -121,7 +125,8 @@ final class VMath {
         return p.fma(x, x);
     }
 
-    private static FloatVector erfFar(FloatVector x) {
+    /** -Q(|x|), the logarithm of 1 - |erf|, for |x| from 1. */
+    static FloatVector erfExponent(FloatVector x) {
         FloatVector a = x.abs();
         a = a.blend(broadcast(S, 4f), a.compare(VectorOperators.GT, broadcast(S, 4f)));
         FloatVector q = a.fma(broadcast(S, 1.697456042e-07f), broadcast(S, 1.926273944e-05f));
@@ -132,7 +137,7 @@ final class VMath {
         q = q.fma(a, broadcast(S, 6.333328485e-01f));
         q = q.fma(a, broadcast(S, 1.129527330e+00f));
         q = q.fma(a, broadcast(S, -1.781241735e-04f));
-        return copySign(broadcast(S, 1f).sub(exp(q.neg())), x);
+        return q.neg();
     }
 
     /**

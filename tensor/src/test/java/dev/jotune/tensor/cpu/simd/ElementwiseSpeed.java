@@ -45,8 +45,6 @@ final class ElementwiseSpeed {
         time("sqrt", () -> Unary.sqrt(x, z, n));
         time("sum", () -> Reduce.sum(x, n));
         time("max of all", () -> Reduce.max(x, n));
-        time("softmax", () -> Softmax.forward(x, N, z, N, ROWS, N));
-        time("softmax backward", () -> Softmax.backward(x, N, y, N, z, N, ROWS, N));
         time("rms norm", () -> Norm.rms(x, w.address(), z, rstd.address(), ROWS, N, 1e-5f));
         time("rms norm backward", () -> Norm.rmsBackward(x, w.address(), rstd.address(), y, z, dw.address(), ROWS, N));
         time("layer norm", () -> Norm.layer(x, w.address(), w.address(), z, 0, 0, ROWS, N, 1e-5f));
