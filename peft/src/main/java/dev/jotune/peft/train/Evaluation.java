@@ -5,6 +5,7 @@ import dev.jotune.autograd.Recording;
 import dev.jotune.models.CausalLm;
 import dev.jotune.models.GenerationDefaults;
 import dev.jotune.models.generate.CausalLanguageModel;
+import dev.jotune.models.generate.FinishReason;
 import dev.jotune.models.generate.Generation;
 import dev.jotune.models.generate.Generator;
 import dev.jotune.models.generate.SamplingOptions;
@@ -15,6 +16,7 @@ import dev.jotune.peft.AdapterException;
 import dev.jotune.tensor.Scope;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 
@@ -137,7 +139,8 @@ public final class Evaluation {
             int most = 2 * encoder.labelled(pair.prompt(), pair.completion()).labelCount(false) + 8;
             SamplingOptions greedy = SamplingOptions.builder().maxNewTokens(most).eosTokenIds(special.eosTokenIds()).build();
             Generation g = new Generator(language, greedy).generate(prompt);
-            String text = tokenizer.decode(g.tokens(), true);
+            int written = g.newTokens() - (g.finishReason() == FinishReason.END_TOKEN ? 1 : 0);
+            String text = tokenizer.decode(Arrays.copyOf(g.tokens(), written), true);
             right += text.strip().equals(pair.completion().strip()) ? 1 : 0;
         }
         return new Score(right, pairs.size());
