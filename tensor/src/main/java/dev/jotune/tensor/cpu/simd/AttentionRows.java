@@ -34,7 +34,7 @@ final class AttentionRows {
             sum = sum.add(e);
             row += LB;
         }
-        return sum.reduceLanes(VectorOperators.ADD);
+        return Lanes.sum(sum);
     }
 
     static void scale(long row, int n, float factor) {
@@ -108,7 +108,7 @@ final class AttentionRows {
             sum = FloatVector.fromMemorySegment(S, ALL, x + 4L * j, ORDER)
                     .fma(FloatVector.fromMemorySegment(S, ALL, y + 4L * j, ORDER), sum);
         }
-        float total = sum.reduceLanes(VectorOperators.ADD);
+        float total = Lanes.sum(sum);
         for (; j < n; j++) {
             total += Mem.f32(x + 4L * j) * Mem.f32(y + 4L * j);
         }

@@ -6,7 +6,6 @@ import static dev.jotune.tensor.cpu.simd.Mem.ORDER;
 import static dev.jotune.tensor.cpu.simd.Mem.S;
 
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorOperators;
 
 /**
  * Normalisation of rows of {@code n} contiguous floats, rows one after the other. With
@@ -174,7 +173,7 @@ public final class Norm {
             }
             sum = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER).sub(mean).fma(g, sum);
         }
-        float total = sum.reduceLanes(VectorOperators.ADD);
+        float total = Lanes.sum(sum);
         for (; i < n; i++) {
             float g = w != 0 ? Mem.f32(dy + 4L * i) * Mem.f32(w + 4L * i) : Mem.f32(dy + 4L * i);
             total += (Mem.f32(x + 4L * i) - mean) * g;

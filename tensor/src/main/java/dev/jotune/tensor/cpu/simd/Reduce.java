@@ -86,7 +86,7 @@ public final class Reduce {
             sum = v.fma(FloatVector.zero(S), sum);
         }
         float best = max.reduceLanes(VectorOperators.MAX);
-        if (Float.isNaN(sum.reduceLanes(VectorOperators.ADD))) {
+        if (Float.isNaN(Lanes.sum(sum))) {
             i = 0;
         }
         for (; i < n; i++) {
@@ -106,7 +106,7 @@ public final class Reduce {
             sum = v.fma(FloatVector.zero(S), sum);
         }
         float best = min.reduceLanes(VectorOperators.MIN);
-        if (Float.isNaN(sum.reduceLanes(VectorOperators.ADD))) {
+        if (Float.isNaN(Lanes.sum(sum))) {
             i = 0;
         }
         for (; i < n; i++) {
