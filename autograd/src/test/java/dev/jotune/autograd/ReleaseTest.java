@@ -41,7 +41,8 @@ class ReleaseTest {
             }
             Var loss = x.square().mean();
             List<Tensor> gradients = walk.apply(loss, parameters);
-            return new Run(gradients.stream().map(Tensor::toDoubleArray).toList(), HostMemory.bytesInUse() - before, loss.item());
+            return new Run(gradients.stream().map(Tensor::toDoubleArray).toList(), HostMemory.bytesInUse() - before,
+                    loss.item());
         }
     }
 

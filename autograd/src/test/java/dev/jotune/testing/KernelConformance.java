@@ -142,7 +142,8 @@ public final class KernelConformance {
                 }
             }
             return new Result(Arrays.stream(outputs).map(v -> v.tensor().toDoubleArray()).toList(),
-                    Gradients.of(ys, upstream, in.parameters, false).stream().map(v -> v.tensor().toDoubleArray()).toList());
+                    Gradients.of(ys, upstream, in.parameters, false).stream().map(v -> v.tensor().toDoubleArray())
+                    .toList());
         }
     }
 

@@ -30,7 +30,8 @@ class ScopeTest {
         }
         assertThat(t.storage().isAlive()).isFalse();
         assertThat(HostMemory.bytesInUse()).isEqualTo(before);
-        assertThatThrownBy(t::toFloatArray).isInstanceOf(IllegalStateException.class).hasMessageContaining("Scope.keep");
+        assertThatThrownBy(t::toFloatArray).isInstanceOf(IllegalStateException.class)
+                .hasMessageContaining("Scope.keep");
     }
 
     @Test

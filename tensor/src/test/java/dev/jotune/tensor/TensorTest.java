@@ -24,7 +24,8 @@ class TensorTest {
         Tensor copy = t.copy();
         R.fill(row, 7);
         assertThat(copy.toDoubleArray()).containsExactly(0, 1, 2, 9, 9, 9);
-        assertThat(t.copyFrom(Tensor.of(R, new float[] {5, 6, 7}, 3)).toDoubleArray()).containsExactly(5, 6, 7, 5, 6, 7);
+        assertThat(t.copyFrom(Tensor.of(R, new float[] {5, 6, 7}, 3)).toDoubleArray())
+                .containsExactly(5, 6, 7, 5, 6, 7);
         assertThat(t.ownsWholeStorage()).isTrue();
         assertThat(row.ownsWholeStorage()).isFalse();
     }
@@ -34,7 +35,8 @@ class TensorTest {
         Tensor t = counting(2, 3);
         assertThatThrownBy(() -> t.reshape(4, 2)).hasMessageContaining("[2, 3]").hasMessageContaining("[4, 2]");
         assertThatThrownBy(() -> t.reshape(-1, 4)).hasMessageContaining("[2, 3]");
-        assertThatThrownBy(() -> t.slice(1, 2, 4)).isInstanceOf(IndexOutOfBoundsException.class).hasMessageContaining("[2, 4)");
+        assertThatThrownBy(() -> t.slice(1, 2, 4)).isInstanceOf(IndexOutOfBoundsException.class)
+                .hasMessageContaining("[2, 4)");
         assertThatThrownBy(() -> t.permute(0, 0)).hasMessageContaining("axis 0 twice");
         assertThatThrownBy(() -> t.permute(0)).hasMessageContaining("2 axes");
         assertThatThrownBy(() -> t.squeeze(0)).hasMessageContaining("size 2");
@@ -49,7 +51,8 @@ class TensorTest {
         assertThatThrownBy(() -> R.copy(t, counting(3, 2))).hasMessageContaining("shapes differ");
         assertThatThrownBy(() -> R.read(t.transpose(0, 1), t.storage().host())).hasMessageContaining("not dense");
         assertThatThrownBy(() -> Tensor.over(R, t.storage(), DType.F64, 4, 3)).hasMessageContaining("48");
-        assertThatThrownBy(() -> Backends.get("abacus")).hasMessageContaining("abacus").hasMessageContaining("reference");
+        assertThatThrownBy(() -> Backends.get("abacus")).hasMessageContaining("abacus")
+                .hasMessageContaining("reference");
     }
 
     @Test

@@ -66,7 +66,8 @@ class TensorViewPropertiesTest {
     }
 
     @Property(tries = 400)
-    void chainsOfViewsAreIndexArithmetic(@ForAll @Size(min = 1, max = 4) List<@IntRange(min = 0, max = 4) Integer> shape,
+    void chainsOfViewsAreIndexArithmetic(
+            @ForAll @Size(min = 1, max = 4) List<@IntRange(min = 0, max = 4) Integer> shape,
             @ForAll @IntRange(min = 1, max = 5) int steps, @ForAll long seed) {
         Random random = new Random(seed);
         Naive naive = counting(sizes(shape));
@@ -180,7 +181,8 @@ class TensorViewPropertiesTest {
     }
 
     @Property(tries = 300)
-    void reshapingAViewCopiesOnlyWhereItMust(@ForAll @Size(min = 2, max = 3) List<@IntRange(min = 1, max = 3) Integer> shape) {
+    void reshapingAViewCopiesOnlyWhereItMust(
+            @ForAll @Size(min = 2, max = 3) List<@IntRange(min = 1, max = 3) Integer> shape) {
         long[] s = sizes(shape);
         Tensor t = Tensor.zeros(Backends.reference(), DType.F64, s).transpose(0, 1);
         long[] split = inserted(t.shape(), 1);

@@ -53,7 +53,8 @@ class AttentionMergePropertiesTest {
         List<Segment> all = new ArrayList<>();
         long at = 0;
         for (int size : sizes) {
-            all.add(new Segment(keys.slice(2, at, at + size), values.slice(2, at, at + size), visible(b, all.isEmpty(), size)));
+            all.add(new Segment(keys.slice(2, at, at + size), values.slice(2, at, at + size),
+                    visible(b, all.isEmpty(), size)));
             at += size;
         }
         return all;
@@ -66,7 +67,8 @@ class AttentionMergePropertiesTest {
     }
 
     @Property(tries = 100)
-    void inDoublePrecision(@ForAll @Size(min = 1, max = 5) List<@IntRange(min = 0, max = 4) Integer> sizes, @ForAll long seed) {
+    void inDoublePrecision(@ForAll @Size(min = 1, max = 5) List<@IntRange(min = 0, max = 4) Integer> sizes,
+            @ForAll long seed) {
         check(Backends.reference(), DType.F64, sizes, seed, 1e-12);
     }
 
@@ -79,14 +81,16 @@ class AttentionMergePropertiesTest {
     private static void check(Backend b, DType type, List<Integer> sizes, long seed, double tolerance) {
         long keys = sizes.stream().mapToInt(i -> i).sum();
         Var q = normal(b, type, seed, B, H, T, D);
-        List<Segment> segments = cut(b, type, sizes, normal(b, type, seed + 1, B, H, keys, D), normal(b, type, seed + 2, B, H, keys, D));
+        List<Segment> segments = cut(b, type, sizes, normal(b, type, seed + 1, B, H, keys, D),
+                normal(b, type, seed + 2, B, H, keys, D));
         Result together = Attention.attend(q, segments, 0.5, 0);
         Random random = new Random(seed);
         List<Segment> shuffled = new ArrayList<>(segments);
         Collections.shuffle(shuffled, random);
         same(Attention.attend(q, shuffled, 0.5, 0), together, tolerance);
         // Pairs merge in a random tree.
-        List<Result> parts = new ArrayList<>(shuffled.stream().map(s -> Attention.attend(q, List.of(s), 0.5, 0)).toList());
+        List<Result> parts = new ArrayList<>(shuffled.stream().map(s -> Attention.attend(q, List.of(s), 0.5, 0))
+                .toList());
         while (parts.size() > 1) {
             Result one = parts.remove(random.nextInt(parts.size()));
             Result other = parts.remove(random.nextInt(parts.size()));

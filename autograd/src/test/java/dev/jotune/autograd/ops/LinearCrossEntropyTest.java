@@ -41,7 +41,8 @@ class LinearCrossEntropyTest {
         long[] y = new long[ROWS];
         java.util.Arrays.setAll(y, i -> i * 7L % CLASSES);
         long logits = 8L * ROWS * CLASSES;
-        assertThat(peak((h, w) -> LinearCrossEntropy.definition(h, w, labels(y), Options.MEAN))).isGreaterThan(2 * logits);
+        assertThat(peak((h, w) -> LinearCrossEntropy.definition(h, w, labels(y), Options.MEAN)))
+                .isGreaterThan(2 * logits);
         assertThat(peak((h, w) -> LinearCrossEntropy.apply(h, w, labels(y), Options.MEAN, 16))).isLessThan(logits / 4);
     }
 
@@ -51,9 +52,11 @@ class LinearCrossEntropyTest {
         Var weight = Var.constant(normal(2, 5, HIDDEN));
         Var loss = LinearCrossEntropy.apply(hidden, weight, labels(1, 2, 3));
         assertThat(loss.requiresGrad()).isFalse();
-        assertThat(loss.item()).isEqualTo(LinearCrossEntropy.definition(hidden, weight, labels(1, 2, 3), Options.MEAN).item());
+        assertThat(loss.item()).isEqualTo(LinearCrossEntropy.definition(hidden, weight, labels(1, 2, 3), Options.MEAN)
+                .item());
         Var p = Var.parameter(normal(1, 3, HIDDEN));
-        assertThat(Recording.off(() -> LinearCrossEntropy.apply(p, weight, labels(1, 2, 3))).item()).isEqualTo(loss.item());
+        assertThat(Recording.off(() -> LinearCrossEntropy.apply(p, weight, labels(1, 2, 3))).item())
+                .isEqualTo(loss.item());
     }
 
     @Test
@@ -65,7 +68,8 @@ class LinearCrossEntropyTest {
         assertThat(CrossEntropy.apply(Linear.apply(hidden, weight), none).item()).isNaN();
         Var sum = LinearCrossEntropy.apply(hidden, weight, none, Options.SUM);
         assertThat(sum.item()).isZero();
-        assertThat(Gradients.of(sum, List.of(hidden, weight))).allSatisfy(g -> assertThat(g.toDoubleArray()).containsOnly(0));
+        assertThat(Gradients.of(sum, List.of(hidden, weight)))
+                .allSatisfy(g -> assertThat(g.toDoubleArray()).containsOnly(0));
     }
 
     @Test
@@ -77,7 +81,8 @@ class LinearCrossEntropyTest {
         assertThatThrownBy(() -> CrossEntropy.apply(Linear.apply(hidden, weight), labels(-1, 0)))
                 .isInstanceOf(IndexOutOfBoundsException.class).hasMessageContaining("label -1 at position 0");
         assertThatThrownBy(() -> LinearCrossEntropy.apply(hidden, weight, labels(1))).hasMessageContaining("[2, 4]");
-        assertThatThrownBy(() -> LinearCrossEntropy.apply(hidden, weight, labels(1, 2), Options.MEAN.withLabelSmoothing(0.1)))
+        assertThatThrownBy(() -> LinearCrossEntropy.apply(hidden, weight, labels(1, 2),
+                Options.MEAN.withLabelSmoothing(0.1)))
                 .hasMessageContaining("smoothing");
         assertThatThrownBy(() -> Options.MEAN.withLabelSmoothing(2)).hasMessageContaining("2.0");
         assertThatThrownBy(() -> LinearCrossEntropy.apply(hidden, weight, labels(1, 2), Options.MEAN, 0))

@@ -16,7 +16,8 @@ class ProgramTest {
     @Test
     void equalPartsAreComputedOnce() {
         Program p = Program.of(X.exp().plus(X.exp()), Expr.input(0).exp().times(Y));
-        assertThat(p.code()).filteredOn(i -> i instanceof Instruction.Apply1(UnaryOp op, int x) && op == UnaryOp.EXP).hasSize(1);
+        assertThat(p.code()).filteredOn(i -> i instanceof Instruction.Apply1(UnaryOp op, int x) && op == UnaryOp.EXP)
+                .hasSize(1);
         assertThat(p.inputCount()).isEqualTo(2);
         assertThat(p.outputCount()).isEqualTo(2);
         assertThat(p.needsRows()).isFalse();
