@@ -9,6 +9,7 @@ import dev.jotune.autograd.ops.Rotary;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.cpu.ReferenceBackend;
+import dev.jotune.tensor.kernels.AdamWKernel;
 import dev.jotune.tensor.kernels.AttentionKernel;
 import dev.jotune.tensor.kernels.FusedKernel;
 import dev.jotune.tensor.kernels.NormKernel;
@@ -108,8 +109,18 @@ class KernelConformanceTest {
         }
     }
 
+    /** Lets the weights decay once more. */
+    private static final class WrongAdamW implements AdamWKernel {
+        @Override
+        public void step(Tensor parameter, Tensor gradient, Tensor m, Tensor v, double lr, double beta1, double beta2,
+                double eps, double weightDecay, long step) {
+            parameter.copyFrom(Var.constant(parameter).mul(1 - lr * weightDecay).tensor());
+        }
+    }
+
     @Test
     void wrongKernelsAreNoticed() {
+        assertThat(KernelConformance.firstFailure(new With(new WrongAdamW()), "adamW")).isPresent();
         assertThat(KernelConformance.firstFailure(new With(new WrongNorm()), "rmsNorm/frozen weight")).isPresent();
         assertThat(KernelConformance.firstFailure(new With(new WrongNorm()), "rmsNorm/frozen rows")).isPresent();
         assertThat(KernelConformance.firstFailure(new With(new WrongRotary()), "rotary")).isPresent();
