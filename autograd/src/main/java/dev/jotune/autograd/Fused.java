@@ -42,9 +42,11 @@ public final class Fused {
         });
     }
 
-    private static Var[] throughDefinition(Function<Var[], Var[]> definition, Var[] inputs, Var[] up, boolean[] needed) {
+    private static Var[] throughDefinition(Function<Var[], Var[]> definition, Var[] inputs, Var[] up,
+            boolean[] needed) {
         Var[] outputs = definition.apply(inputs);
-        List<Integer> arrived = java.util.stream.IntStream.range(0, up.length).filter(i -> up[i] != null).boxed().toList();
+        List<Integer> arrived = java.util.stream.IntStream.range(0, up.length).filter(i -> up[i] != null).boxed()
+                .toList();
         // An input given twice gets its whole gradient once.
         List<Integer> wanted = java.util.stream.IntStream.range(0, needed.length)
                 .filter(i -> needed[i] && Arrays.asList(inputs).indexOf(inputs[i]) == i).boxed().toList();

@@ -23,7 +23,8 @@ import java.util.Set;
 public final class Gradients {
     private final Map<Var, Integer> wanted = new IdentityHashMap<>();
     private final Map<Node, Var[]> pending = new HashMap<>();
-    private final PriorityQueue<Node> queue = new PriorityQueue<>(Comparator.comparingLong((Node n) -> n.id).reversed());
+    private final PriorityQueue<Node> queue = new PriorityQueue<>(Comparator.comparingLong((Node n) -> n.id)
+            .reversed());
     private final Var[] results;
     private final Set<Node> useful = new HashSet<>();
     private final boolean stopAtWanted;
@@ -47,7 +48,8 @@ public final class Gradients {
     /**
      * The gradients of a scalar by {@code wrt}; zeros where it does not depend on one.
      *
-     * @throws IllegalArgumentException if {@code loss} has more than one element or depends on nothing that is differentiable
+     * @throws IllegalArgumentException if {@code loss} has more than one element, or depends on nothing that is
+     *     differentiable
      */
     public static List<Tensor> of(Var loss, List<Var> wrt) {
         return run(loss, wrt, false).stream().map(Var::tensor).toList();
@@ -265,7 +267,8 @@ public final class Gradients {
                 }
                 if (!Arrays.equals(down[i].shape(), node.inputs[i].shape())) {
                     throw new IllegalStateException("derivative of " + node.op + " by input " + i + " has shape "
-                            + Arrays.toString(down[i].shape()) + ", the input " + Arrays.toString(node.inputs[i].shape()));
+                            + Arrays.toString(down[i].shape()) + ", the input "
+                            + Arrays.toString(node.inputs[i].shape()));
                 }
                 deliver(node.inputs[i], down[i]);
             }

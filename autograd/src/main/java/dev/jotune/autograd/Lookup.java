@@ -19,7 +19,8 @@ public final class Lookup {
     /** Adds rows {@code [.., C]} into a zero table {@code [tableRows, C]} at ids {@code [..]}. */
     public static Var scatterAdd(Var rows, Tensor ids, long tableRows) {
         if (ids.numel() * rows.size(-1) != rows.tensor().numel()) {
-            throw new IllegalArgumentException("scatterAdd needs one row for each id, got " + rows.tensor() + " and " + ids);
+            throw new IllegalArgumentException("scatterAdd needs one row for each id, got " + rows.tensor() + " and "
+                    + ids);
         }
         return Primitives.scatterAdd(rows, ids.contiguous(), tableRows);
     }

@@ -96,7 +96,8 @@ final class Primitives {
             return x;
         }
         if (!type.isFloating()) {
-            throw new IllegalArgumentException("a value cannot be cast to " + type + ": only floating types carry gradients");
+            throw new IllegalArgumentException("a value cannot be cast to " + type
+                    + ": only floating types carry gradients");
         }
         return unary("cast", x, x.tensor().to(type), g -> cast(g, Types.compute(x.dtype())));
     }
@@ -131,7 +132,8 @@ final class Primitives {
         for (int i = 0; i < from.length; i++) {
             long want = i < lead ? 1 : shape[i - lead];
             if (want != from[i] && want != 1) {
-                throw new IllegalArgumentException("shape " + Arrays.toString(from) + " does not sum to " + Arrays.toString(shape));
+                throw new IllegalArgumentException("shape " + Arrays.toString(from) + " does not sum to "
+                        + Arrays.toString(shape));
             }
             kept[i] = want;
         }
@@ -153,7 +155,8 @@ final class Primitives {
 
     static Var matmul(Var a, Var b) {
         if (a.rank() < 2 || b.rank() < 2 || a.size(-1) != b.size(-2)) {
-            throw new IllegalArgumentException("matmul needs [.., M, K] and [.., K, N], got " + Arrays.toString(a.shape())
+            throw new IllegalArgumentException("matmul needs [.., M, K] and [.., K, N], got "
+                    + Arrays.toString(a.shape())
                     + " and " + Arrays.toString(b.shape()));
         }
         Backend backend = Types.backend("matmul", a, b);

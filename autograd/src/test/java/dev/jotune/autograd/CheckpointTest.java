@@ -31,7 +31,8 @@ class CheckpointTest {
     }
 
     private Var layer(int i, Var x) {
-        Var h = Activations.silu(Linear.apply(Norms.rmsNorm(x, parameters.get(2 * i + 1), 1e-6), parameters.get(2 * i)));
+        Var h = Activations.silu(Linear.apply(Norms.rmsNorm(x, parameters.get(2 * i + 1), 1e-6),
+                parameters.get(2 * i)));
         return x.add(Dropout.apply(h, 0.2, 7, i));
     }
 
@@ -70,7 +71,8 @@ class CheckpointTest {
         checkTwice(v -> {
             // A value computed before, as a generated prefix is, and a parameter, both captured and not passed.
             Var generated = v.get(1).exp();
-            Var[] out = Checkpoint.apply(in -> new Var[] {in[0].mul(generated).add(v.get(2)), in[0], in[0].square()}, v.get(0).mul(2));
+            Var[] out = Checkpoint.apply(in -> new Var[] {in[0].mul(generated).add(v.get(2)), in[0], in[0].square()},
+                    v.get(0).mul(2));
             return out[0].add(out[1]).add(out[2]).add(generated);
         }, normal(1, 3), normal(2, 3), normal(3, 3));
     }

@@ -4,9 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.jotune.autograd.ops.Attention;
 import dev.jotune.autograd.ops.AttentionDefinition;
+import dev.jotune.autograd.ops.Norms;
+import dev.jotune.autograd.ops.Rotary;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.cpu.ReferenceBackend;
+import dev.jotune.tensor.kernels.AdamWKernel;
 import dev.jotune.tensor.kernels.AttentionKernel;
 import dev.jotune.tensor.kernels.FusedKernel;
 import dev.jotune.tensor.kernels.NormKernel;
@@ -23,7 +26,8 @@ import org.junit.jupiter.api.TestFactory;
 class KernelConformanceTest {
     @TestFactory
     Stream<DynamicTest> everyBackend() {
-        return Backends.all().stream().filter(b -> b != Backends.reference()).flatMap(b -> KernelConformance.cases().stream()
+        return Backends.all().stream().filter(b -> b != Backends.reference())
+                .flatMap(b -> KernelConformance.cases().stream()
                 .map(c -> DynamicTest.dynamicTest(b.name() + "/" + c.name(), () -> c.run(b))));
     }
 
@@ -54,7 +58,7 @@ class KernelConformanceTest {
         }
 
         private static Tensor run(Tensor x, Tensor weight, double eps) {
-            return dev.jotune.autograd.ops.Norms.rmsNormDefinition(Var.constant(x), Var.constant(weight), eps).tensor();
+            return Norms.rmsNormDefinition(Var.constant(x), Var.constant(weight), eps).tensor();
         }
 
         @Override
@@ -69,19 +73,24 @@ class KernelConformanceTest {
     private static final class WrongRotary implements RotaryKernel {
         @Override
         public void rotate(Tensor x, Tensor cos, Tensor sin, boolean interleaved, boolean inverse, Tensor out) {
-            var layout = interleaved ? dev.jotune.autograd.ops.Rotary.Layout.INTERLEAVED : dev.jotune.autograd.ops.Rotary.Layout.HALF;
-            out.copyFrom(dev.jotune.autograd.ops.Rotary.definition(Var.constant(x), cos, sin, layout, !inverse).tensor());
+            Rotary.Layout layout = interleaved ? Rotary.Layout.INTERLEAVED : Rotary.Layout.HALF;
+            out.copyFrom(Rotary.definition(Var.constant(x), cos, sin, layout, !inverse).tensor());
         }
     }
 
     /** Forgets the window, and gives no gradient. */
     private static final class WrongAttention implements AttentionKernel {
+        private static Attention.Segment withoutWindow(Segment s) {
+            Mask m = s.mask();
+            return new Attention.Segment(Var.constant(s.key()), Var.constant(s.value()),
+                    new Attention.Visible(m.causal(), m.offset(), 0, m.keyMask(), m.bias().map(Var::constant)));
+        }
+
         @Override
         public void forward(Problem problem, Tensor out, Tensor lse) {
-            List<Attention.Segment> segments = problem.segments().stream().map(s -> new Attention.Segment(Var.constant(s.key()),
-                    Var.constant(s.value()), new Attention.Visible(s.mask().causal(), s.mask().offset(), 0, s.mask().keyMask(),
-                            s.mask().bias().map(Var::constant)))).toList();
-            Attention.Result r = AttentionDefinition.attend(Var.constant(problem.query()), segments, problem.scale(), problem.softcap());
+            List<Attention.Segment> segments = problem.segments().stream().map(WrongAttention::withoutWindow).toList();
+            Attention.Result r = AttentionDefinition.attend(Var.constant(problem.query()), segments, problem.scale(),
+                    problem.softcap());
             out.copyFrom(r.out().tensor());
             lse.copyFrom(r.lse().tensor());
         }
@@ -100,14 +109,24 @@ class KernelConformanceTest {
         }
     }
 
+    /** Lets the weights decay once more. */
+    private static final class WrongAdamW implements AdamWKernel {
+        @Override
+        public void step(Tensor parameter, Tensor gradient, Tensor m, Tensor v, double lr, double beta1, double beta2,
+                double eps, double weightDecay, long step) {
+            parameter.copyFrom(Var.constant(parameter).mul(1 - lr * weightDecay).tensor());
+        }
+    }
+
     @Test
     void wrongKernelsAreNoticed() {
+        assertThat(KernelConformance.firstFailure(new With(new WrongAdamW()), "adamW")).isPresent();
         assertThat(KernelConformance.firstFailure(new With(new WrongNorm()), "rmsNorm/frozen weight")).isPresent();
         assertThat(KernelConformance.firstFailure(new With(new WrongNorm()), "rmsNorm/frozen rows")).isPresent();
         assertThat(KernelConformance.firstFailure(new With(new WrongRotary()), "rotary")).isPresent();
-        assertThat(KernelConformance.firstFailure(new With(new WrongAttention()), "attention/window")).hasValueSatisfying(
-                m -> assertThat(m).contains("output 0"));
-        assertThat(KernelConformance.firstFailure(new With(new WrongAttention()), "attention/causal")).hasValueSatisfying(
-                m -> assertThat(m).contains("gradient"));
+        assertThat(KernelConformance.firstFailure(new With(new WrongAttention()), "attention/window"))
+                .hasValueSatisfying(m -> assertThat(m).contains("output 0"));
+        assertThat(KernelConformance.firstFailure(new With(new WrongAttention()), "attention/causal"))
+                .hasValueSatisfying(m -> assertThat(m).contains("gradient"));
     }
 }

@@ -47,20 +47,26 @@ final class AttentionCases {
                 segment(in, z, z.b(), 9, Visible.causal(0))));
         add(all, "nothing but an empty segment", s, (in, z) -> List.of(segment(in, z, z.b(), 0, Visible.ALL)));
         add(all, "window", s, (in, z) -> List.of(segment(in, z, z.b(), 14, Visible.causal(5).withWindow(4))));
-        add(all, "window without causality", s, (in, z) -> List.of(segment(in, z, z.b(), 14, Visible.ALL.withWindow(3))));
-        add(all, "key mask", s, (in, z) -> List.of(segment(in, z, z.b(), 9, Visible.causal(0).withKeyMask(in.mask(3, z.b(), 9)))));
-        add(all, "shared key mask", s, (in, z) -> List.of(segment(in, z, 1, 5, Visible.ALL.withKeyMask(in.mask(2, 1, 5))),
+        add(all, "window without causality", s, (in, z) -> List.of(segment(in, z, z.b(), 14,
+                Visible.ALL.withWindow(3))));
+        add(all, "key mask", s, (in, z) -> List.of(segment(in, z, z.b(), 9,
+                Visible.causal(0).withKeyMask(in.mask(3, z.b(), 9)))));
+        add(all, "shared key mask", s, (in, z) -> List.of(segment(in, z, 1, 5,
+                Visible.ALL.withKeyMask(in.mask(2, 1, 5))),
                 segment(in, z, z.b(), 9, Visible.causal(0))));
         add(all, "queries that see nothing", s,
-                (in, z) -> List.of(segment(in, z, z.b(), 9, Visible.causal(-3)), segment(in, z, z.b(), 4, Visible.causal(-6))));
+                (in, z) -> List.of(segment(in, z, z.b(), 9, Visible.causal(-3)),
+                segment(in, z, z.b(), 4, Visible.causal(-6))));
         for (long[] shape : new long[][] {{2, 4, 9, 11}, {1, 4, 9, 11}, {2, 1, 1, 11}, {1, 1, 9, 11}}) {
             add(all, "bias " + java.util.Arrays.toString(shape), s, (in, z) -> List.of(segment(in, z, z.b(), 11,
                     Visible.causal(2).withBias(Var.constant(in.normal(shape))))));
         }
         add(all, "bias with gradient", s,
                 (in, z) -> List.of(segment(in, z, z.b(), 11, Visible.ALL.withBias(in.parameter(1, 4, 9, 11)))));
-        add(all, "one key head", new Sizes(2, 6, 1, 5, 8, 8), (in, z) -> List.of(segment(in, z, z.b(), 5, Visible.causal(0))));
-        add(all, "a key head each", new Sizes(2, 3, 3, 5, 8, 8), (in, z) -> List.of(segment(in, z, z.b(), 5, Visible.causal(0))));
+        add(all, "one key head", new Sizes(2, 6, 1, 5, 8, 8), (in, z) ->
+                List.of(segment(in, z, z.b(), 5, Visible.causal(0))));
+        add(all, "a key head each", new Sizes(2, 3, 3, 5, 8, 8), (in, z) ->
+                List.of(segment(in, z, z.b(), 5, Visible.causal(0))));
         all.add(KernelConformance.of("attention/softcap", in -> attend(in, s, 2, 0.4,
                 (i, z) -> List.of(segment(i, z, z.b(), 9, Visible.causal(0)), segment(i, z, 1, 4, Visible.ALL)))));
         all.add(KernelConformance.of("attention/scores of hundreds", in -> attend(in, s, 0, 60,
@@ -71,7 +77,8 @@ final class AttentionCases {
     }
 
     private static void add(List<Case> all, String name, Sizes s, Segments segments) {
-        all.add(KernelConformance.of("attention/" + name + " " + s, in -> attend(in, s, 0, 1 / Math.sqrt(s.d()), segments)));
+        all.add(KernelConformance.of("attention/" + name + " " + s, in ->
+                attend(in, s, 0, 1 / Math.sqrt(s.d()), segments)));
     }
 
     private static Segment segment(Inputs in, Sizes s, long batch, long keys, Visible visible) {
@@ -92,13 +99,15 @@ final class AttentionCases {
     /** Only the queries want a gradient. */
     private static Var[] frozen(Inputs in) {
         Var q = in.parameter(2, 4, 5, 8);
-        Segment s = new Segment(Var.constant(in.normal(2, 2, 5, 8)), Var.constant(in.normal(2, 2, 5, 8)), Visible.causal(0));
+        Segment s = new Segment(Var.constant(in.normal(2, 2, 5, 8)), Var.constant(in.normal(2, 2, 5, 8)),
+                Visible.causal(0));
         return attend(in, q, List.of(s), 0.3, 0);
     }
 
     private static Var[] permuted(Inputs in) {
         Var q = in.heads(2, 4, 6, 8);
-        return attend(in, q, List.of(new Segment(in.heads(2, 2, 6, 8), in.heads(2, 2, 6, 8), Visible.causal(0))), 0.3, 0);
+        return attend(in, q, List.of(new Segment(in.heads(2, 2, 6, 8), in.heads(2, 2, 6, 8), Visible.causal(0))), 0.3,
+                0);
     }
 
     /** Keys that are a slice of a longer buffer, as a cache has them. */

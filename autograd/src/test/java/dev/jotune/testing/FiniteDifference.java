@@ -88,7 +88,8 @@ public final class FiniteDifference {
             }
             for (int i = 0; i < got.length; i++) {
                 if (!(Math.abs(got[i] - expected[i]) <= TOLERANCE * scale)) {
-                    throw new AssertionError("The gradient by input " + k + " " + inputs[k] + " at element " + i + " is "
+                    throw new AssertionError("The gradient by input " + k + " " + inputs[k] + " at element " + i
+                            + " is "
                             + got[i] + ", differences say " + expected[i] + " (tolerance " + TOLERANCE * scale + ").");
                 }
             }

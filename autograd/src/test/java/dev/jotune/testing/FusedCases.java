@@ -26,26 +26,31 @@ final class FusedCases {
             all.add(KernelConformance.of("rmsNorm/" + n, in -> rms(in, in.parameter(2, 3, n), in.parameter(n))));
             all.add(KernelConformance.of("layerNorm/" + n, in -> one(
                     Norms.layerNorm(in.parameter(2, 3, n), in.parameter(n), in.parameter(n), 1e-5))));
-            all.add(KernelConformance.of("swiglu/" + n, in -> one(Activations.swiglu(in.parameter(3, n), in.parameter(3, n)))));
+            all.add(KernelConformance.of("swiglu/" + n, in ->
+                    one(Activations.swiglu(in.parameter(3, n), in.parameter(3, n)))));
             all.add(KernelConformance.of("gelu/" + n, in -> one(Activations.gelu(in.parameter(3, n)))));
             all.add(KernelConformance.of("softmax/" + n, in -> one(Softmax.softmax(in.parameter(3, n)))));
-            all.add(KernelConformance.of("linear/" + n, in -> one(Linear.apply(in.parameter(2, 3, n), in.parameter(5, n), in.parameter(5)))));
+            all.add(KernelConformance.of("linear/" + n, in ->
+                    one(Linear.apply(in.parameter(2, 3, n), in.parameter(5, n), in.parameter(5)))));
             all.add(KernelConformance.of("embedding/" + n, in -> one(Embedding.lookup(in.parameter(4, n),
                     Tensor.of(in.backend(), new long[] {1, 1, 3, 0, 1}, 5)))));
-            all.add(KernelConformance.of("crossEntropy/" + n, in -> one(CrossEntropy.apply(in.parameter(4, n), labels(in, n)))));
+            all.add(KernelConformance.of("crossEntropy/" + n, in ->
+                    one(CrossEntropy.apply(in.parameter(4, n), labels(in, n)))));
             all.add(KernelConformance.of("linearCrossEntropy/" + n, in -> linear(in, n, 9, Options.MEAN)));
             all.add(KernelConformance.of("linearCrossEntropy/hidden size " + n, in -> linear(in, 11, n, Options.SUM)));
         }
         all.add(KernelConformance.of("rmsNorm/no rows", in -> rms(in, in.parameter(0, 9), in.parameter(9))));
         all.add(KernelConformance.of("rmsNorm/many rows", in -> rms(in, in.parameter(300, 40), in.parameter(40))));
-        all.add(KernelConformance.of("rmsNorm/not dense", in -> rms(in, in.parameter(6, 5).transpose(0, 1), in.parameter(6))));
+        all.add(KernelConformance.of("rmsNorm/not dense", in ->
+                rms(in, in.parameter(6, 5).transpose(0, 1), in.parameter(6))));
         all.add(KernelConformance.of("rmsNorm/frozen weight",
                 in -> rms(in, in.parameter(4, 17), Var.constant(in.normal(17)))));
         all.add(KernelConformance.of("rmsNorm/frozen rows",
                 in -> rms(in, Var.constant(in.normal(4, 17)), in.parameter(17))));
         for (Rotary.Layout layout : Rotary.Layout.values()) {
             for (long d : new long[] {2, 4, 6, 14, 16, 18, 34, 64, 66}) {
-                all.add(KernelConformance.of("rotary/" + layout + " " + d, in -> rotary(in, in.parameter(2, 3, 5, d), 2, d / 2, layout)));
+                all.add(KernelConformance.of("rotary/" + layout + " " + d, in ->
+                        rotary(in, in.parameter(2, 3, 5, d), 2, d / 2, layout)));
                 all.add(KernelConformance.of("rotary/part of " + layout + " " + d,
                         in -> rotary(in, in.heads(2, 3, 5, d + 3), 1, d / 2, layout)));
             }

@@ -115,7 +115,8 @@ public final class GoldenCheck {
         outputs.forEach((n, y) -> {
             if (y.requiresGrad() && (has("upstream." + n) || y.rank() == 0)) {
                 ys.add(y);
-                upstream.add(Var.constant(has("upstream." + n) ? tensor("upstream." + n) : Tensor.full(backend, type, 1)));
+                upstream.add(Var.constant(has("upstream." + n) ? tensor("upstream." + n)
+                        : Tensor.full(backend, type, 1)));
             }
         });
         return Gradients.of(ys, upstream, wrt, false).stream().map(Var::tensor).toList();
@@ -130,7 +131,8 @@ public final class GoldenCheck {
         for (int i = 0; i < want.length; i++) {
             boolean same = values[i] == want[i] || Math.abs(values[i] - want[i]) <= tolerance;
             if (!same) {
-                throw new AssertionError(name() + ", " + what + ", element " + i + ": " + values[i] + ", expected " + want[i]
+                throw new AssertionError(name() + ", " + what + ", element " + i + ": " + values[i] + ", expected "
+                        + want[i]
                         + " within " + tolerance + ".");
             }
         }

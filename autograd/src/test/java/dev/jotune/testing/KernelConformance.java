@@ -95,6 +95,7 @@ public final class KernelConformance {
         List<Case> all = new ArrayList<>();
         AttentionCases.add(all);
         FusedCases.add(all);
+        AdamWCases.add(all);
         return all;
     }
 
@@ -142,7 +143,8 @@ public final class KernelConformance {
                 }
             }
             return new Result(Arrays.stream(outputs).map(v -> v.tensor().toDoubleArray()).toList(),
-                    Gradients.of(ys, upstream, in.parameters, false).stream().map(v -> v.tensor().toDoubleArray()).toList());
+                    Gradients.of(ys, upstream, in.parameters, false).stream().map(v -> v.tensor().toDoubleArray())
+                    .toList());
         }
     }
 

@@ -1,7 +1,6 @@
 package dev.jotune.tensor;
 
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.lang.ref.Reference;
 
 /** Between Java arrays and dense tensors. Device tensors go through a host copy. */
@@ -62,18 +61,5 @@ final class HostCopy {
         t.backend().read(t, staging.host());
         Reference.reachabilityFence(t);
         return staging;
-    }
-
-    /** Copies the bytes of a dense host tensor out of or into its storage. */
-    static void bytes(Tensor t, MemorySegment other, boolean write) {
-        long n = t.numel() * t.dtype().byteSize();
-        MemorySegment mine = t.storage().host().asSlice(t.offset() * t.dtype().byteSize(), n);
-        MemorySegment theirs = other.asSlice(0, n);
-        if (write) {
-            MemorySegment.copy(theirs, ValueLayout.JAVA_BYTE, 0, mine, ValueLayout.JAVA_BYTE, 0, n);
-        } else {
-            MemorySegment.copy(mine, ValueLayout.JAVA_BYTE, 0, theirs, ValueLayout.JAVA_BYTE, 0, n);
-        }
-        Reference.reachabilityFence(t);
     }
 }

@@ -103,7 +103,8 @@ public final class HostMemory {
         }
         if (address == 0) {
             throw new OutOfMemoryError("no memory for a tensor of " + asked + " bytes: " + IN_USE.get()
-                    + " bytes are in use by tensors. Use a smaller batch, a shorter sequence or gradient checkpointing.");
+                    + " bytes are in use by tensors. Use a smaller batch, a shorter sequence or gradient "
+                    + "checkpointing.");
         }
         return address;
     }

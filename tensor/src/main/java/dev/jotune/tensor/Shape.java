@@ -23,7 +23,8 @@ public final class Shape {
                 continue;
             }
             if (Math.multiplyHigh(n, d) != 0 || n * d < 0) {
-                throw new IllegalArgumentException("shape " + Arrays.toString(shape) + " has more than 2^63 - 1 elements");
+                throw new IllegalArgumentException("shape " + Arrays.toString(shape)
+                        + " has more than 2^63 - 1 elements");
             }
             n *= d;
         }

@@ -42,7 +42,8 @@ public final class Tensor {
     public static Tensor over(Backend backend, Storage storage, DType dtype, long offset, long... shape) {
         long end = Math.multiplyExact(Math.addExact(offset, Shape.numel(shape)), dtype.byteSize());
         if (offset < 0 || end > storage.byteSize()) {
-            throw new IllegalArgumentException("a " + dtype + " tensor of shape " + Shape.toString(shape) + " needs " + end
+            throw new IllegalArgumentException("a " + dtype + " tensor of shape " + Shape.toString(shape) + " needs "
+                    + end
                     + " bytes, the storage holds " + storage.byteSize());
         }
         return new Tensor(backend, storage, dtype, shape.clone(), Shape.strides(shape), offset);
@@ -191,12 +192,14 @@ public final class Tensor {
         }
         if (free >= 0) {
             if (known == 0 || numel % known != 0) {
-                throw new IllegalArgumentException("cannot reshape " + Shape.toString(shape) + " to " + Shape.toString(newShape));
+                throw new IllegalArgumentException("cannot reshape " + Shape.toString(shape) + " to "
+                        + Shape.toString(newShape));
             }
             target[free] = numel / known;
         }
         if (Shape.numel(target) != numel) {
-            throw new IllegalArgumentException("cannot reshape " + Shape.toString(shape) + " (" + numel + " elements) to "
+            throw new IllegalArgumentException("cannot reshape " + Shape.toString(shape) + " (" + numel
+                    + " elements) to "
                     + Shape.toString(newShape));
         }
         return target;
@@ -205,7 +208,8 @@ public final class Tensor {
     /** Axes in another order: axis i of the result is axis {@code order[i]} of this. */
     public Tensor permute(int... order) {
         if (order.length != shape.length) {
-            throw new IllegalArgumentException("permute needs " + shape.length + " axes for shape " + Shape.toString(shape)
+            throw new IllegalArgumentException("permute needs " + shape.length + " axes for shape "
+                    + Shape.toString(shape)
                     + ", got " + Arrays.toString(order));
         }
         long[] sh = new long[order.length];
@@ -238,7 +242,8 @@ public final class Tensor {
     public Tensor slice(int axis, long from, long to) {
         int a = Shape.axis(axis, shape.length);
         if (from < 0 || to < from || to > shape[a]) {
-            throw new IndexOutOfBoundsException("slice [" + from + ", " + to + ") of axis " + a + " of shape " + Shape.toString(shape));
+            throw new IndexOutOfBoundsException("slice [" + from + ", " + to + ") of axis " + a + " of shape "
+                    + Shape.toString(shape));
         }
         long[] sh = shape.clone();
         sh[a] = to - from;
@@ -254,7 +259,8 @@ public final class Tensor {
     public Tensor squeeze(int axis) {
         int a = Shape.axis(axis, shape.length);
         if (shape[a] != 1) {
-            throw new IllegalArgumentException("axis " + a + " of shape " + Shape.toString(shape) + " has size " + shape[a] + ", not 1");
+            throw new IllegalArgumentException("axis " + a + " of shape " + Shape.toString(shape) + " has size "
+                    + shape[a] + ", not 1");
         }
         return new Tensor(backend, storage, dtype, without(shape, a), without(strides, a), offset);
     }
@@ -285,7 +291,8 @@ public final class Tensor {
     public Tensor expand(long... target) {
         long[] both = Shape.broadcast(shape, target);
         if (!Arrays.equals(both, target)) {
-            throw new IllegalArgumentException("shape " + Shape.toString(shape) + " does not stretch to " + Shape.toString(target));
+            throw new IllegalArgumentException("shape " + Shape.toString(shape) + " does not stretch to "
+                    + Shape.toString(target));
         }
         long[] st = new long[target.length];
         int lead = target.length - shape.length;
@@ -324,7 +331,7 @@ public final class Tensor {
         return target == backend ? this : target.adopt(this);
     }
 
-    /** The same memory seen by another backend that can address it. For backends, not for users: see {@link #to(Backend)}. */
+    /** The same memory seen by another backend that can address it. For backends: users call {@link #to(Backend)}. */
     public Tensor viewOn(Backend target) {
         return new Tensor(target, storage, dtype, shape, strides, offset);
     }

@@ -15,7 +15,8 @@ import org.junit.jupiter.api.TestFactory;
 class BackendConformanceTest {
     @TestFactory
     Stream<DynamicTest> everyBackend() {
-        return Backends.all().stream().filter(b -> b != Backends.reference()).flatMap(b -> BackendConformance.cases().stream()
+        return Backends.all().stream().filter(b -> b != Backends.reference())
+                .flatMap(b -> BackendConformance.cases().stream()
                 .map(c -> DynamicTest.dynamicTest(b.name() + "/" + c.name(), () -> c.run(b))));
     }
 

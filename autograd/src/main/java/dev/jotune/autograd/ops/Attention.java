@@ -76,7 +76,7 @@ public final class Attention {
     public static Result attend(Var query, List<Segment> segments, double scale, double softcap) {
         check(query, segments);
         Optional<AttentionKernel> kernel = query.backend().kernel(AttentionKernel.class);
-        boolean biasGradient = segments.stream().anyMatch(s -> s.visible().bias().filter(Var::requiresGrad).isPresent());
+        boolean biasGradient = segments.stream().anyMatch(s -> s.visible().bias().stream().anyMatch(Var::requiresGrad));
         AttentionKernel.Problem problem = problem(query, segments, scale, softcap);
         if (kernel.isEmpty() || biasGradient || !kernel.get().supports(problem)) {
             return AttentionDefinition.attend(query, segments, scale, softcap);
@@ -84,7 +84,8 @@ public final class Attention {
         return withKernel(kernel.get(), problem, query, segments);
     }
 
-    private static Result withKernel(AttentionKernel kernel, AttentionKernel.Problem problem, Var query, List<Segment> segments) {
+    private static Result withKernel(AttentionKernel kernel, AttentionKernel.Problem problem, Var query,
+            List<Segment> segments) {
         long[] shape = query.shape();
         shape[3] = segments.getFirst().value().size(3);
         Tensor out = Tensor.empty(query.backend(), DType.F32, shape);
@@ -124,7 +125,8 @@ public final class Attention {
             dValue.add(Optional.ofNullable(grads[i + 1]));
         }
         Tensor dOut = up[0] != null ? up[0] : Tensor.zeros(out.backend(), DType.F32, out.shape());
-        kernel.backward(problem, out, lse, dOut, Optional.ofNullable(up[1]), Optional.ofNullable(grads[0]), dKey, dValue);
+        kernel.backward(problem, out, lse, dOut, Optional.ofNullable(up[1]), Optional.ofNullable(grads[0]), dKey,
+                dValue);
         return grads;
     }
 
@@ -143,7 +145,8 @@ public final class Attention {
         for (Segment s : segments) {
             long[] k = s.key().shape();
             long[] v = s.value().shape();
-            boolean ok = k.length == 4 && v.length == 4 && k[3] == query.size(3) && k[0] == v[0] && k[1] == v[1] && k[2] == v[2]
+            boolean ok = k.length == 4 && v.length == 4 && k[3] == query.size(3) && k[0] == v[0] && k[1] == v[1]
+                    && k[2] == v[2]
                     && (k[0] == 1 || k[0] == query.size(0)) && k[1] > 0 && query.size(1) % k[1] == 0
                     && v[3] == segments.getFirst().value().size(3) && k[1] == segments.getFirst().key().size(1);
             if (!ok) {

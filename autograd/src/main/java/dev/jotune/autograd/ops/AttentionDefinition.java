@@ -63,7 +63,8 @@ public final class AttentionDefinition {
     /** {@code lse = log(e^lse1 + e^lse2)}, {@code o = e^(lse1 - lse) o1 + e^(lse2 - lse) o2}. */
     public static Result merge(Result a, Result b) {
         Var lse = MERGED_LSE.apply(a.lse(), b.lse());
-        return new Result(a.out().mul(column(SHARE.apply(a.lse(), lse))).add(b.out().mul(column(SHARE.apply(b.lse(), lse)))), lse);
+        return new Result(a.out().mul(column(SHARE.apply(a.lse(), lse)))
+                .add(b.out().mul(column(SHARE.apply(b.lse(), lse)))), lse);
     }
 
     private static Var column(Var v) {
@@ -100,7 +101,8 @@ public final class AttentionDefinition {
         Tensor q = query.tensor();
         return new Result(
                 Var.constant(Tensor.zeros(q.backend(), q.dtype(), q.size(0), q.size(1), q.size(2), s.value().size(3))),
-                Var.constant(Tensor.full(q.backend(), q.dtype(), Double.NEGATIVE_INFINITY, q.size(0), q.size(1), q.size(2))));
+                Var.constant(Tensor.full(q.backend(), q.dtype(), Double.NEGATIVE_INFINITY, q.size(0), q.size(1),
+                q.size(2))));
     }
 
     private static Var masked(Var scores, Visible visible, long time, long keys) {

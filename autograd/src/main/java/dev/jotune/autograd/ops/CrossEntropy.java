@@ -69,7 +69,8 @@ public final class CrossEntropy {
 
         public Options withLabelSmoothing(double s) {
             if (!(s >= 0 && s <= 1)) {
-                throw new IllegalArgumentException("label smoothing " + s + " is not in [0, 1]. Pass a share, such as 0.1.");
+                throw new IllegalArgumentException("label smoothing " + s
+                        + " is not in [0, 1]. Pass a share, such as 0.1.");
             }
             return new Options(reduction, ignoreIndex, s, classWeights, numItems);
         }
@@ -149,7 +150,8 @@ public final class CrossEntropy {
     }
 
     static void checkShapes(Var logits, Tensor labels) {
-        if (logits.rank() != 2 || labels.rank() != 1 || labels.size(0) != logits.size(0) || labels.dtype().isFloating()) {
+        if (logits.rank() != 2 || labels.rank() != 1 || labels.size(0) != logits.size(0)
+                || labels.dtype().isFloating()) {
             throw new IllegalArgumentException("cross-entropy needs logits [M, V] and integer labels [M], got "
                     + Arrays.toString(logits.shape()) + " and " + labels + ". Flatten leading axes with reshape.");
         }
@@ -183,7 +185,8 @@ public final class CrossEntropy {
                     continue;
                 }
                 if (y[i] < 0 || y[i] >= classes) {
-                    throw new IndexOutOfBoundsException("label " + y[i] + " at position " + i + " is not one of " + classes
+                    throw new IndexOutOfBoundsException("label " + y[i] + " at position " + i + " is not one of "
+                            + classes
                             + " classes. Use " + options.ignoreIndex() + " for positions that do not count.");
                 }
                 active[i] = 1;

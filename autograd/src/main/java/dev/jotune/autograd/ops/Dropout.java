@@ -18,7 +18,8 @@ public final class Dropout {
      * Zeroes elements with probability {@code p} and scales the others by {@code 1 / (1 - p)}.
      *
      * @param seed of the run
-     * @param stream what makes this use unique: the same (seed, stream) gives the same mask, so that recomputation agrees
+     * @param stream what makes this use unique: the same (seed, stream) gives the same mask, so that recomputation
+     *     agrees
      */
     public static Var apply(Var x, double p, long seed, long stream) {
         if (!(p >= 0 && p < 1)) {

@@ -94,7 +94,8 @@ public final class LinearCrossEntropy {
             case SUM -> 1 / options.numItems().orElse(1);
             case MEAN -> 1 / targets.total();
         };
-        Parts parts = parts(hidden, weight, targets, factor, chunkRows, Recording.isOn() && hidden.requiresGrad(), dWeight);
+        Parts parts = parts(hidden, weight, targets, factor, chunkRows, Recording.isOn() && hidden.requiresGrad(),
+                dWeight);
         Tensor value = Recording.off(() -> {
             Var rows = Var.constant(parts.rows());
             return none ? rows.reshape(rows.size(0)) : rows.sum().mul(factor);
@@ -158,7 +159,8 @@ public final class LinearCrossEntropy {
     private static void check(Var hidden, Var weight, Tensor labels, Options options, long chunkRows) {
         if (hidden.rank() != 2 || weight.rank() != 2 || hidden.size(1) != weight.size(1) || labels.rank() != 1
                 || labels.size(0) != hidden.size(0) || labels.dtype().isFloating()) {
-            throw new IllegalArgumentException("linearCrossEntropy needs hidden [M, C], weight [V, C] and integer labels [M], got "
+            throw new IllegalArgumentException("linearCrossEntropy needs hidden [M, C], weight [V, C] and integer "
+                    + "labels [M], got "
                     + Arrays.toString(hidden.shape()) + ", " + Arrays.toString(weight.shape()) + " and " + labels
                     + ". Flatten leading axes with reshape.");
         }

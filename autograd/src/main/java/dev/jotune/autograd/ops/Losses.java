@@ -57,7 +57,8 @@ public final class Losses {
     public static Var huber(Var x, Var y, double beta) {
         same("huber", x, y);
         if (!(beta > 0)) {
-            throw new IllegalArgumentException("huber's beta " + beta + " is not positive. Pass where the parabola ends.");
+            throw new IllegalArgumentException("huber's beta " + beta
+                    + " is not positive. Pass where the parabola ends.");
         }
         return HUBER.apply(x, y, x.scalarLike(beta)).mean();
     }

@@ -37,7 +37,8 @@ public final class Rotary {
      */
     public static Tensor toHalfLayout(Tensor weight, long heads) {
         if (weight.rank() != 2 || heads < 1 || weight.size(0) % (2 * heads) != 0) {
-            throw new IllegalArgumentException("a projection [heads D, in] with even D is needed, got " + weight + " for "
+            throw new IllegalArgumentException("a projection [heads D, in] with even D is needed, got " + weight
+                    + " for "
                     + heads + " heads");
         }
         long half = weight.size(0) / heads / 2;
@@ -48,7 +49,8 @@ public final class Rotary {
         if (x.rank() != 4 || cos.rank() != 3 || !Arrays.equals(cos.shape(), sin.shape()) || cos.size(1) != x.size(2)
                 || 2 * cos.size(2) > x.size(3) || cos.size(0) != 1 && cos.size(0) != x.size(0)) {
             throw new IllegalArgumentException("rotary needs x [B, H, T, D] and cos, sin [B or 1, T, rotary / 2], got "
-                    + Arrays.toString(x.shape()) + " and " + Arrays.toString(cos.shape()) + ", " + Arrays.toString(sin.shape()));
+                    + Arrays.toString(x.shape()) + " and " + Arrays.toString(cos.shape()) + ", "
+                    + Arrays.toString(sin.shape()));
         }
         Optional<RotaryKernel> kernel = x.backend().kernel(RotaryKernel.class);
         if (kernel.isEmpty() || x.dtype() != DType.F32 || cos.dtype() != DType.F32) {

@@ -42,29 +42,34 @@ class AttentionDerivativesTest {
 
     private static Function<List<Var>, Var> twoSegments(Visible first, Visible second, double softcap) {
         return v -> both(Attention.attend(v.get(0),
-                List.of(new Segment(v.get(1), v.get(2), first), new Segment(v.get(3), v.get(4), second)), 0.6, softcap));
+                List.of(new Segment(v.get(1), v.get(2), first), new Segment(v.get(3), v.get(4), second)), 0.6,
+                softcap));
     }
 
     @Test
     void sharedPrefixAndCausalText() {
-        checkTwice(twoSegments(Visible.ALL, Visible.causal(0), 0), queries(), keys(1, 2), values(1, 2), keys(B, T), values(B, T));
+        checkTwice(twoSegments(Visible.ALL, Visible.causal(0), 0), queries(), keys(1, 2), values(1, 2), keys(B, T),
+                values(B, T));
     }
 
     @Test
     void windowAndSoftcap() {
-        checkTwice(twoSegments(Visible.causal(5).withWindow(4), Visible.causal(1).withWindow(2), 1.5), queries(), keys(B, 5),
+        checkTwice(twoSegments(Visible.causal(5).withWindow(4), Visible.causal(1).withWindow(2), 1.5), queries(),
+                keys(B, 5),
                 values(B, 5), keys(B, 4), values(B, 4));
     }
 
     @Test
     void anEmptySegmentChangesNothing() {
-        checkTwice(twoSegments(Visible.ALL, Visible.causal(0), 0), queries(), keys(B, 0), values(B, 0), keys(B, T), values(B, T));
+        checkTwice(twoSegments(Visible.ALL, Visible.causal(0), 0), queries(), keys(B, 0), values(B, 0), keys(B, T),
+                values(B, T));
     }
 
     @Test
     void paddedKeysAndRowsThatSeeOnlyOneSegment() {
         Tensor mask = Tensor.of(Backends.reference(), new boolean[] {false, true, true, true, false, false}, B, 3);
-        checkTwice(twoSegments(Visible.causal(0), Visible.causal(0).withKeyMask(mask).withWindow(3), 0), queries(), keys(1, 2),
+        checkTwice(twoSegments(Visible.causal(0), Visible.causal(0).withKeyMask(mask).withWindow(3), 0), queries(),
+                keys(1, 2),
                 values(1, 2), keys(B, 3), values(B, 3));
     }
 
@@ -81,9 +86,11 @@ class AttentionDerivativesTest {
         long[][] shapes = {{B, H, T, 3}, {1, H, T, 3}, {B, 1, 1, 3}, {1, 1, T, 3}, {1, H, 1, 3}};
         for (long[] shape : shapes) {
             check(v -> both(Attention.attend(v.get(0), List.of(new Segment(v.get(1), v.get(2),
-                    Visible.causal(0).withBias(v.get(3)))), 0.6, 0)), queries(), keys(B, 3), values(B, 3), normal(40, shape));
+                    Visible.causal(0).withBias(v.get(3)))), 0.6, 0)), queries(), keys(B, 3), values(B, 3),
+                    normal(40, shape));
         }
-        checkTwice(v -> both(Attention.attend(v.get(0), List.of(new Segment(v.get(1), v.get(2), Visible.ALL.withBias(v.get(3)))),
+        checkTwice(v -> both(Attention.attend(v.get(0), List.of(new Segment(v.get(1), v.get(2),
+                Visible.ALL.withBias(v.get(3)))),
                 0.6, 2)), queries(), keys(B, 3), values(B, 3), normal(40, 1, H, T, 3));
     }
 

@@ -27,7 +27,8 @@ final class AttentionGolden {
             List<Segment> segments = new ArrayList<>();
             long[] cuts = Golden.longs(c.settings().get("cuts"));
             for (int i = 0; i + 1 < cuts.length; i++) {
-                segments.add(new Segment(k.slice(2, cuts[i], cuts[i + 1]), v.slice(2, cuts[i], cuts[i + 1]), Visible.ALL));
+                segments.add(new Segment(k.slice(2, cuts[i], cuts[i + 1]), v.slice(2, cuts[i], cuts[i + 1]),
+                        Visible.ALL));
                 put(outputs, "segment." + i + ".", Attention.attend(q, List.of(segments.getLast()), scale, cap));
             }
             put(outputs, "", Attention.attend(q, segments, scale, cap));

@@ -26,7 +26,8 @@ class FusedDerivativesTest {
     @TestFactory
     Stream<DynamicTest> activations() {
         Map<String, UnaryOperator<Var>> all = new LinkedHashMap<>();
-        for (String name : new String[] {"silu", "gelu", "gelu_new", "quick_gelu", "relu", "relu2", "tanh", "sigmoid", "mish"}) {
+        for (String name : new String[] {"silu", "gelu", "gelu_new", "quick_gelu", "relu", "relu2", "tanh", "sigmoid",
+                "mish"}) {
             all.put(name, x -> Activations.byName(name, x));
         }
         all.put("leaky_relu", Activations::leakyRelu);
@@ -57,7 +58,8 @@ class FusedDerivativesTest {
     @Test
     void norms() {
         checkTwice(v -> Norms.rmsNorm(v.get(0), v.get(1), 1e-3), normal(4, 2, 3, 5), normal(5, 5));
-        checkTwice(v -> Norms.layerNorm(v.get(0), v.get(1), v.get(2), 1e-3), normal(4, 3, 5), normal(5, 5), normal(6, 5));
+        checkTwice(v -> Norms.layerNorm(v.get(0), v.get(1), v.get(2), 1e-3), normal(4, 3, 5), normal(5, 5),
+                normal(6, 5));
         checkTwice(v -> Norms.layerNorm(v.get(0), 1e-3), normal(4, 3, 5));
     }
 
@@ -76,7 +78,8 @@ class FusedDerivativesTest {
 
     @Test
     void linearMaps() {
-        checkTwice(v -> Linear.apply(v.get(0), v.get(1), v.get(2)), normal(10, 2, 3, 4), normal(11, 5, 4), normal(12, 5));
+        checkTwice(v -> Linear.apply(v.get(0), v.get(1), v.get(2)), normal(10, 2, 3, 4), normal(11, 5, 4),
+                normal(12, 5));
     }
 
     @Test
@@ -142,8 +145,10 @@ class FusedDerivativesTest {
         all.forEach((name, e) -> {
             try {
                 MapOp op = MapOp.of(name, 3, e);
-                checkTwice(v -> op.apply(v.get(0), v.get(1), v.get(2)), normal(21, 3, 4), uniform(22, 0.3, 1, 3, 4), normal(23, 3, 1));
-                checkTwice(v -> op.apply(v.get(0), v.get(1), v.get(2)), normal(21, 2, 3, 4), uniform(22, 0.3, 1, 4), normal(23));
+                checkTwice(v -> op.apply(v.get(0), v.get(1), v.get(2)), normal(21, 3, 4), uniform(22, 0.3, 1, 3, 4),
+                        normal(23, 3, 1));
+                checkTwice(v -> op.apply(v.get(0), v.get(1), v.get(2)), normal(21, 2, 3, 4), uniform(22, 0.3, 1, 4),
+                        normal(23));
             } catch (AssertionError wrong) {
                 throw new AssertionError(name + ": " + wrong.getMessage(), wrong);
             }
@@ -154,9 +159,11 @@ class FusedDerivativesTest {
     void fusedVocabularyProductAndCrossEntropy() {
         for (Options o : new Options[] {Options.MEAN, Options.SUM, Options.NONE, Options.MEAN.withNumItems(7)}) {
             for (int chunk : new int[] {1, 2, 3, 100}) {
-                check(v -> LinearCrossEntropy.apply(v.get(0), v.get(1), LABELS, o, chunk), normal(24, 4, 3), normal(25, 5, 3));
+                check(v -> LinearCrossEntropy.apply(v.get(0), v.get(1), LABELS, o, chunk), normal(24, 4, 3),
+                        normal(25, 5, 3));
             }
-            checkTwice(v -> LinearCrossEntropy.apply(v.get(0), v.get(1), LABELS, o, 2), normal(24, 4, 3), normal(25, 5, 3));
+            checkTwice(v -> LinearCrossEntropy.apply(v.get(0), v.get(1), LABELS, o, 2), normal(24, 4, 3),
+                    normal(25, 5, 3));
             Var frozen = Var.constant(normal(25, 5, 3));
             checkTwice(v -> LinearCrossEntropy.apply(v.get(0), frozen, LABELS, o, 2), normal(24, 4, 3));
         }

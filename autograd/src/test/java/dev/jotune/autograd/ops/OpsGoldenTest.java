@@ -47,7 +47,8 @@ class OpsGoldenTest {
             case "rope" -> check.compare(rope(check));
             case "attention" -> AttentionGolden.run(check);
             case "embedding" -> check.compare(embedding(check));
-            default -> throw new AssertionError("Nothing here knows the case " + id + ". Add it, or list it as elsewhere.");
+            default -> throw new AssertionError("Nothing here knows the case " + id
+                    + ". Add it, or list it as elsewhere.");
         }
     }
 
@@ -118,7 +119,8 @@ class OpsGoldenTest {
             options = options.withNumItems(c.setting("num_items_in_batch", 0));
         }
         if (logits.rank() == 3) {
-            return CrossEntropy.apply(logits.reshape(-1, logits.size(2)), CrossEntropy.nextTokenLabels(labels).reshape(-1), options);
+            return CrossEntropy.apply(logits.reshape(-1, logits.size(2)), CrossEntropy.nextTokenLabels(labels)
+                    .reshape(-1), options);
         }
         return CrossEntropy.apply(logits, labels, options);
     }
@@ -149,7 +151,8 @@ class OpsGoldenTest {
             sin[i] = Math.sin(angle);
         }
         long[] shape = {positions.size(0), positions.size(1), half};
-        return Rotary.apply(c.input("x"), Tensor.of(c.backend(), c.type(), cos, shape), Tensor.of(c.backend(), c.type(), sin, shape),
+        return Rotary.apply(c.input("x"), Tensor.of(c.backend(), c.type(), cos, shape),
+                Tensor.of(c.backend(), c.type(), sin, shape),
                 c.name().startsWith("half") ? Rotary.Layout.HALF : Rotary.Layout.INTERLEAVED);
     }
 

@@ -121,7 +121,8 @@ public class ReferenceBackend implements Backend {
             for (int k = 0; k < all.length; k++) {
                 at[k] = all[k].address() + loop.offset(k, r) * all[k].dtype().byteSize();
             }
-            interpreter.run((k, p) -> Elements.get(all[k].dtype(), at[k] + p * loop.step[k] * all[k].dtype().byteSize()));
+            interpreter.run((k, p) ->
+                    Elements.get(all[k].dtype(), at[k] + p * loop.step[k] * all[k].dtype().byteSize()));
             for (int k = 0; k < outputs.length; k++) {
                 int o = inputs.length + k;
                 // An empty row still has one value where the output has one a row.
@@ -221,8 +222,9 @@ public class ReferenceBackend implements Backend {
                 for (long c = 0; c < n; c++) {
                     double sum = 0;
                     for (long p = 0; p < k; p++) {
-                        sum += Elements.get(a.dtype(), pa + (r * a.stride(-2) + p * a.stride(-1)) * a.dtype().byteSize())
-                                * Elements.get(b.dtype(), pb + (p * b.stride(-2) + c * b.stride(-1)) * b.dtype().byteSize());
+                        long x = pa + (r * a.stride(-2) + p * a.stride(-1)) * a.dtype().byteSize();
+                        long w = pb + (p * b.stride(-2) + c * b.stride(-1)) * b.dtype().byteSize();
+                        sum += Elements.get(a.dtype(), x) * Elements.get(b.dtype(), w);
                     }
                     long y = po + (r * out.stride(-2) + c * out.stride(-1)) * out.dtype().byteSize();
                     Elements.put(out.dtype(), y, accumulate ? sum + Elements.get(out.dtype(), y) : sum);
@@ -275,7 +277,8 @@ public class ReferenceBackend implements Backend {
     static long id(Tensor ids, long i, long rows) {
         long id = Elements.getLong(ids.dtype(), ids.address() + i * ids.dtype().byteSize());
         if (id < 0 || id >= rows) {
-            throw new IndexOutOfBoundsException("id " + id + " at position " + i + " is not a row of a table with " + rows + " rows");
+            throw new IndexOutOfBoundsException("id " + id + " at position " + i + " is not a row of a table with "
+                    + rows + " rows");
         }
         Reference.reachabilityFence(ids);
         return id;

@@ -64,7 +64,8 @@ public sealed interface Expr {
     }
 
     private static Expr binary(BinaryOp op, Expr a, Expr b) {
-        return a instanceof Const(double x) && b instanceof Const(double y) ? of(Scalar.apply(op, x, y)) : new Binary(op, a, b);
+        return a instanceof Const(double x) && b instanceof Const(double y) ? of(Scalar.apply(op, x, y))
+                : new Binary(op, a, b);
     }
 
     private static boolean is(Expr e, double v) {

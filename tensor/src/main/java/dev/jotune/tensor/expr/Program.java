@@ -47,7 +47,8 @@ public final class Program {
         this.outputs = outputs;
         this.inputs = inputs;
         this.reduces = code.stream().anyMatch(i ->
-                i instanceof Instruction.SumRow || i instanceof Instruction.MaxRow || i instanceof Instruction.Position);
+                i instanceof Instruction.SumRow || i instanceof Instruction.MaxRow
+                        || i instanceof Instruction.Position);
     }
 
     /** Compiles expressions that are computed together. */

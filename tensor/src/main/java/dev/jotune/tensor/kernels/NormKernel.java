@@ -9,5 +9,6 @@ public interface NormKernel extends FusedKernel {
     void rmsNorm(Tensor x, Tensor weight, double eps, Tensor out);
 
     /** Fills the gradients that are present: {@code dx} like x, {@code dWeight [C]}. */
-    void rmsNormBackward(Tensor x, Tensor weight, double eps, Tensor dOut, Optional<Tensor> dx, Optional<Tensor> dWeight);
+    void rmsNormBackward(Tensor x, Tensor weight, double eps, Tensor dOut, Optional<Tensor> dx,
+            Optional<Tensor> dWeight);
 }

@@ -11,10 +11,13 @@ import java.util.List;
 
 /** Filling, copying between layouts and types, and getting data in and out. */
 final class CopyCases {
-    private static final long[][] SHAPES = {{}, {1}, {0}, {17}, {3, 5}, {7, 16}, {2, 3, 33}, {4, 0, 3}, {2, 1, 65}, {1, 5, 1}};
+    private static final long[][] SHAPES = {{}, {1}, {0}, {17}, {3, 5}, {7, 16}, {2, 3, 33}, {4, 0, 3}, {2, 1, 65},
+            {1, 5, 1}};
     /** Signs of zero, halves that tie, what overflows or vanishes in 16 bits. */
-    private static final double[] SPECIAL = {0, -0.0, 1, -1, Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY, Double.NaN, 65504,
-        65519, 65520, 1e30, -1e30, 1e-30, 6e-8, 3e-8, 5.96e-8, 1.00048828125, 1.00146484375, 1.00390625, 1.01171875, 3.4e38, 1e-40};
+    private static final double[] SPECIAL = {0, -0.0, 1, -1, Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY,
+            Double.NaN, 65504,
+        65519, 65520, 1e30, -1e30, 1e-30, 6e-8, 3e-8, 5.96e-8, 1.00048828125, 1.00146484375, 1.00390625, 1.01171875,
+        3.4e38, 1e-40};
 
     private CopyCases() {}
 

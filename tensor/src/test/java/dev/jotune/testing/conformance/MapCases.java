@@ -21,7 +21,8 @@ final class MapCases {
     private static final Expr ROW = Expr.rowInput(2);
     private static final Expr SHIFTED = X.minus(X.rowMax());
     private static final double TOLERANCE = 4e-6;
-    private static final double[] SPECIAL = {0, -0.0, 1, -1, 88.5, 100, -88, -104, 1e30, -1e30, 1e-30, 0.5, -0.5, 2.5, 20,
+    private static final double[] SPECIAL = {0, -0.0, 1, -1, 88.5, 100, -88, -104, 1e30, -1e30, 1e-30, 0.5, -0.5, 2.5,
+            20,
         Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY, Double.NaN};
 
     private MapCases() {}
@@ -86,7 +87,8 @@ final class MapCases {
         double[] want = out.reference().toDoubleArray();
         for (int i = 0; i < got.length; i++) {
             float w = (float) want[i];
-            boolean same = got[i] == w || Float.isNaN(w) && Double.isNaN(got[i]) || Math.abs(got[i] - w) <= TOLERANCE * Math.abs(w)
+            boolean same = got[i] == w || Float.isNaN(w) && Double.isNaN(got[i])
+                    || Math.abs(got[i] - w) <= TOLERANCE * Math.abs(w)
                     || Math.abs(w) < 1.2e-38 && Math.abs(got[i]) < 1.2e-38;
             if (!same) {
                 throw new AssertionError(op + " of " + SPECIAL[i] + " is " + got[i] + ", expected " + w);
@@ -98,8 +100,10 @@ final class MapCases {
         double low = op == BinaryOp.POW || op == BinaryOp.DIV ? 0.2 : -3;
         for (long n : BackendConformance.SIZES) {
             // Sixteenths, so that some are equal.
-            Twin x = Twin.of(b, DType.F32, Layout.DENSE, i -> Math.max(low, i * 5 % 48 / 16.0 - (low < 0 ? 1.5 : 0)), n);
-            Twin y = Twin.of(b, DType.F32, Layout.DENSE, i -> Math.max(low, i * 7 % 48 / 16.0 - (low < 0 ? 1.5 : 0)), n);
+            Twin x = Twin.of(b, DType.F32, Layout.DENSE, i -> Math.max(low, i * 5 % 48 / 16.0 - (low < 0 ? 1.5 : 0)),
+                    n);
+            Twin y = Twin.of(b, DType.F32, Layout.DENSE, i -> Math.max(low, i * 7 % 48 / 16.0 - (low < 0 ? 1.5 : 0)),
+                    n);
             run(b, Program.of(new Expr.Binary(op, X, Y)), op + " of " + n, new Twin[] {x, y}, n);
             run(b, Program.of(new Expr.Binary(op, X, Expr.of(1.25))), op + " and number, of " + n, new Twin[] {x}, n);
             run(b, Program.of(new Expr.Binary(op, Expr.of(1.25), X)), op + " of number, of " + n, new Twin[] {x}, n);
@@ -113,7 +117,8 @@ final class MapCases {
     }
 
     private static void run(Backend b, Expr e, long n, long count) {
-        Twin[] in = {Twin.normal(b, DType.F32, Layout.DENSE, 2, count, n), Twin.normal(b, DType.F32, Layout.DENSE, 3, count, n),
+        Twin[] in = {Twin.normal(b, DType.F32, Layout.DENSE, 2, count, n),
+                Twin.normal(b, DType.F32, Layout.DENSE, 3, count, n),
             Twin.of(b, DType.F32, Layout.DENSE, i -> i % 2, count, 1)};
         Program p = Program.of(e);
         run(b, p, "rows of " + n, Arrays.copyOf(in, p.inputCount()), count, n);
@@ -126,21 +131,24 @@ final class MapCases {
         for (long n : BackendConformance.SIZES) {
             Twin x = Twin.normal(b, DType.F32, Layout.DENSE, 4, 3, n);
             Twin y = Twin.normal(b, DType.F32, Layout.DENSE, 5, 3, n);
-            Twin[] out = {Twin.normal(b, DType.F32, Layout.DENSE, 6, 3, n), Twin.normal(b, DType.F32, Layout.DENSE, 7, 3, 1),
+            Twin[] out = {Twin.normal(b, DType.F32, Layout.DENSE, 6, 3, n),
+                    Twin.normal(b, DType.F32, Layout.DENSE, 7, 3, 1),
                 Twin.normal(b, DType.F32, Layout.PITCHED, 8, 3, n)};
             run(b, Program.of(X.times(Y), X.times(Y).rowSum(), X), "rows of " + n, new Twin[] {x, y}, out);
         }
     }
 
     private static void stretched(Backend b) {
-        long[][][] shapes = {{{3, 5}, {5}}, {{5}, {3, 5}}, {{3, 1}, {1, 5}}, {{}, {17}}, {{2, 1, 17}, {3, 1}}, {{4, 1, 1}, {1, 3, 9}},
+        long[][][] shapes = {{{3, 5}, {5}}, {{5}, {3, 5}}, {{3, 1}, {1, 5}}, {{}, {17}}, {{2, 1, 17}, {3, 1}},
+                {{4, 1, 1}, {1, 3, 9}},
             {{3, 5}, {1}}, {{1}, {1}}, {{2, 3, 1}, {2, 3, 8}}};
         for (long[][] s : shapes) {
             Twin x = Twin.normal(b, DType.F32, Layout.DENSE, 10, s[0]);
             Twin y = Twin.normal(b, DType.F32, Layout.DENSE, 11, s[1]);
             long[] shape = dev.jotune.tensor.Shape.broadcast(s[0], s[1]);
             run(b, Program.of(X.minus(Y.times(2))), x.tested() + " and " + y.tested(), new Twin[] {x, y}, shape);
-            run(b, Program.of(X.minus(Y.rowMax())), "rows of " + x.tested() + " and " + y.tested(), new Twin[] {x, y}, shape);
+            run(b, Program.of(X.minus(Y.rowMax())), "rows of " + x.tested() + " and " + y.tested(), new Twin[] {x, y},
+                    shape);
         }
     }
 
@@ -149,7 +157,8 @@ final class MapCases {
             for (Layout in : Layout.values()) {
                 for (Layout out : Layout.values()) {
                     if (Twin.writable(out)) {
-                        Twin[] inputs = {Twin.normal(b, DType.F32, in, 12, shape), Twin.normal(b, DType.F32, Layout.DENSE, 13, shape)};
+                        Twin[] inputs = {Twin.normal(b, DType.F32, in, 12, shape),
+                                Twin.normal(b, DType.F32, Layout.DENSE, 13, shape)};
                         Twin[] outputs = {Twin.normal(b, DType.F32, out, 14, shape)};
                         double[] before = outputs[0].memory();
                         run(b, Program.of(X.times(Y).plus(1)), in + " to " + out, inputs, outputs);
@@ -173,17 +182,21 @@ final class MapCases {
     private static void empty(Backend b) {
         Twin x = Twin.normal(b, DType.F32, Layout.DENSE, 16, 3, 0);
         run(b, Program.of(X.times(2)), "elements", new Twin[] {x}, 3, 0);
-        Twin[] out = {Twin.normal(b, DType.F32, Layout.DENSE, 17, 3, 1), Twin.normal(b, DType.F32, Layout.DENSE, 18, 3, 1)};
+        Twin[] out = {Twin.normal(b, DType.F32, Layout.DENSE, 17, 3, 1),
+                Twin.normal(b, DType.F32, Layout.DENSE, 18, 3, 1)};
         run(b, Program.of(X.rowSum(), X.rowMax()), "rows", new Twin[] {x}, out);
-        run(b, Program.of(X.times(X.rowSum())), "no rows", new Twin[] {Twin.normal(b, DType.F32, Layout.DENSE, 16, 0, 4)}, 0, 4);
+        run(b, Program.of(X.times(X.rowSum())), "no rows",
+                new Twin[] {Twin.normal(b, DType.F32, Layout.DENSE, 16, 0, 4)}, 0, 4);
     }
 
     private static void masked(Backend b) {
-        Twin x = Twin.of(b, DType.F32, Layout.DENSE, i -> i * 7 % 3 == 0 ? Double.NEGATIVE_INFINITY : i * 11 % 13 / 3.0, 4, 19);
+        Twin x = Twin.of(b, DType.F32, Layout.DENSE, i -> i * 7 % 3 == 0 ? Double.NEGATIVE_INFINITY
+                : i * 11 % 13 / 3.0, 4, 19);
         Expr some = SHIFTED.exp().over(SHIFTED.exp().rowSum());
         run(b, Program.of(some), "softmax with -infinity", new Twin[] {x}, 4, 19);
         Expr grad = Y.minus(Y.times(some).rowSum()).times(some);
-        run(b, Program.of(grad), "its derivative", new Twin[] {x, Twin.normal(b, DType.F32, Layout.DENSE, 19, 4, 19)}, 4, 19);
+        run(b, Program.of(grad), "its derivative", new Twin[] {x, Twin.normal(b, DType.F32, Layout.DENSE, 19, 4, 19)},
+                4, 19);
     }
 
     private static void constants(Backend b) {

@@ -10,8 +10,10 @@ import java.util.List;
 /** Matrix products: every transposition, type, size and stacking. */
 final class MatmulCases {
     /** Sizes M, N, K: each odd size in each place, vectors, nothing, and one that crosses every block. */
-    private static final long[][] SIZES = {{1, 1, 1}, {1, 17, 33}, {2, 3, 7}, {3, 2, 8}, {7, 65, 3}, {8, 8, 8}, {15, 16, 17},
-        {16, 15, 31}, {17, 7, 16}, {31, 33, 2}, {33, 1, 65}, {1, 64, 64}, {64, 1, 9}, {65, 31, 1}, {5, 130, 40}, {130, 5, 70},
+    private static final long[][] SIZES = {{1, 1, 1}, {1, 17, 33}, {2, 3, 7}, {3, 2, 8}, {7, 65, 3}, {8, 8, 8},
+            {15, 16, 17},
+        {16, 15, 31}, {17, 7, 16}, {31, 33, 2}, {33, 1, 65}, {1, 64, 64}, {64, 1, 9}, {65, 31, 1}, {5, 130, 40},
+        {130, 5, 70},
         {0, 3, 4}, {3, 0, 4}, {3, 4, 0}, {67, 131, 259}};
 
     private MatmulCases() {}
@@ -19,9 +21,12 @@ final class MatmulCases {
     static void add(List<Case> all) {
         for (String form : List.of("NN", "NT", "TN", "TT")) {
             for (boolean accumulate : new boolean[] {false, true}) {
-                for (DType[] types : new DType[][] {{DType.F32, DType.F32}, {DType.F32, DType.BF16}, {DType.F32, DType.F16},
-                    {DType.BF16, DType.F32}, {DType.BF16, DType.BF16}, {DType.F16, DType.F16}, {DType.F64, DType.F64}}) {
-                    all.add(new Case("matmul/" + form + " " + types[0] + " " + types[1] + (accumulate ? " accumulate" : ""),
+                for (DType[] types : new DType[][] {{DType.F32, DType.F32}, {DType.F32, DType.BF16},
+                        {DType.F32, DType.F16},
+                    {DType.BF16, DType.F32}, {DType.BF16, DType.BF16}, {DType.F16, DType.F16},
+                    {DType.F64, DType.F64}}) {
+                    all.add(new Case("matmul/" + form + " " + types[0] + " " + types[1]
+                            + (accumulate ? " accumulate" : ""),
                             b -> sizes(b, form, types[0], types[1], accumulate)));
                 }
             }
@@ -48,7 +53,8 @@ final class MatmulCases {
         for (long[] s : SIZES) {
             for (Layout out : Layout.values()) {
                 if (Twin.writable(out) && s[0] * s[1] * s[2] < 40000) {
-                    multiply(b, Twin.normal(b, DType.F32, layout, 3, s[0], s[2]), Twin.normal(b, DType.F32, layout, 4, s[2], s[1]),
+                    multiply(b, Twin.normal(b, DType.F32, layout, 3, s[0], s[2]),
+                            Twin.normal(b, DType.F32, layout, 4, s[2], s[1]),
                             false, out, s[0], s[1]);
                 }
             }
@@ -70,7 +76,8 @@ final class MatmulCases {
             Twin heads = Twin.normal(b, DType.F32, Layout.DENSE, 9, 2, s[0], 3, s[2]);
             multiply(b, each(heads, t -> t.transpose(1, 2)), y, false, Layout.DENSE, 2, 3, s[0], s[1]);
             multiply(b, Twin.normal(b, DType.F32, Layout.DENSE, 5, 0, 3, s[0], s[2]),
-                    Twin.normal(b, DType.F32, Layout.DENSE, 6, 0, 3, s[2], s[1]), false, Layout.DENSE, 0, 3, s[0], s[1]);
+                    Twin.normal(b, DType.F32, Layout.DENSE, 6, 0, 3, s[2], s[1]), false, Layout.DENSE, 0, 3, s[0],
+                    s[1]);
         }
     }
 

@@ -33,7 +33,8 @@ final class NoiseCases {
                 for (int i = 0; i < n; i++) {
                     double want = expected(type, uniform, seed, stream, i);
                     if (got[i] != want) {
-                        throw new AssertionError("noise " + i + " of seed " + seed + ", stream " + stream + " is " + got[i]
+                        throw new AssertionError("noise " + i + " of seed " + seed + ", stream " + stream + " is "
+                                + got[i]
                                 + ", not " + want);
                     }
                 }

@@ -11,7 +11,8 @@ import java.util.List;
 
 /** Sums, maxima and the place of the maximum. */
 final class ReduceCases {
-    private static final long[][] SHAPES = {{}, {1}, {0}, {65}, {1000}, {3, 17}, {17, 3}, {5, 1}, {1, 5}, {33, 64}, {2, 3, 16},
+    private static final long[][] SHAPES = {{}, {1}, {0}, {65}, {1000}, {3, 17}, {17, 3}, {5, 1}, {1, 5}, {33, 64},
+            {2, 3, 16},
         {3, 1, 7}, {2, 5, 3, 4}, {0, 3}, {3, 0}, {2, 300, 7}};
 
     private ReduceCases() {}

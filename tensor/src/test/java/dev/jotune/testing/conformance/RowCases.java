@@ -15,7 +15,8 @@ final class RowCases {
         for (DType type : List.of(DType.F64, DType.F32, DType.F16, DType.BF16)) {
             all.add(new Case("gather/" + type, b -> gather(b, type)));
         }
-        all.add(new Case("gather/32-bit ids", b -> gather(b, Tensor.of(b, new long[] {2, 0}, 2).to(DType.I32), DType.F32, 9)));
+        all.add(new Case("gather/32-bit ids", b -> gather(b, Tensor.of(b, new long[] {2, 0}, 2).to(DType.I32),
+                DType.F32, 9)));
         all.add(new Case("scatterAdd", RowCases::scatterAdd));
         all.add(new Case("gather and scatterAdd/ids that are no rows", RowCases::strangers));
     }

@@ -36,7 +36,8 @@ public record Twin(Tensor tested, Tensor reference) {
     }
 
     /** Numbers in [low, high). */
-    public static Twin uniform(Backend backend, DType type, Layout layout, long stream, double low, double high, long... shape) {
+    public static Twin uniform(Backend backend, DType type, Layout layout, long stream, double low, double high,
+            long... shape) {
         return of(backend, type, layout, i -> low + (high - low) * Philox.uniformDouble(SEED, stream, i), shape);
     }
 
