@@ -1,5 +1,7 @@
 package dev.jotune.peft;
 
+import static java.util.Map.entry;
+
 import dev.jotune.models.llama.LlamaConfig;
 import java.util.List;
 import java.util.Map;
@@ -14,6 +16,8 @@ import java.util.stream.Stream;
 final class ContractCases {
     private static final String[] LINEAR = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
     private static final Map<String, List<Case>> TABLE = Map.of("lora", lora(), "prefix", prefix(), "prompt", prompt());
+    private static final Map<String, Map<String, Map<String, ?>>> SENSELESS = Map.of("lora", senselessLora(),
+            "prefix", senselessPrefix(), "prompt", senselessPrompt());
 
     private ContractCases() {}
 
@@ -51,6 +55,53 @@ final class ContractCases {
                     + "Add some, each with the closed form of its trainable count.");
         }
         return cases;
+    }
+
+    /** Settings that must be refused, by a part of the message that says what is wrong. */
+    static Map<String, Map<String, ?>> senseless(MethodInfo info) {
+        Map<String, Map<String, ?>> out = SENSELESS.get(info.name());
+        if (out == null) {
+            throw new AssertionError("The method '" + info.name() + "' has no senseless settings in ContractCases. Add some.");
+        }
+        return out;
+    }
+
+    private static Map<String, Map<String, ?>> senselessLora() {
+        return Map.ofEntries(
+                entry("r is 0", Map.of("r", 0)),
+                entry("r is -4", Map.of("r", -4)),
+                entry("lora_dropout is 1.0", Map.of("lora_dropout", 1)),
+                entry("lora_dropout is -0.1", Map.of("lora_dropout", -0.1)),
+                entry("bias is 'some'", Map.of("bias", "some")),
+                entry("matches no linear layer", Map.of("target_modules", List.of("c_attn"))),
+                entry("called: down_proj", Map.of("target_modules", List.of())),
+                entry("embed_tokens", Map.of("target_modules", List.of("embed_tokens", "q_proj"))),
+                entry("not a regular expression", Map.of("target_modules", "(q_proj")),
+                entry("within layers [9]", Map.of("layers_to_transform", List.of(9))),
+                entry("no module of the model is called 'classifier'", Map.of("modules_to_save", List.of("classifier"))),
+                entry("the rank 0", Map.of("target_modules", List.of("q_proj"), "rank_pattern", Map.of("q_proj", 0))),
+                entry("use_dora", Map.of("use_dora", true)),
+                entry("init_lora_weights", Map.of("init_lora_weights", "pissa")),
+                entry("not for new ones", Map.of("init_lora_weights", "eva")),
+                entry("rnak", Map.of("rnak", 3)));
+    }
+
+    private static Map<String, Map<String, ?>> senselessPrefix() {
+        return Map.of(
+                "num_virtual_tokens is 0", Map.of("num_virtual_tokens", 0),
+                "num_virtual_tokens is -1", Map.of("num_virtual_tokens", -1),
+                "init_weights is 'ones'", Map.of("init_weights", "ones"),
+                "encoder_hidden_size is 0", Map.of("prefix_projection", true, "encoder_hidden_size", 0),
+                "no module of the model is called 'x'", Map.of("modules_to_save", List.of("x")),
+                "64", Map.of("num_virtual_tokens", 65));
+    }
+
+    private static Map<String, Map<String, ?>> senselessPrompt() {
+        return Map.of(
+                "num_virtual_tokens is 0", Map.of("num_virtual_tokens", 0),
+                "prompt_tuning_init is 'ZERO'", Map.of("prompt_tuning_init", "ZERO"),
+                "has no tokens", Map.of("prompt_tuning_init", "TEXT", "prompt_tuning_init_text", ""),
+                "64", Map.of("num_virtual_tokens", 65));
     }
 
     /** r (in + out), summed over the modules of all layers. */
