@@ -150,6 +150,10 @@ public final class Adapter {
             out.put(layer.weight(), copyLike(e.getValue().weight(w), layer.weight()));
             Var b = layer.bias().map(p -> out.getOrDefault(p, p.base())).orElse(null);
             Var newBias = e.getValue().bias(b);
+            if (newBias != b && b == null) {
+                throw new AdapterException("adapter '" + name + "' cannot be merged: it adds a bias to " + layer.path()
+                        + ", which has none. Keep the adapter beside the model.");
+            }
             if (newBias != b) {
                 out.put(layer.bias().orElseThrow(), copyLike(newBias, layer.bias().get()));
             }

@@ -6,6 +6,8 @@ import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.core.util.DefaultIndenter;
 import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
 import com.fasterxml.jackson.core.util.Separators;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonMappingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.MapperFeature;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
@@ -34,6 +36,7 @@ final class AdapterConfig {
             .addModule(new Jdk8Module())
             .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
             .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
             .enable(SerializationFeature.ORDER_MAP_ENTRIES_BY_KEYS)
             .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
             .serializationInclusion(JsonInclude.Include.ALWAYS)
@@ -66,22 +69,42 @@ final class AdapterConfig {
     private static TuningMethod merged(MethodInfo info, ObjectNode given, String origin) {
         ObjectNode node = JSON.valueToTree(info.defaults());
         given.properties().forEach(e -> {
+            if (holdsNull(e.getValue())) {
+                throw new AdapterException(origin + ": '" + e.getKey() + "' = " + shown(e.getValue())
+                        + " holds a null. Leave it out.");
+            }
             if (node.has(e.getKey())) {
                 if (!e.getValue().isNull()) {
                     node.set(e.getKey(), normalised(e.getKey(), e.getValue()));
                 }
             } else if (!IGNORED.contains(e.getKey()) && !isNeutral(e.getValue())) {
-                throw new AdapterException(origin + ": '" + e.getKey() + "' = " + e.getValue()
+                throw new AdapterException(origin + ": '" + e.getKey() + "' = " + shown(e.getValue())
                         + " is not supported for " + info.peftType() + ".");
             }
         });
         try {
             return JSON.treeToValue(node, info.defaults().getClass());
         } catch (JsonProcessingException e) {
-            Throwable cause = e.getCause() instanceof AdapterException a ? a : e;
-            String what = cause == e ? e.getOriginalMessage() : cause.getMessage();
-            throw new AdapterException(origin + ": " + what, e);
+            String field = e instanceof JsonMappingException m && !m.getPath().isEmpty() ? m.getPath().getFirst().getFieldName() : "";
+            String why = e.getCause() instanceof AdapterException a ? a.getMessage()
+                    : "It must be of the kind of " + shown(JSON.valueToTree(info.defaults()).path(field)) + ".";
+            throw new AdapterException(origin + ": '" + field + "' = " + shown(node.path(field)) + " cannot be read. " + why, e);
         }
+    }
+
+    /** A value for a message: not longer than one can read, and without control characters. */
+    private static String shown(JsonNode v) {
+        String text = v.toString().replaceAll("\\p{C}", "?");
+        return text.length() > 80 ? text.substring(0, 80) + "..." : text;
+    }
+
+    private static boolean holdsNull(JsonNode v) {
+        for (JsonNode element : v) {
+            if (element.isNull()) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /** PEFT writes a single number or text where a list is meant. */

@@ -8,6 +8,7 @@ import dev.jotune.tensor.io.FormatException;
 import dev.jotune.tensor.io.RawTensor;
 import dev.jotune.tensor.io.SafeTensorsWriter;
 import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -53,6 +54,8 @@ public final class AdapterFiles {
         } catch (NoSuchFileException e) {
             throw new AdapterException("there is no file " + e.getFile() + ". An adapter folder holds " + CONFIG + " and "
                     + TENSORS + ".", e);
+        } catch (CharacterCodingException e) {
+            throw new AdapterException(folder.resolve(CONFIG) + " is not a text in UTF-8. Save the adapter again.", e);
         } catch (FormatException e) {
             throw new AdapterException(e.getMessage(), e);
         } catch (IOException e) {

@@ -45,6 +45,9 @@ public final class Adapters {
         if (name.isBlank()) {
             throw new AdapterException("an adapter needs a name.");
         }
+        if (model.seams().attached().contains(name)) {
+            throw new AdapterException("an adapter named '" + name + "' is attached already. Detach it or choose another name.");
+        }
         method.attachTo(a);
         if (!a.unread().isEmpty()) {
             throw new AdapterException("the adapter holds tensors that " + method.peftType() + " with this configuration does not "

@@ -159,6 +159,17 @@ public final class Attachment {
         exports.put(key, value);
     }
 
+    /** Refuses a number of virtual tokens that leaves the model no room for a text. */
+    public void checkVirtualTokens(int n) {
+        if (n <= 0) {
+            throw new AdapterException("num_virtual_tokens is " + n + "; it must be positive.");
+        }
+        if (n >= model.contextLength()) {
+            throw new AdapterException("num_virtual_tokens is " + n + ", but the model's context has " + model.contextLength()
+                    + " positions. Use fewer, so that a text fits behind them.");
+        }
+    }
+
     /** Hangs a method on a linear layer (seam 1). */
     public void project(LinearLayer layer, Projection p) {
         projections.put(layer.path(), p);

@@ -170,10 +170,8 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
             if (bias.isEmpty()) {
                 return base;
             }
-            if (base == null) {
-                throw new AdapterException("an adapter with lora_bias cannot be merged into a layer without a bias.");
-            }
-            return base.add(bias.get().mul(scale));
+            Var own = bias.get().mul(scale);
+            return base == null ? own : base.add(own);
         }
     }
 }

@@ -33,6 +33,7 @@ public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
         @JsonInclude(JsonInclude.Include.ALWAYS) Optional<Integer> encoderHiddenSize, Optional<String> initWeights,
         List<String> modulesToSave) implements TuningMethod {
     private static final String TABLE = "prompt_embeddings";
+    private static final String EMBEDDING = "embedding.weight";
 
     public static final PrefixTuning DEFAULTS = new PrefixTuning(20, false, Optional.empty(), Optional.empty(), List.of());
 
@@ -52,18 +53,19 @@ public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
 
     @Override
     public void attachTo(Attachment a) {
-        if (numVirtualTokens <= 0) {
-            throw new AdapterException("num_virtual_tokens is " + numVirtualTokens + "; it must be positive.");
-        }
+        a.checkVirtualTokens(numVirtualTokens);
         if (initWeights.isPresent() && !initWeights.get().equals("zero")) {
             throw new AdapterException("init_weights is '" + initWeights.get() + "'; it must be \"zero\" or absent.");
+        }
+        if (encoderHiddenSize.orElse(1) <= 0) {
+            throw new AdapterException("encoder_hidden_size is " + encoderHiddenSize.get() + "; it must be positive or absent.");
         }
         List<AttentionSite> sites = a.model().seams().attentions();
         AttentionSite first = sites.getFirst();
         long token = (long) first.groups() * first.headDim();
         long width = 2L * sites.size() * token;
         // A file written by PEFT holds P alone; the MLP behind it is gone, and P is trained on directly.
-        boolean projected = prefixProjection && !a.holds(TABLE);
+        boolean projected = prefixProjection && (!a.isLoading() || a.holds(EMBEDDING));
         Table table = projected ? projection(a, token, width) : direct(a, width);
         if (projected) {
             a.export(TABLE, () -> Recording.off(table::value).tensor());
@@ -79,7 +81,7 @@ public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
 
     private Table projection(Attachment a, long token, long width) {
         long hidden = encoderHiddenSize.orElse((int) token);
-        Var e = a.internal("embedding.weight", Init.normal(1), numVirtualTokens, token);
+        Var e = a.internal(EMBEDDING, Init.normal(1), numVirtualTokens, token);
         Var w1 = a.internal("transform.0.weight", Init.KAIMING, hidden, token);
         Var b1 = a.internal("transform.0.bias", Init.uniform(1 / Math.sqrt(token)), hidden);
         Var w2 = a.internal("transform.2.weight", Init.KAIMING, width, hidden);

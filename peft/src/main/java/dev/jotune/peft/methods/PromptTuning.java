@@ -61,9 +61,7 @@ public record PromptTuning(int numVirtualTokens, String promptTuningInit, Option
 
     @Override
     public void attachTo(Attachment a) {
-        if (numVirtualTokens <= 0) {
-            throw new AdapterException("num_virtual_tokens is " + numVirtualTokens + "; it must be positive.");
-        }
+        a.checkVirtualTokens(numVirtualTokens);
         Var p = a.trainable(TABLE, a.isLoading() ? Init.ZEROS : start(a), numVirtualTokens, a.model().hiddenSize());
         a.virtualTokens(new Rows(p));
         a.modulesToSave(modulesToSave);
