@@ -45,7 +45,9 @@ public final class Fused {
     private static Var[] throughDefinition(Function<Var[], Var[]> definition, Var[] inputs, Var[] up, boolean[] needed) {
         Var[] outputs = definition.apply(inputs);
         List<Integer> arrived = java.util.stream.IntStream.range(0, up.length).filter(i -> up[i] != null).boxed().toList();
-        List<Integer> wanted = java.util.stream.IntStream.range(0, needed.length).filter(i -> needed[i]).boxed().toList();
+        // An input given twice gets its whole gradient once.
+        List<Integer> wanted = java.util.stream.IntStream.range(0, needed.length)
+                .filter(i -> needed[i] && Arrays.asList(inputs).indexOf(inputs[i]) == i).boxed().toList();
         List<Var> grads = Gradients.upTo(arrived.stream().map(i -> outputs[i]).toList(),
                 arrived.stream().map(i -> up[i]).toList(), wanted.stream().map(i -> inputs[i]).toList(), true);
         Var[] result = new Var[inputs.length];

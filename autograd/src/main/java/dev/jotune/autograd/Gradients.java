@@ -37,7 +37,7 @@ public final class Gradients {
 
     private Gradients(List<Var> wrt, boolean stopAtWanted, boolean release) {
         for (int i = 0; i < wrt.size(); i++) {
-            wanted.put(wrt.get(i), i);
+            wanted.putIfAbsent(wrt.get(i), i);
         }
         this.results = new Var[wrt.size()];
         this.stopAtWanted = stopAtWanted;
@@ -104,6 +104,11 @@ public final class Gradients {
                 : Recording.off(() -> g.walk(outputs, upstream, wrt, true));
     }
 
+    /** As {@link #upTo}, not recorded, and frees what the operations left on the way. */
+    static List<Var> consumeUpTo(List<Var> outputs, List<Var> upstream, List<Var> wrt) {
+        return Recording.off(() -> new Gradients(wrt, true, true).walk(outputs, upstream, wrt, true));
+    }
+
     private List<Var> walk(List<Var> outputs, List<Var> upstream, List<Var> wrt, boolean free) {
         markUseful(outputs);
         if (!free) {
@@ -113,7 +118,7 @@ public final class Gradients {
         try (Scope s = Scope.open()) {
             scope = s;
             propagate(outputs, upstream);
-            List<Var> done = finished(wrt);
+            List<Var> done = separate(finished(wrt), upstream);
             done.forEach(v -> s.keep(v.tensor()));
             return done;
         }
@@ -123,8 +128,21 @@ public final class Gradients {
         List<Var> out = new ArrayList<>();
         for (int i = 0; i < results.length; i++) {
             Tensor like = wrt.get(i).tensor();
-            out.add(results[i] != null ? results[i]
+            Var found = results[wanted.get(wrt.get(i))];
+            out.add(found != null ? found
                     : Var.constant(Tensor.zeros(like.backend(), Types.compute(like.dtype()), like.shape())));
+        }
+        return out;
+    }
+
+    /** Dense results that share no memory, so that they can be changed in place: many derivatives are views. */
+    private static List<Var> separate(List<Var> gradients, List<Var> upstream) {
+        Set<Storage> taken = new HashSet<>();
+        upstream.forEach(v -> taken.add(v.tensor().storage()));
+        List<Var> out = new ArrayList<>();
+        for (Var v : gradients) {
+            Tensor t = v.tensor();
+            out.add(taken.add(t.storage()) && t.isContiguous() ? v : Var.constant(t.copy()));
         }
         return out;
     }

@@ -21,17 +21,20 @@ public final class MapOp {
     private final Expr expr;
     private final int inputs;
     private final boolean rowConstant;
+    /** Which inputs have one value a row, and so one gradient a row. */
+    private final boolean[] rowInput;
     private final Program forward;
     private final List<Expr> derivative;
     private final ConcurrentHashMap<Long, Program> backward = new ConcurrentHashMap<>();
     private final ConcurrentHashMap<Integer, MapOp> derivativeOps = new ConcurrentHashMap<>();
 
-    private MapOp(String name, Expr expr, int inputs) {
+    private MapOp(String name, Expr expr, int inputs, boolean onePerRow) {
         this.name = name;
         this.expr = expr;
         this.inputs = inputs;
         this.forward = Program.of(expr);
-        this.rowConstant = forward.needsRows() && Derivative.isRowConstant(expr);
+        this.rowConstant = onePerRow || forward.needsRows() && Derivative.isRowConstant(expr);
+        this.rowInput = rowInputs(name, forward, inputs);
         // Upstream is one more input, shaped like the output.
         this.derivative = Derivative.of(expr, inputs, rowConstant ? Expr.rowInput(inputs) : Expr.input(inputs));
     }
@@ -41,7 +44,28 @@ public final class MapOp {
         if (inputs > 60) {
             throw new IllegalArgumentException("an expression takes at most 60 inputs, got " + inputs);
         }
-        return new MapOp(name, expr, inputs);
+        return new MapOp(name, expr, inputs, false);
+    }
+
+    private static boolean[] rowInputs(String name, Program program, int inputs) {
+        boolean[] row = new boolean[inputs];
+        boolean[] element = new boolean[inputs];
+        for (Program.Instruction i : program.code()) {
+            if (i instanceof Program.Instruction.Load(int index, boolean constant)) {
+                if (index >= inputs) {
+                    throw new IllegalArgumentException(name + " reads input " + index + " of " + inputs
+                            + ". State the number of inputs that the expression has.");
+                }
+                (constant ? row : element)[index] = true;
+            }
+        }
+        for (int i = 0; i < inputs; i++) {
+            if (row[i] && element[i]) {
+                throw new IllegalArgumentException(name + " reads input " + i + " both by element and by row. "
+                        + "Use one of Expr.input and Expr.rowInput for it.");
+            }
+        }
+        return row;
     }
 
     /**
@@ -60,10 +84,15 @@ public final class MapOp {
 
     private long[] resultShape(Var[] operands) {
         long[] shape = commonShape(operands);
-        if (rowConstant && shape.length > 0) {
-            shape[shape.length - 1] = 1;
+        return rowConstant ? oneColumn(shape) : shape;
+    }
+
+    private static long[] oneColumn(long[] shape) {
+        long[] column = shape.clone();
+        if (column.length > 0) {
+            column[column.length - 1] = 1;
         }
-        return shape;
+        return column;
     }
 
     private long[] commonShape(Var[] operands) {
@@ -85,7 +114,8 @@ public final class MapOp {
         if (Recording.isOn()) {
             for (int i = 0; i < inputs; i++) {
                 if (needed[i]) {
-                    grads[i] = derivativeOp(i).apply(with).expandTo(commonShape(operands)).sumTo(operands[i].shape());
+                    Var g = derivativeOp(i).apply(with);
+                    grads[i] = (rowInput[i] ? g : g.expandTo(commonShape(operands))).sumTo(operands[i].shape());
                 }
             }
             return grads;
@@ -96,7 +126,7 @@ public final class MapOp {
         DType type = Types.of(with);
         for (int i = 0; i < inputs; i++) {
             if (needed[i]) {
-                outs.add(Tensor.empty(backend, type, shape));
+                outs.add(Tensor.empty(backend, type, rowInput[i] ? oneColumn(shape) : shape));
             }
         }
         backend.map(backwardProgram(needed), tensors(with), outs.toArray(Tensor[]::new));
@@ -109,7 +139,8 @@ public final class MapOp {
     }
 
     private MapOp derivativeOp(int i) {
-        return derivativeOps.computeIfAbsent(i, k -> new MapOp("d" + name + "/d" + k, derivative.get(k), inputs + 1));
+        return derivativeOps.computeIfAbsent(i, k -> new MapOp("d" + name + "/d" + k, derivative.get(k), inputs + 1,
+                rowInput[k]));
     }
 
     private Program backwardProgram(boolean[] needed) {

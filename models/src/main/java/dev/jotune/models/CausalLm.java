@@ -61,6 +61,9 @@ public interface CausalLm {
      */
     Var loss(DecoderInput input, Tensor labels, Pass pass);
 
+    /** Recomputes each block in the backward pass instead of storing its activations: memory for one more forward. */
+    CausalLm withCheckpointing(boolean on);
+
     /** A cache for {@code batch} rows. */
     default KvCache newCache(long batch, long capacity) {
         return new KvCache(backend(), computeType(), seams().attentions(), batch, capacity);

@@ -89,6 +89,11 @@ public final class Adapter {
         AdapterFiles.write(folder, method, state(), describe());
     }
 
+    /** The text of {@code adapter_config.json}: equal for equal hyper-parameters. */
+    public String configuration() {
+        return AdapterConfig.write(method, describe());
+    }
+
     /** What PEFT notes about the model beside the hyper-parameters, for methods that do not target modules. */
     private Map<String, ?> describe() {
         Map<String, Object> extra = new LinkedHashMap<>();

@@ -4,6 +4,7 @@ import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.io.AtomicFiles;
 import dev.jotune.tensor.io.Checkpoint;
+import dev.jotune.tensor.io.FormatException;
 import dev.jotune.tensor.io.RawTensor;
 import dev.jotune.tensor.io.SafeTensorsWriter;
 import java.io.IOException;
@@ -52,6 +53,8 @@ public final class AdapterFiles {
         } catch (NoSuchFileException e) {
             throw new AdapterException("there is no file " + e.getFile() + ". An adapter folder holds " + CONFIG + " and "
                     + TENSORS + ".", e);
+        } catch (FormatException e) {
+            throw new AdapterException(e.getMessage(), e);
         } catch (IOException e) {
             throw new AdapterException("cannot read the adapter in " + folder + ": " + e.getMessage(), e);
         }

@@ -9,6 +9,7 @@ import dev.jotune.models.seam.Projection;
 import dev.jotune.models.seam.SegmentSource;
 import dev.jotune.models.seam.Tap;
 import dev.jotune.models.seam.VirtualTokens;
+import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -93,11 +94,8 @@ public final class Attachment {
     /** A trainable tensor that the adapter file does not hold (the encoder behind a prefix). */
     public Var internal(String key, Init init, long... shape) {
         Tensor start;
-        if (holds(key)) {
+        if (isLoading()) {
             start = Init.copyOf(stored(key, shape)).make(model.backend(), model.computeType(), 0, 0, shape);
-        } else if (isLoading()) {
-            throw new AdapterException("the adapter file lacks the tensor " + key + " of shape " + Arrays.toString(shape)
-                    + ". Its adapter_config.json and its tensors do not belong together.");
         } else {
             start = init.make(model.backend(), model.computeType(), seed, trainables.size(), shape);
         }
@@ -108,13 +106,50 @@ public final class Attachment {
         return v;
     }
 
+    /** A tensor that the adapter file holds and that does not train. */
+    public Var fixed(String key, long... shape) {
+        Tensor t = Init.copyOf(stored(key, shape)).make(model.backend(), model.computeType(), 0, 0, shape);
+        Var v = Var.constant(dev.jotune.tensor.Scope.detach(t));
+        exports.put(key, v::tensor);
+        return v;
+    }
+
+    /**
+     * A weight of the model that PEFT writes into the adapter's file although it does not train. A file may lack it.
+     *
+     * @throws AdapterException if the file holds another one than the model
+     */
+    public void note(Parameter p, String key) {
+        if (holds(key) && !Arrays.equals(stored(key, p.base().shape()).to(DType.F32).toDoubleArray(),
+                p.base().tensor().to(DType.F32).toDoubleArray())) {
+            throw new AdapterException("the adapter's " + key + " is not this model's " + p.path()
+                    + ". It was made for another base model.");
+        }
+        exports.put(key, () -> p.base().tensor());
+    }
+
     private Tensor stored(String key, long... shape) {
         Tensor t = saved.orElseThrow().get(key);
+        if (t == null) {
+            throw new AdapterException("the adapter file lacks the tensor " + key + " of shape " + Arrays.toString(shape)
+                    + ". Its adapter_config.json and its tensors do not belong together.");
+        }
         read.add(key);
         if (!Arrays.equals(t.shape(), shape)) {
             throw new AdapterException("the adapter's tensor " + key + " has shape " + Arrays.toString(t.shape())
                     + ", this model and configuration ask for " + Arrays.toString(shape)
                     + ". Was it made for another base model?");
+        }
+        if (!t.dtype().isFloating()) {
+            throw new AdapterException("the adapter's tensor " + key + " has type " + t.dtype() + ", expected a floating type. "
+                    + "Save the adapter again as F32.");
+        }
+        double[] values = t.toDoubleArray();
+        for (int i = 0; i < values.length; i++) {
+            if (!Double.isFinite(values[i])) {
+                throw new AdapterException("the adapter's tensor " + key + " holds " + values[i] + " at element " + i
+                        + ". Its training went wrong: use an earlier checkpoint.");
+            }
         }
         return t.to(model.backend());
     }

@@ -14,4 +14,9 @@ public interface TuningMethod {
      * @throws AdapterException if the model has no place for it, or a hyper-parameter is out of range
      */
     void attachTo(Attachment a);
+
+    /** Why an attached, untrained adapter changes the model's output; empty if it does not. */
+    default String changesAtStart() {
+        return "";
+    }
 }

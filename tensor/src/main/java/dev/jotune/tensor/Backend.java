@@ -45,7 +45,8 @@ public interface Backend {
 
     /**
      * Runs an element-wise program. Inputs stretch to the common shape of all inputs; an output has that shape, or
-     * its last axis has size 1 where the program's output is constant along rows.
+     * its last axis has size 1 where the program's output is constant along rows. An output may be one of the inputs
+     * (the same memory with the same strides): every element is read before it is written.
      */
     void map(Program program, Tensor[] inputs, Tensor[] outputs);
 

@@ -40,14 +40,27 @@ public final class Elements {
         switch (type) {
             case F64 -> ALL.set(F64, a, v);
             case F32 -> ALL.set(F32, a, (float) v);
-            case F16 -> ALL.set(S16, a, Float.floatToFloat16((float) v));
-            case BF16 -> ALL.set(S16, a, bfloat16((float) v));
+            case F16 -> ALL.set(S16, a, Float.floatToFloat16(roundToOdd(v)));
+            case BF16 -> ALL.set(S16, a, bfloat16(roundToOdd(v)));
             case I64 -> ALL.set(S64, a, (long) v);
             case I32 -> ALL.set(S32, a, (int) v);
             case I8 -> ALL.set(S8, a, (byte) v);
             case U8 -> ALL.set(S8, a, (byte) (int) v);
             case BOOL -> ALL.set(S8, a, (byte) (v != 0 ? 1 : 0));
         }
+    }
+
+    /**
+     * The float next to {@code v} towards zero, its last bit set if digits were lost: rounding that once more to a
+     * shorter type gives what one rounding would have given.
+     */
+    private static float roundToOdd(double v) {
+        float f = (float) v;
+        int bits = Float.floatToRawIntBits(f);
+        if (f == v || Double.isNaN(v) || (bits & 1) != 0) {
+            return f;
+        }
+        return Float.intBitsToFloat(Math.abs((double) f) < Math.abs(v) ? bits + 1 : bits - 1);
     }
 
     /** Stores an integer without going through double. */

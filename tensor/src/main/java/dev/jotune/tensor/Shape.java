@@ -42,6 +42,39 @@ public final class Shape {
     }
 
     /**
+     * The strides under which the elements of a strided, not empty tensor can be seen as {@code target}, which has as
+     * many elements; null if there are none, so that a copy is needed. Runs of axes that step evenly are cut anew.
+     */
+    static long[] stridesOfView(long[] shape, long[] strides, long[] target) {
+        long[] out = new long[target.length];
+        int t = target.length - 1;
+        int i = shape.length - 1;
+        while (i >= 0) {
+            long step = strides[i];
+            long run = shape[i];
+            int first = i - 1;
+            while (first >= 0 && (shape[first] == 1 || run == 1 || strides[first] == run * step)) {
+                step = run == 1 ? strides[first] : step;
+                run *= shape[first];
+                first--;
+            }
+            long cut = 1;
+            while (t >= 0 && cut * target[t] <= run && (cut < run || target[t] == 1)) {
+                out[t] = cut * step;
+                cut *= target[t--];
+            }
+            if (cut != run) {
+                return null;
+            }
+            i = first;
+        }
+        while (t >= 0) {
+            out[t--] = 1;
+        }
+        return out;
+    }
+
+    /**
      * The shape that both shapes stretch to, aligned at the last axis; axes of size 1 stretch.
      *
      * @throws IllegalArgumentException naming both shapes if they do not agree

@@ -171,8 +171,11 @@ public final class Tensor {
      */
     public Tensor reshape(long... newShape) {
         long[] target = inferred(newShape);
-        Tensor base = isContiguous() ? this : contiguous();
-        return new Tensor(backend, base.storage, dtype, target, Shape.strides(target), base.offset);
+        if (isContiguous()) {
+            return new Tensor(backend, storage, dtype, target, Shape.strides(target), offset);
+        }
+        long[] st = Shape.stridesOfView(shape, strides, target);
+        return st != null ? new Tensor(backend, storage, dtype, target, st, offset) : copy().reshape(target);
     }
 
     private long[] inferred(long[] newShape) {
@@ -258,7 +261,7 @@ public final class Tensor {
 
     /** With a new axis of size 1 before {@code axis} (which may equal the rank). */
     public Tensor unsqueeze(int axis) {
-        int a = axis < 0 ? axis + shape.length + 1 : axis;
+        int a = Shape.axis(axis, shape.length + 1);
         long[] sh = new long[shape.length + 1];
         long[] st = new long[shape.length + 1];
         for (int i = 0, j = 0; i < sh.length; i++) {

@@ -47,7 +47,8 @@ public final class Activations {
 
     /** exp(x) - 1 for x at most 0, without cancellation: 2 t / (1 - t) with t = tanh(x / 2). */
     private static Expr expm1(Expr x) {
-        Expr t = x.min(ZERO).times(0.5).tanh();
+        // Not min(x, 0): at 0 that would halve the slope.
+        Expr t = Expr.select(x.gt(ZERO), ZERO, x).times(0.5).tanh();
         return t.times(2).over(Expr.of(1).minus(t));
     }
 

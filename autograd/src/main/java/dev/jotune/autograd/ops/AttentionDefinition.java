@@ -29,10 +29,16 @@ public final class AttentionDefinition {
     private static final MapOp CAP = MapOp.of("softcap", 2, X.over(Expr.input(1)).tanh().times(Expr.input(1)));
     private static final MapOp MASKED = MapOp.of("mask", 2, Expr.select(Expr.input(1), X, MINUS_INFINITY));
     private static final MapOp MERGED_LSE = mergedLse();
-    private static final MapOp SHARE = MapOp.of("segment_share", 2,
-            Expr.select(X.gt(MINUS_INFINITY), X.minus(Expr.input(1)).exp(), Expr.of(0)));
+    private static final MapOp SHARE = share();
 
     private AttentionDefinition() {}
+
+    /** e^(a - lse), 0 where a is -infinity: there lse may be too, and the difference must not become NaN. */
+    private static MapOp share() {
+        Expr some = X.gt(MINUS_INFINITY);
+        Expr difference = Expr.select(some, X.minus(Expr.input(1)), Expr.of(0));
+        return MapOp.of("segment_share", 2, Expr.select(some, difference.exp(), Expr.of(0)));
+    }
 
     /** log(e^a + e^b), -infinity where both are. */
     private static MapOp mergedLse() {

@@ -1,4 +1,173 @@
 package dev.jotune.autograd.ops;
+
+import dev.jotune.autograd.Fused;
+import dev.jotune.autograd.Lookup;
+import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.CrossEntropy.Options;
+import dev.jotune.autograd.ops.CrossEntropy.Reduction;
+import dev.jotune.autograd.ops.CrossEntropy.Targets;
+import dev.jotune.tensor.Backend;
+import dev.jotune.tensor.DType;
+import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
-public final class LinearCrossEntropy { public static Var apply(Var h, Var w, Tensor l) { return CrossEntropy.apply(Linear.apply(h,w), l); } }
+import dev.jotune.tensor.expr.Derivative;
+import dev.jotune.tensor.expr.Expr;
+import dev.jotune.tensor.expr.Program;
+import java.util.Arrays;
+
+/**
+ * The vocabulary product and the cross-entropy of its logits in one, which never stores the logits of the whole
+ * batch: {@code crossEntropy(hidden weight^T, labels)}.
+ *
+ * <p>Rows go in chunks. While a chunk's logits exist, one program makes its losses and the gradient by its logits, and
+ * products turn that into the gradients by hidden and weight at unit upstream; the backward pass only scales them.
+ * Rows whose label is ignored cost nothing. (The idea of chunking as in Wijmans et al., arXiv 2411.09009, and Hsu et
+ * al., arXiv 2410.10989.)
+ */
+public final class LinearCrossEntropy {
+    /** Elements of a chunk's logits by default: 8 MB in F32, with its gradient 16 MB. */
+    private static final long CHUNK_ELEMENTS = 1L << 21;
+
+    private static final Expr LOSS = CrossEntropy.ROW;
+    private static final Program LOSS_ONLY = Program.of(LOSS);
+    /** Input 3 is what a row's loss is multiplied with on its way into the result. */
+    private static final Program LOSS_AND_GRADIENT =
+            Program.of(LOSS, Derivative.of(LOSS, 1, Expr.rowInput(3)).getFirst());
+
+    private LinearCrossEntropy() {}
+
+    /** The mean over labels other than {@link CrossEntropy#IGNORE_INDEX}. */
+    public static Var apply(Var hidden, Var weight, Tensor labels) {
+        return apply(hidden, weight, labels, Options.MEAN);
+    }
+
+    /** As the longest form, with chunks of a few megabytes. */
+    public static Var apply(Var hidden, Var weight, Tensor labels, Options options) {
+        long classes = Math.max(1, weight.size(0));
+        return apply(hidden, weight, labels, options, Math.max(16, CHUNK_ELEMENTS / classes));
+    }
+
+    /**
+     * The loss: a scalar, or {@code [M]} without reduction. A mean over no labels is NaN.
+     *
+     * @param hidden {@code [M, C]}
+     * @param weight {@code [V, C]}, any floating type; if it needs no gradient none is computed
+     * @param labels integers {@code [M]}
+     * @param options without label smoothing and class weights: use {@link CrossEntropy} for these
+     * @param chunkRows rows whose logits exist at a time
+     */
+    public static Var apply(Var hidden, Var weight, Tensor labels, Options options, long chunkRows) {
+        check(hidden, weight, labels, options, chunkRows);
+        long[] rows = countedRows(labels, options.ignoreIndex());
+        if (rows.length == labels.size(0)) {
+            return counted(hidden, weight, labels, options, chunkRows);
+        }
+        Tensor ids = Tensor.of(hidden.backend(), rows, rows.length);
+        long[] all = labels.toLongArray();
+        Tensor kept = Tensor.of(labels.backend(), Arrays.stream(rows).map(r -> all[(int) r]).toArray(), rows.length);
+        Var loss = counted(Lookup.gather(hidden, ids), weight, kept, options, chunkRows);
+        return options.reduction() != Reduction.NONE ? loss
+                : Lookup.scatterAdd(loss.reshape(rows.length, 1), ids, labels.size(0)).reshape(labels.size(0));
+    }
+
+    /** {@link #apply} in terms of primitives; stores all logits. */
+    public static Var definition(Var hidden, Var weight, Tensor labels, Options options) {
+        return CrossEntropy.apply(Linear.apply(hidden, weight), labels, options);
+    }
+
+    private static long[] countedRows(Tensor labels, long ignored) {
+        long[] y = labels.toLongArray();
+        return java.util.stream.IntStream.range(0, y.length).filter(i -> y[i] != ignored).asLongStream().toArray();
+    }
+
+    private static Var counted(Var hidden, Var weight, Tensor labels, Options options, long chunkRows) {
+        boolean none = options.reduction() == Reduction.NONE;
+        boolean dWeight = Recording.isOn() && weight.requiresGrad();
+        if (none && dWeight) {
+            // Each row's gradient would have to be kept: there is no shorter way.
+            return definition(hidden, weight, labels, options);
+        }
+        Targets targets = Targets.of(labels, weight.size(0), options);
+        double factor = switch (options.reduction()) {
+            case NONE -> 1;
+            case SUM -> 1 / options.numItems().orElse(1);
+            case MEAN -> 1 / targets.total();
+        };
+        Parts parts = parts(hidden, weight, targets, factor, chunkRows, Recording.isOn() && hidden.requiresGrad(), dWeight);
+        Tensor value = Recording.off(() -> {
+            Var rows = Var.constant(parts.rows());
+            return none ? rows.reshape(rows.size(0)) : rows.sum().mul(factor);
+        }).tensor();
+        return Fused.record("linear_cross_entropy", new Var[] {hidden, weight}, new Tensor[] {value},
+                (up, needed) -> new Tensor[] {
+                    needed[0] ? scaled(parts.dHidden(), none ? up[0].unsqueeze(1) : up[0]) : null,
+                    needed[1] ? scaled(parts.dWeight(), up[0]) : null},
+                in -> new Var[] {definition(in[0], in[1], labels, options)})[0];
+    }
+
+    private static Tensor scaled(Tensor gradient, Tensor upstream) {
+        return Var.constant(gradient).mul(Var.constant(upstream)).tensor();
+    }
+
+    /** Losses {@code [M, 1]} and the gradients by their sum times the factor; null where not asked for. */
+    private record Parts(Tensor rows, Tensor dHidden, Tensor dWeight) {}
+
+    private static Parts parts(Var hidden, Var weight, Targets targets, double factor, long chunkRows, boolean dHidden,
+            boolean dWeight) {
+        Backend backend = hidden.backend();
+        DType type = hidden.dtype() == DType.F64 || weight.dtype() == DType.F64 ? DType.F64 : DType.F32;
+        long count = hidden.size(0);
+        long classes = weight.size(0);
+        Tensor rows = Tensor.empty(backend, type, count, 1);
+        Tensor gradHidden = dHidden ? Tensor.empty(backend, type, hidden.shape()) : null;
+        Tensor gradWeight = dWeight ? Tensor.zeros(backend, type, weight.shape()) : null;
+        try (Scope scope = Scope.open()) {
+            Tensor x = hidden.tensor();
+            Tensor w = weight.tensor();
+            Tensor labels = Tensor.of(backend, type, targets.label(), count, 1);
+            Tensor weights = Tensor.of(backend, type, targets.weight(), count, 1);
+            Tensor scale = Tensor.full(backend, type, factor);
+            long size = Math.min(chunkRows, count);
+            Tensor logits = Tensor.empty(backend, type, size, classes);
+            Tensor dLogits = dHidden || dWeight ? Tensor.empty(backend, type, size, classes) : null;
+            for (long from = 0; from < count; from += size) {
+                long to = Math.min(count, from + size);
+                Tensor part = logits.slice(0, 0, to - from);
+                backend.matmul(x.slice(0, from, to), w.transpose(0, 1), part, false);
+                Tensor label = labels.slice(0, from, to);
+                Tensor rowWeight = weights.slice(0, from, to);
+                Tensor loss = rows.slice(0, from, to);
+                if (dLogits == null) {
+                    backend.map(LOSS_ONLY, new Tensor[] {part, label, rowWeight}, new Tensor[] {loss});
+                    continue;
+                }
+                Tensor d = dLogits.slice(0, 0, to - from);
+                backend.map(LOSS_AND_GRADIENT, new Tensor[] {part, label, rowWeight, scale}, new Tensor[] {loss, d});
+                if (dHidden) {
+                    backend.matmul(d, w, gradHidden.slice(0, from, to), false);
+                }
+                if (dWeight) {
+                    backend.matmul(d.transpose(0, 1), x.slice(0, from, to), gradWeight, true);
+                }
+            }
+        }
+        return new Parts(rows, gradHidden, gradWeight);
+    }
+
+    private static void check(Var hidden, Var weight, Tensor labels, Options options, long chunkRows) {
+        if (hidden.rank() != 2 || weight.rank() != 2 || hidden.size(1) != weight.size(1) || labels.rank() != 1
+                || labels.size(0) != hidden.size(0) || labels.dtype().isFloating()) {
+            throw new IllegalArgumentException("linearCrossEntropy needs hidden [M, C], weight [V, C] and integer labels [M], got "
+                    + Arrays.toString(hidden.shape()) + ", " + Arrays.toString(weight.shape()) + " and " + labels
+                    + ". Flatten leading axes with reshape.");
+        }
+        if (options.labelSmoothing() != 0 || options.classWeights().isPresent()) {
+            throw new IllegalArgumentException("linearCrossEntropy has neither label smoothing nor class weights. "
+                    + "Use CrossEntropy on the logits.");
+        }
+        if (chunkRows < 1) {
+            throw new IllegalArgumentException("chunks of " + chunkRows + " rows cannot be made. Pass at least 1.");
+        }
+    }
+}

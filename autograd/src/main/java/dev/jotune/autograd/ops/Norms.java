@@ -17,7 +17,9 @@ public final class Norms {
 
     private static final MapOp RMS = MapOp.of("rms_norm", 3,
             X.times(X.times(X).rowSum().over(rowLength()).plus(EPS).rsqrt()).times(WEIGHT));
-    private static final MapOp LAYER = layerNorm();
+    private static final MapOp PLAIN_LAYER = MapOp.of("layer_norm", 2, standardised(Expr.rowInput(1)));
+    private static final MapOp LAYER =
+            MapOp.of("layer_norm", 4, standardised(Expr.rowInput(3)).times(WEIGHT).plus(Expr.input(2)));
 
     private Norms() {}
 
@@ -27,12 +29,11 @@ public final class Norms {
     }
 
     /** Two passes (mean first), so that rows with a large offset keep their digits. */
-    private static MapOp layerNorm() {
+    private static Expr standardised(Expr eps) {
         Expr n = rowLength();
         Expr centred = X.minus(X.rowSum().over(n));
         Expr variance = centred.times(centred).rowSum().over(n);
-        return MapOp.of("layer_norm", 4,
-                centred.times(variance.plus(Expr.rowInput(3)).rsqrt()).times(WEIGHT).plus(Expr.input(2)));
+        return centred.times(variance.plus(eps).rsqrt());
     }
 
     /**
@@ -75,6 +76,11 @@ public final class Norms {
         checkWeight("layerNorm", x, weight);
         checkWeight("layerNorm", x, bias);
         return LAYER.apply(x, weight, bias, x.scalarLike(eps));
+    }
+
+    /** LayerNorm without weight and bias. */
+    public static Var layerNorm(Var x, double eps) {
+        return PLAIN_LAYER.apply(x, x.scalarLike(eps));
     }
 
     private static boolean isF32(Var v) {

@@ -31,6 +31,19 @@ public final class Rotary {
         return rotate(x, cos, sin, layout, false);
     }
 
+    /**
+     * A query or key projection {@code [heads D, in]} made for pairs (2i, 2i + 1), with its rows in the order that
+     * gives the same scores under pairs (i, i + D / 2).
+     */
+    public static Tensor toHalfLayout(Tensor weight, long heads) {
+        if (weight.rank() != 2 || heads < 1 || weight.size(0) % (2 * heads) != 0) {
+            throw new IllegalArgumentException("a projection [heads D, in] with even D is needed, got " + weight + " for "
+                    + heads + " heads");
+        }
+        long half = weight.size(0) / heads / 2;
+        return weight.reshape(heads, half, 2, weight.size(1)).permute(0, 2, 1, 3).reshape(weight.shape());
+    }
+
     private static Var rotate(Var x, Tensor cos, Tensor sin, Layout layout, boolean inverse) {
         if (x.rank() != 4 || cos.rank() != 3 || !Arrays.equals(cos.shape(), sin.shape()) || cos.size(1) != x.size(2)
                 || 2 * cos.size(2) > x.size(3) || cos.size(0) != 1 && cos.size(0) != x.size(0)) {

@@ -11,7 +11,9 @@ public final class Softmax {
     private static final Expr LOG_SUM = SHIFTED.exp().rowSum().log();
 
     private static final MapOp SOFTMAX = MapOp.of("softmax", 1, SHIFTED.exp().over(SHIFTED.exp().rowSum()));
-    private static final MapOp LOG_SOFTMAX = MapOp.of("log_softmax", 1, SHIFTED.minus(LOG_SUM));
+    private static final MapOp LOG_SOFTMAX = MapOp.of("log_softmax", 1,
+            // Nothing flows back from an output of -infinity.
+            Expr.select(X.gt(Expr.of(Double.NEGATIVE_INFINITY)), SHIFTED.minus(LOG_SUM), Expr.of(Double.NEGATIVE_INFINITY)));
     private static final MapOp LOG_SUM_EXP = MapOp.of("log_sum_exp", 1, X.rowMax().detach().plus(LOG_SUM));
 
     private Softmax() {}

@@ -8,8 +8,10 @@ import dev.jotune.tensor.expr.Program;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /** Holds gradients back and passes on the mean of every n: a large batch in small pieces. */
 final class Accumulate implements GradientTransform {
@@ -19,6 +21,8 @@ final class Accumulate implements GradientTransform {
 
     private final int n;
     private final Map<String, Tensor> sums = new LinkedHashMap<>();
+    /** Those whose sum belongs to this round. */
+    private final Set<String> started = new LinkedHashSet<>();
     private long count;
 
     Accumulate(int n) {
@@ -42,10 +46,16 @@ final class Accumulate implements GradientTransform {
         }
         // What was given earlier but not now has no parameter to change any more.
         List<Trainable> means = new ArrayList<>();
+        Map<String, Tensor> kept = new LinkedHashMap<>();
         for (Trainable t : trainables) {
-            means.add(t.withGradient(sums.get(t.name())));
+            Tensor mean = sums.remove(t.name());
+            means.add(t.withGradient(mean));
+            kept.put(t.name(), mean);
         }
+        sums.values().forEach(t -> t.storage().free());
         sums.clear();
+        sums.putAll(kept);
+        started.clear();
         count = 0;
         return means;
     }
@@ -55,8 +65,13 @@ final class Accumulate implements GradientTransform {
         Tensor sum = sums.get(t.name());
         if (sum == null || !Arrays.equals(sum.shape(), gradient.shape())) {
             sum = Scope.detach(Tensor.zeros(gradient.backend(), Compute.type(gradient), gradient.shape()));
+            started.add(t.name());
         } else if (sum.backend() != gradient.backend()) {
             sum = Scope.detach(sum.to(gradient.backend()));
+        }
+        if (started.add(t.name())) {
+            // The buffer of the round before is used again.
+            sum.backend().fill(sum, 0);
         }
         sums.put(t.name(), sum);
         Compute.run(ADD, new double[] {1.0 / n}, new Tensor[] {sum, gradient}, sum);
@@ -66,7 +81,7 @@ final class Accumulate implements GradientTransform {
     public Map<String, Tensor> state() {
         Map<String, Tensor> all = new LinkedHashMap<>();
         all.put(COUNT, Tensor.of(Backends.reference(), new long[] {count}, 1));
-        sums.forEach((name, t) -> all.put(SUM + name, t));
+        started.forEach(name -> all.put(SUM + name, sums.get(name)));
         return all;
     }
 
@@ -78,7 +93,12 @@ final class Accumulate implements GradientTransform {
                     + "accumulation. Restore with the chain that the run was saved with.");
         }
         count = saved.toLongArray()[0];
+        Map<String, Tensor> restored = new LinkedHashMap<>();
+        StateNames.below(state, SUM).forEach((name, t) -> restored.put(name, Scope.detach(t.copy())));
+        sums.values().forEach(t -> t.storage().free());
         sums.clear();
-        StateNames.below(state, SUM).forEach((name, t) -> sums.put(name, Scope.detach(t.copy())));
+        sums.putAll(restored);
+        started.clear();
+        started.addAll(restored.keySet());
     }
 }

@@ -38,7 +38,7 @@ public record AdafactorTorch(double beta2Decay, OptionalDouble eps1, double eps2
 
     @Override
     public String name() {
-        return "adafactor-torch";
+        return "adafactor_torch";
     }
 
     @Override

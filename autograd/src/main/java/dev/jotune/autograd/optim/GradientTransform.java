@@ -16,7 +16,7 @@ public interface GradientTransform {
     /**
      * @param step       how many steps came before this one
      * @param trainables what trains in this step; another step may bring others
-     * @return what goes on to the next link
+     * @return what goes on to the next link; its gradients may be overwritten by the next call
      */
     List<Trainable> apply(long step, List<Trainable> trainables);
 

@@ -33,11 +33,18 @@ final class RuleOptimizer implements Optimizer {
             }
         }
         double rate = rate();
-        slots.keySet().retainAll(present);
+        slots.values().removeIf(own -> {
+            boolean vanished = !present.contains(own.parameter());
+            if (vanished) {
+                own.free();
+            }
+            return vanished;
+        });
         for (Trainable t : trainables) {
             Slots own = slots.computeIfAbsent(t.name(), Slots::new);
             if (!own.fits(t.parameter())) {
                 // A parameter of another shape or type is another parameter.
+                own.free();
                 own = new Slots(t.name());
                 slots.put(t.name(), own);
             }
@@ -81,6 +88,7 @@ final class RuleOptimizer implements Optimizer {
             }
             restored.computeIfAbsent(parts[2], Slots::new).restore(parts[1], t);
         });
+        slots.values().forEach(Slots::free);
         slots.clear();
         slots.putAll(restored);
         steps = count;

@@ -9,10 +9,8 @@ import dev.jotune.tensor.io.FormatException;
 import dev.jotune.tensor.io.RawTensor;
 import dev.jotune.tensor.io.SafeTensorsFile;
 import dev.jotune.tensor.io.SafeTensorsWriter;
-import dev.jotune.tensor.io.StoredType;
 import java.io.IOException;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -73,10 +71,11 @@ final class RunFiles {
 
     static AtomicFiles.Content content(RunState run) {
         return channel -> {
-            try (Arena arena = Arena.ofConfined(); Scope _ = Scope.open()) {
+            // Tensors that are not dense are copied; the scope holds the copies until they are written.
+            try (Scope _ = Scope.open()) {
                 Map<String, RawTensor> tensors = new TreeMap<>();
-                run.parameters().forEach((name, t) -> tensors.put(PARAMETER + name, raw(t, arena)));
-                run.optimizer().forEach((name, t) -> tensors.put(OPTIMIZER + name, raw(t, arena)));
+                run.parameters().forEach((name, t) -> tensors.put(PARAMETER + name, RawTensor.of(t)));
+                run.optimizer().forEach((name, t) -> tensors.put(OPTIMIZER + name, RawTensor.of(t)));
                 Map<String, String> metadata = new TreeMap<>();
                 metadata.put("format", FORMAT);
                 metadata.put("step", Long.toString(run.step()));
@@ -90,14 +89,6 @@ final class RunFiles {
                 SafeTensorsWriter.content(tensors, metadata).writeTo(channel);
             }
         };
-    }
-
-    private static RawTensor raw(Tensor t, Arena arena) {
-        Tensor dense = t.contiguous();
-        long size = dense.numel() * dense.dtype().byteSize();
-        MemorySegment bytes = arena.allocate(Math.max(1, size), Long.BYTES).asSlice(0, size);
-        dense.backend().read(dense, bytes);
-        return new RawTensor(StoredType.of(dense.dtype()), dense.shape(), bytes);
     }
 
     // ---- reading ----
@@ -163,6 +154,7 @@ final class RunFiles {
                 StateNames.below(metadata, NOTE), tensors.apply(PARAMETER), tensors.apply(OPTIMIZER));
     }
 
+    /** A copy: a view of the file could not be trained. */
     private static Tensor tensor(RawTensor raw, Backend backend) {
         DType dtype = raw.type().dtype().orElseThrow();
         Tensor t = Tensor.empty(backend, dtype, raw.shape());

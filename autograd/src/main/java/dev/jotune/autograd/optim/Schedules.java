@@ -190,7 +190,7 @@ public final class Schedules {
         double peak = s.number("pct_start", 0.3) * total(s) - 1;
         DoubleUnaryOperator fall = ramp(s.text("anneal_strategy", "cos").replaceFirst("^cos$", "cosine"), 0.5);
         return step -> {
-            if (step <= peak) {
+            if (step <= peak && peak > 0) {
                 return top + (start - top) * fall.applyAsDouble(step / peak);
             }
             return end + (top - end) * fall.applyAsDouble(Math.min(1, (step - peak) / (last - peak)));

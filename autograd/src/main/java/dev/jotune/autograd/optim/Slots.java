@@ -13,6 +13,7 @@ import java.util.function.BiConsumer;
 public final class Slots {
     /** The slot of the update count. */
     static final String STEP = "step";
+    private static final String MASTER = "master";
 
     private final String parameter;
     private final Map<String, Tensor> tensors = new LinkedHashMap<>();
@@ -41,6 +42,14 @@ public final class Slots {
     /** Whether what is remembered is of a parameter of this shape and type. */
     boolean fits(Tensor tensor) {
         return like == null || Arrays.equals(like.shape(), tensor.shape()) && type(like) == type(tensor);
+    }
+
+    /** Gives the memory back: native memory that waits for the collector would pile up as parameters come and go. */
+    void free() {
+        tensors.values().forEach(t -> t.storage().free());
+        if (saved != null) {
+            saved.values().forEach(t -> t.storage().free());
+        }
     }
 
     void restore(String slot, Tensor value) {
@@ -102,14 +111,23 @@ public final class Slots {
         return t;
     }
 
+    /** A copy of the parameter in full precision, made at its first update. To be overwritten in place. */
+    Tensor master() {
+        Tensor t = tensors.get(MASTER);
+        if (t == null) {
+            t = Scope.detach(saved == null ? like.to(type(like)) : taken(MASTER, like.shape()));
+            tensors.put(MASTER, t);
+        }
+        return t;
+    }
+
     private Tensor taken(String slot, long[] shape) {
         Tensor t = require(slot);
         if (!Arrays.equals(t.shape(), shape) || t.dtype() != type(like)) {
             throw new IllegalArgumentException("the saved state '" + slot + "' of '" + parameter + "' is " + t
                     + ", needed is " + type(like) + Arrays.toString(shape) + ". Restore the state of this very model.");
         }
-        Tensor own = Tensor.empty(like.backend(), t.dtype(), shape);
-        return own.copyFrom(t);
+        return t.to(like.backend());
     }
 
     private Tensor require(String slot) {

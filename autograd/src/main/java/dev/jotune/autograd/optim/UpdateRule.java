@@ -31,18 +31,16 @@ public interface UpdateRule {
 
     /** This rule at {@code factor} times the rate, as for the second factor in LoRA+ (arXiv 2402.12354). */
     default UpdateRule scaled(double factor) {
-        UpdateRule rule = this;
-        return new UpdateRule() {
-            @Override
-            public String name() {
-                return rule.name();
-            }
+        return new ScaledRule(this, factor);
+    }
 
-            @Override
-            public void update(Slots slots, Tensor parameter, Tensor gradient, double rate) {
-                rule.update(slots, parameter, gradient, factor * rate);
-            }
-        };
+    /**
+     * This rule on F32 copies of F16 and BF16 parameters, which are rounded after each update: without them a step
+     * smaller than half a unit in the last place is lost (Micikevicius et al., arXiv 1710.03740, section 3.1). The
+     * copy is made at the first update; later changes of the parameter from outside are overwritten.
+     */
+    default UpdateRule inFullPrecision() {
+        return new FullPrecisionRule(this);
     }
 
     /**
@@ -50,21 +48,6 @@ public interface UpdateRule {
      * {@link AdamW} for the rest. The choice must not change while a parameter trains.
      */
     static UpdateRule choose(Function<String, UpdateRule> byParameter) {
-        return new UpdateRule() {
-            @Override
-            public String name() {
-                return "choose";
-            }
-
-            @Override
-            public void update(Slots slots, Tensor parameter, Tensor gradient, double rate) {
-                ruleFor(slots.parameter()).update(slots, parameter, gradient, rate);
-            }
-
-            @Override
-            public UpdateRule ruleFor(String parameter) {
-                return byParameter.apply(parameter).ruleFor(parameter);
-            }
-        };
+        return new ChosenRule(byParameter);
     }
 }

@@ -5,5 +5,12 @@
  * remembers lies in {@link dev.jotune.autograd.optim.Slots}, so that one
  * {@link dev.jotune.autograd.optim.Optimizer} runs, saves and restores them all. Nothing here knows models, and
  * nothing is recorded for differentiation.
+ *
+ * <pre>{@code
+ * Optimizer optimizer = new AdamW(0.01)
+ *         .with(Schedules.byName("linear", Map.of("base_lr", 1e-4, "warmup", 100, "total", 2000)))
+ *         .after(GradientTransforms.clipByNorm(1));
+ * optimizer.step(parameters, Gradients.of(loss, List.copyOf(parameters.values())));
+ * }</pre>
  */
 package dev.jotune.autograd.optim;

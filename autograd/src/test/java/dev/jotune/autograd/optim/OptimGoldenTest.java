@@ -113,7 +113,8 @@ class OptimGoldenTest {
             given.add(new Trainable(name, Tensor.zeros(m.backend(), m.dtype(), g.shape()), g));
         });
         for (Trainable t : clip.apply(0, given)) {
-            compare(golden, check.get("expected").get("clipped." + t.name()), m, t.gradient().toDoubleArray(), t.name());
+            compare(golden, check.get("expected").get("clipped." + t.name()), m, t.gradient().toDoubleArray(),
+                    t.name());
         }
         if (clip instanceof ClipByNorm byNorm) {
             JsonNode norm = check.get("numbers").get("total_norm");

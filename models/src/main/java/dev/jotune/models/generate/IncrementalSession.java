@@ -22,8 +22,16 @@ public abstract class IncrementalSession implements LanguageModel.Session {
      * @param model whose vocabulary size and context length are checked against
      */
     protected IncrementalSession(LanguageModel model) {
-        vocabularySize = model.vocabularySize();
-        contextLength = model.contextLength();
+        this(model.vocabularySize(), model.contextLength());
+    }
+
+    /**
+     * @param vocabularySize V
+     * @param contextLength how many tokens the history may have
+     */
+    protected IncrementalSession(int vocabularySize, int contextLength) {
+        this.vocabularySize = vocabularySize;
+        this.contextLength = contextLength;
         last = new float[vocabularySize];
     }
 

@@ -1,8 +1,8 @@
 package dev.jotune.models.llama;
 
+import dev.jotune.autograd.Checkpoint;
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
-import dev.jotune.autograd.ops.Checkpoint;
 import dev.jotune.autograd.ops.CrossEntropy;
 import dev.jotune.autograd.ops.Embedding;
 import dev.jotune.autograd.ops.LinearCrossEntropy;
@@ -58,7 +58,7 @@ public final class Llama implements CausalLm {
         return config;
     }
 
-    /** Recomputes each block in the backward pass instead of storing its activations: memory for one more forward. */
+    @Override
     public Llama withCheckpointing(boolean on) {
         checkpointing = on;
         return this;

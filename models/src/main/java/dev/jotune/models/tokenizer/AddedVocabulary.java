@@ -107,7 +107,8 @@ final class AddedVocabulary {
 
     private List<Part> cut(NormalizedText text, TokenTrie trie) {
         if (trie.isEmpty()) {
-            return List.of(new Part(text, Part.TEXT));
+            // A slice, so that the piece begins where its first remaining character does.
+            return List.of(new Part(text.slice(0, text.length()), Part.TEXT));
         }
         List<Part> parts = new ArrayList<>();
         int done = 0;

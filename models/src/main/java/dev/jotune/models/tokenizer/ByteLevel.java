@@ -49,7 +49,8 @@ record ByteLevel(boolean addPrefixSpace, boolean trimOffsets, boolean split)
         return pieces;
     }
 
-    private static NormalizedText visible(NormalizedText word) {
+    /** The bytes of a text, each standing for the character it is part of. */
+    static NormalizedText visible(NormalizedText word) {
         NormalizedText.Builder builder = word.builder(word.length());
         for (int i = 0; i < word.length(); i++) {
             int c = word.codePoint(i);

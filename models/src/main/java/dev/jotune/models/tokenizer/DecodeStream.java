@@ -60,9 +60,11 @@ public final class DecodeStream {
             return "";
         }
         String text = after.startsWith(before) ? after.substring(before.length()) : decode(context, size);
-        System.arraycopy(window, context, window, 0, waiting);
-        context = waiting;
-        size = waiting;
+        if (size > LONGEST_WAIT || !decode(context, size).isEmpty()) {
+            System.arraycopy(window, context, window, 0, waiting);
+            size = waiting;
+        } // Else the decoder strips what was given out, and needs to see more before it.
+        context = size;
         return text;
     }
 

@@ -101,6 +101,14 @@ record JsonView(JsonNode node, String origin, String path) {
         return text.codePointAt(0);
     }
 
+    /** Refuses tokens so long that looking for them would cost too much. */
+    void requireShortToken(String token) {
+        if (token.length() > TokenTrie.LONGEST) {
+            throw error("has a token of " + token.length() + " characters. A token has at most " + TokenTrie.LONGEST
+                    + ".");
+        }
+    }
+
     /** A whole number from 0 to 2^31 - 1. */
     int natural() {
         if (!node.isIntegralNumber() || !node.canConvertToInt() || node.intValue() < 0) {

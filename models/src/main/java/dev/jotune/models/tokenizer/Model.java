@@ -1,7 +1,7 @@
 package dev.jotune.models.tokenizer;
 
 /** Third stage: turns one word into tokens of the vocabulary. */
-sealed interface Model permits Bpe, WordLevel, WordPiece {
+sealed interface Model permits Bpe, WordLevel, WordPiece, Unigram {
 
     /** Takes the tokens of a word in order. */
     @FunctionalInterface
@@ -16,6 +16,11 @@ sealed interface Model permits Bpe, WordLevel, WordPiece {
     /** The tokens and their ids. */
     Vocabulary vocabulary();
 
+    /** The id whose tokens read as the text they stand for, or {@link Vocabulary#ABSENT} where all read as listed. */
+    default int shownAsInText() {
+        return Vocabulary.ABSENT;
+    }
+
     /** Reads the field {@code model} of a tokenizer file; files before 2020 leave the type out. */
     static Model read(JsonView view) {
         String type = view.text("type", view.has("merges") ? "BPE" : "WordLevel");
@@ -23,7 +28,8 @@ sealed interface Model permits Bpe, WordLevel, WordPiece {
             case "BPE" -> Bpe.read(view);
             case "WordLevel" -> WordLevel.read(view);
             case "WordPiece" -> WordPiece.read(view);
-            default -> throw view.unsupported(type, "BPE, WordLevel and WordPiece");
+            case "Unigram" -> Unigram.read(view);
+            default -> throw view.unsupported(type, "BPE, WordLevel, WordPiece and Unigram");
         };
     }
 }

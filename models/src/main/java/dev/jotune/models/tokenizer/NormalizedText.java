@@ -1,6 +1,7 @@
 package dev.jotune.models.tokenizer;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.function.IntPredicate;
 
 /**
@@ -93,6 +94,21 @@ final class NormalizedText {
         Builder builder = builder(length + prefix.length());
         prefix.codePoints().forEach(c -> builder.add(c, start(0), end(0)));
         builder.copy(0, length);
+        return builder.build();
+    }
+
+    /** This text rewritten from its beginning; old characters that no change speaks of are dropped. */
+    NormalizedText transformed(List<Change> changes) {
+        Builder builder = builder(changes.size());
+        int at = 0;
+        for (Change change : changes) {
+            if (change.change() > 0) {
+                builder.addAs(change.codePoint(), at - 1);
+            } else {
+                builder.addAs(change.codePoint(), at);
+                at += 1 - change.change();
+            }
+        }
         return builder.build();
     }
 

@@ -3,7 +3,7 @@ package dev.jotune.models.tokenizer;
 /** First stage: rewrites a text while remembering which original characters each new one stands for. */
 sealed interface Normalizer
         permits NormalizerSequence, Prepend, Replace, Lowercase, UnicodeForm, StripAccents, StripNormalizer, Nmt,
-                BertNormalizer {
+                BertNormalizer, Precompiled, VisibleBytes {
 
     /** The rewritten text. */
     NormalizedText normalize(NormalizedText text);
@@ -27,8 +27,10 @@ sealed interface Normalizer
             case "Strip" -> new StripNormalizer(view.bool("strip_left", true), view.bool("strip_right", true));
             case "Nmt" -> new Nmt();
             case "BertNormalizer" -> BertNormalizer.read(view);
+            case "Precompiled" -> Precompiled.read(view);
+            case "ByteLevel" -> new VisibleBytes();
             default -> throw view.unsupported(type, "Sequence, Prepend, Replace, Lowercase, NFC, NFD, NFKC, NFKD, "
-                    + "StripAccents, Strip, Nmt and BertNormalizer");
+                    + "StripAccents, Strip, Nmt, BertNormalizer, Precompiled and ByteLevel");
         };
     }
 }

@@ -4,7 +4,7 @@ import java.util.List;
 
 /** Second stage: cuts a normalised text into the words that the model sees one at a time. */
 sealed interface PreTokenizer permits PreTokenizerSequence, Metaspace, Whitespace, ByteLevel, Split,
-        CharacterSplit {
+        CharacterSplit, FixedLength {
 
     /** The pieces of {@code text} in order; empty ones may be among them and are dropped by the caller. */
     List<NormalizedText> split(NormalizedText text);
@@ -24,8 +24,9 @@ sealed interface PreTokenizer permits PreTokenizerSequence, Metaspace, Whitespac
             case "Punctuation" -> CharacterSplit.punctuation(view);
             case "Digits" -> CharacterSplit.digits(view);
             case "CharDelimiterSplit" -> CharacterSplit.delimiter(view);
+            case "FixedLength" -> FixedLength.read(view);
             default -> throw view.unsupported(type, "Sequence, Metaspace, Whitespace, ByteLevel, Split, "
-                    + "WhitespaceSplit, BertPreTokenizer, Punctuation, Digits and CharDelimiterSplit");
+                    + "WhitespaceSplit, BertPreTokenizer, Punctuation, Digits, CharDelimiterSplit and FixedLength");
         };
     }
 }

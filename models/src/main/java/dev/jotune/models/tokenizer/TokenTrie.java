@@ -4,6 +4,7 @@ package dev.jotune.models.tokenizer;
 final class TokenTrie {
 
     static final int ABSENT = -1;
+    static final int ROOT = 0;
     /** Looking for a string costs up to its length at every place of a text. */
     static final int LONGEST = 1024;
 
@@ -13,7 +14,7 @@ final class TokenTrie {
 
     /** Adds a string that is not empty. */
     void add(String content, int value) {
-        int node = 0;
+        int node = ROOT;
         for (int c : content.codePoints().toArray()) {
             int child = children.get(LongIntMap.pair(node, c));
             if (child == LongIntMap.ABSENT) {
@@ -25,6 +26,16 @@ final class TokenTrie {
         values.put(node, value);
     }
 
+    /** The node that {@code codePoint} leads to from {@code node}, or {@link #ABSENT}. */
+    int child(int node, int codePoint) {
+        return children.get(LongIntMap.pair(node, codePoint));
+    }
+
+    /** The value of the string that ends at {@code node}, or {@link #ABSENT}. */
+    int value(int node) {
+        return values.get(node);
+    }
+
     boolean isEmpty() {
         return nodes == 1;
     }
@@ -32,14 +43,14 @@ final class TokenTrie {
     /** Value and end of the longest string that begins at {@code from}, packed by {@link LongIntMap#pair}, or -1. */
     long longest(NormalizedText text, int from) {
         long best = ABSENT;
-        int node = 0;
+        int node = ROOT;
         for (int i = from; i < text.length(); i++) {
-            node = children.get(LongIntMap.pair(node, text.codePoint(i)));
-            if (node == LongIntMap.ABSENT) {
+            node = child(node, text.codePoint(i));
+            if (node == ABSENT) {
                 break;
             }
-            int value = values.get(node);
-            if (value != LongIntMap.ABSENT) {
+            int value = value(node);
+            if (value != ABSENT) {
                 best = LongIntMap.pair(value, i + 1);
             }
         }

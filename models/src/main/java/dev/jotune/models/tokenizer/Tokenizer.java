@@ -196,8 +196,10 @@ public final class Tokenizer {
             return;
         }
         Model model = stages.model();
-        model.tokenize(text, (id, start, end) -> builder.add(id, model.vocabulary().token(id), text.start(start),
-                text.end(end - 1), sequence, 0, 1, index, sequence));
+        model.tokenize(text, (id, start, end) -> {
+            String token = id == model.shownAsInText() ? text.substring(start, end) : model.vocabulary().token(id);
+            builder.add(id, token, text.start(start), text.end(end - 1), sequence, 0, 1, index, sequence);
+        });
     }
 
     /**

@@ -15,41 +15,28 @@ import java.util.Map;
  */
 record UnicodeForm(java.text.Normalizer.Form form) implements Normalizer {
 
-    /** A character and how many old ones it stands for: 1 + (-change) for 0 and below, none above. */
-    private record Changed(int codePoint, int change) {}
-
     @Override
     public NormalizedText normalize(NormalizedText text) {
         String old = text.toString();
         if (java.text.Normalizer.isNormalized(old, form)) {
             return text;
         }
-        NormalizedText.Builder builder = text.builder(text.length());
-        int at = 0;
-        for (Changed changed : changes(text, old)) {
-            if (changed.change() > 0) {
-                builder.addAs(changed.codePoint(), at - 1);
-            } else {
-                builder.addAs(changed.codePoint(), at);
-                at += 1 - changed.change();
-            }
-        }
-        return builder.build();
+        return text.transformed(changes(text, old));
     }
 
-    private List<Changed> changes(NormalizedText text, String old) {
+    private List<Change> changes(NormalizedText text, String old) {
         java.text.Normalizer.Form apart = switch (form) {
             case NFC, NFD -> java.text.Normalizer.Form.NFD;
             case NFKC, NFKD -> java.text.Normalizer.Form.NFKD;
         };
-        List<Changed> parts = new ArrayList<>(text.length());
+        List<Change> parts = new ArrayList<>(text.length());
         for (int i = 0; i < text.length(); i++) {
             int[] decomposed = decompose(text.codePoint(i), apart);
             for (int k = 0; k < decomposed.length; k++) {
-                parts.add(new Changed(decomposed[k], k == 0 ? 0 : 1));
+                parts.add(new Change(decomposed[k], k == 0 ? 0 : 1));
             }
         }
-        List<Changed> ordered = gather(java.text.Normalizer.normalize(old, apart), parts, false);
+        List<Change> ordered = gather(java.text.Normalizer.normalize(old, apart), parts, false);
         return form == apart ? ordered : gather(java.text.Normalizer.normalize(old, form), ordered, true);
     }
 
@@ -57,16 +44,16 @@ record UnicodeForm(java.text.Normalizer.Form form) implements Normalizer {
      * The characters of {@code text}, each made of {@code parts}. Composing takes one from the sum of the changes
      * for each part after the first. Parts are taken in order, except within a stretch where the two orders differ.
      */
-    private static List<Changed> gather(String text, List<Changed> parts, boolean composed) {
-        List<Changed> result = new ArrayList<>(parts.size());
-        Map<Integer, Deque<Changed>> open = new HashMap<>();
+    private static List<Change> gather(String text, List<Change> parts, boolean composed) {
+        List<Change> result = new ArrayList<>(parts.size());
+        Map<Integer, Deque<Change>> open = new HashMap<>();
         int held = 0;
         int next = 0;
         for (int c : text.codePoints().toArray()) {
             int[] wanted = composed ? decompose(c, java.text.Normalizer.Form.NFD) : new int[] {c};
             int change = 1 - wanted.length;
             for (int part : wanted) {
-                Deque<Changed> waiting = held == 0 ? null : open.get(part);
+                Deque<Change> waiting = held == 0 ? null : open.get(part);
                 while ((waiting == null || waiting.isEmpty()) && parts.get(next).codePoint() != part) {
                     open.computeIfAbsent(parts.get(next).codePoint(), _ -> new ArrayDeque<>()).add(parts.get(next));
                     next++;
@@ -79,7 +66,7 @@ record UnicodeForm(java.text.Normalizer.Form form) implements Normalizer {
                     held--;
                 }
             }
-            result.add(new Changed(c, change));
+            result.add(new Change(c, change));
         }
         return result;
     }

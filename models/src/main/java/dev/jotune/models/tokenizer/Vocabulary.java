@@ -1,6 +1,7 @@
 package dev.jotune.models.tokenizer;
 
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 
 /** Tokens and their ids; ids need not be consecutive. */
@@ -29,6 +30,17 @@ final class Vocabulary {
             }
             ids.put(token, id);
         });
+        return new Vocabulary(ids, tokens);
+    }
+
+    /** Tokens whose ids are their places in the list; where one occurs twice, the later place is its id. */
+    static Vocabulary of(List<String> list) {
+        Map<String, Integer> ids = HashMap.newHashMap(list.size());
+        Map<Integer, String> tokens = HashMap.newHashMap(list.size());
+        for (int id = 0; id < list.size(); id++) {
+            ids.put(list.get(id), id);
+            tokens.put(id, list.get(id));
+        }
         return new Vocabulary(ids, tokens);
     }
 

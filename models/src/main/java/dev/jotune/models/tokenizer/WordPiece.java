@@ -30,7 +30,9 @@ final class WordPiece implements Model {
     }
 
     static WordPiece read(JsonView view) {
-        return new WordPiece(Vocabulary.read(view.field("vocab")), view.text("continuing_subword_prefix", "##"),
+        Vocabulary vocabulary = Vocabulary.read(view.field("vocab"));
+        vocabulary.ids().keySet().forEach(view.field("vocab")::requireShortToken);
+        return new WordPiece(vocabulary, view.text("continuing_subword_prefix", "##"),
                 view.natural("max_input_chars_per_word", 100), view.text("unk_token", "[UNK]"));
     }
 

@@ -70,6 +70,19 @@ class DecodeStreamTest {
     }
 
     @Test
+    void aDecoderThatStripsTwoSpacesStripsThemOnlyAtTheStart() {
+        Tokenizer twice = Tokenizer.parse(TestTokenizers.storiesJson().replaceFirst("\"start\":\\s*1", "\"start\": 2"),
+                "twice.json");
+        int[] ids = twice.encode(" a   b", false).ids();
+        DecodeStream stream = twice.stream(true);
+        StringBuilder text = new StringBuilder();
+        for (int id : ids) {
+            text.append(stream.push(id));
+        }
+        assertThat(text.append(stream.finish()).toString()).isEqualTo("a   b").isEqualTo(twice.decode(ids, true));
+    }
+
+    @Test
     void specialAndUnknownIdsGiveNoText() {
         DecodeStream stream = STORIES.stream(true);
         assertThat(stream.push(1)).isEmpty();

@@ -95,6 +95,18 @@ class TokenizerRefusalTest {
                 Arguments.of(with("\"added_tokens\": [{\"id\": 7, \"content\": \"\"}]"),
                         "added_tokens[0] has 0 characters"),
                 Arguments.of(with("\"added_tokens\": {}"), "added_tokens is an object, not an array"),
+                Arguments.of(with("\"post_processor\": {\"type\": \"RobertaProcessing\", \"sep\": [\"b\", 0], "
+                        + "\"cls\": [\"a\", 0]}"), "post_processor.sep names the token 'b' with the id 0"),
+                Arguments.of(with("\"normalizer\": {\"type\": \"Precompiled\", "
+                        + "\"precompiled_charsmap\": \"/////w==\"}"), "says its trie has -1 bytes"),
+                Arguments.of(with("\"normalizer\": {\"type\": \"Precompiled\", "
+                        + "\"precompiled_charsmap\": \"?\"}"), "normalizer.precompiled_charsmap is not base64"),
+                Arguments.of("{\"model\": {\"type\": \"Unigram\", \"unk_id\": 3, \"vocab\": [[\"a\", 0]]}}",
+                        "model.unk_id is 3, but model.vocab has 1 entries"),
+                Arguments.of("{\"model\": {\"type\": \"Unigram\", \"vocab\": [[\"a\", 1e999]]}}",
+                        "model.vocab[0] is not a piece with a finite score"),
+                Arguments.of("{\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"" + "a".repeat(2000) + "\": 0}}}",
+                        "model.vocab has a token of 2000 characters"),
                 Arguments.of(with("\"truncation\": {\"max_length\": -1}"), "truncation.max_length is -1"),
                 Arguments.of(with("\"truncation\": {\"max_length\": 9, \"strategy\": \"X\"}"),
                         "truncation.strategy is 'X'"),

@@ -172,6 +172,47 @@ class TokenizerTest {
     }
 
     @Test
+    void theSpaceBeforeTheFirstWordIsPutOnlyWhereTheTextBegins() {
+        Tokenizer first = Tokenizer.parse("""
+                {"normalizer": {"type": "Strip", "strip_left": true, "strip_right": true},
+                 "pre_tokenizer": {"type": "Metaspace", "prepend_scheme": "first"},
+                 "model": {"type": "WordLevel", "vocab": {"_": 0, "x": 1, "\u2581x": 2}, "unk_token": "_"}}""",
+                "f.json");
+        assertThat(first.encode("x", false).tokens()).containsExactly("\u2581x");
+        assertThat(first.encode(" x", false).tokens()).containsExactly("x");
+    }
+
+    @Test
+    void aPairGoesBetweenTheTokensOfRoberta() {
+        Tokenizer roberta = Tokenizer.parse("""
+                {"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": true},
+                 "post_processor": {"type": "RobertaProcessing", "sep": ["S", 1], "cls": ["C", 0]},
+                 "model": {"type": "WordLevel", "vocab": {"C": 0, "S": 1, "\u0120a": 2}, "unk_token": "C"}}""",
+                "r.json");
+        Encoding encoding = roberta.encode("a", "a", true);
+        assertThat(encoding.ids()).containsExactly(0, 2, 1, 1, 2, 1);
+        assertThat(encoding.sequenceIds()).containsExactly(-1, 0, -1, -1, 1, -1);
+        assertThat(encoding.typeIds()).containsOnly(0);
+    }
+
+    @Test
+    void neighbouringUnknownCharactersBecomeOneTokenOfAUnigramModel() {
+        Tokenizer unigram = Tokenizer.parse("""
+                {"model": {"type": "Unigram", "unk_id": 0,
+                           "vocab": [["<unk>", 0], ["a", -1], ["b", -2], ["ab", -2.5]]}}""", "u.json");
+        Encoding encoding = unigram.encode("abzzb", false);
+        assertThat(encoding.ids()).containsExactly(3, 0, 2);
+        assertThat(encoding.tokens()).containsExactly("ab", "zz", "b");
+        assertThat(encoding.offsets()).containsExactly(0, 2, 2, 4, 4, 5);
+    }
+
+    @Test
+    void byteLevelDecodingGivesOneReplacementForEachBrokenSequence() {
+        byte[] bytes = {'a', (byte) 0xF0, (byte) 0x9F, 'b', (byte) 0xED, (byte) 0xA0, (byte) 0x80};
+        assertThat(Utf8.decodeLossy(bytes, bytes.length)).isEqualTo("a\uFFFDb\uFFFD\uFFFD\uFFFD");
+    }
+
+    @Test
     void aFileThatIsMissingOrNotUtf8IsNamed(@TempDir Path folder) throws Exception {
         Path file = folder.resolve("tokenizer.json");
         assertThatThrownBy(() -> Tokenizer.load(file)).isInstanceOf(TokenizerException.class)

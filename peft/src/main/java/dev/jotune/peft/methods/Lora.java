@@ -17,6 +17,7 @@ import dev.jotune.peft.TuningMethod;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.UnaryOperator;
 
 /**
@@ -37,13 +38,17 @@ import java.util.function.UnaryOperator;
  * @param layersPattern the name of the list of layers, if not the first numbered one
  * @param bias {@code none}, {@code all} or {@code lora_only}: which of the model's biases train along
  * @param loraBias a bias on B
- * @param initLoraWeights true: A Kaiming-uniform, B zero; {@code "gaussian"}: A normal with deviation 1 / r; false: both random
+ * @param initLoraWeights true: A Kaiming-uniform, B zero; {@code "gaussian"}: A normal with deviation 1 / r; false: both random;
+ *     {@code "orthogonal"}, {@code "eva"} and {@code "mica"} (which keeps B as it is) only when loading
  * @param modulesToSave modules trained whole
  */
 public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslora, Targets targetModules,
         Optional<Targets> excludeModules, Map<String, Integer> rankPattern, Map<String, Double> alphaPattern,
         List<Integer> layersToTransform, List<String> layersPattern, String bias, boolean loraBias,
         JsonNode initLoraWeights, List<String> modulesToSave) implements TuningMethod {
+
+    /** Starts of other making that leave the base model as it is: what was saved is plain LoRA. */
+    private static final Set<String> LOADED = Set.of("orthogonal", "eva", "mica");
 
     /** PEFT's defaults, on the query and value projections. */
     public static final Lora DEFAULTS = new Lora(8, 8, 0, false, Targets.of("q_proj", "v_proj"), Optional.empty(), Map.of(),
@@ -66,7 +71,7 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
 
     @Override
     public void attachTo(Attachment a) {
-        check();
+        check(a.isLoading());
         List<LinearLayer> targets = a.linears(targetModules, excludeModules, layersToTransform, layersPattern);
         for (LinearLayer layer : targets) {
             int rank = pattern(rankPattern, layer.path()).orElse(r);
@@ -76,8 +81,13 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
             }
             String key = Attachment.key(layer.path());
             Var down = a.trainable(key + ".lora_A.weight", startOfA(rank), rank, layer.in());
-            Var up = a.trainable(key + ".lora_B.weight", startOfB(), layer.out(), rank);
+            // MiCA trains A alone.
+            Var up = start().equals("mica") ? a.fixed(key + ".lora_B.weight", layer.out(), rank)
+                    : a.trainable(key + ".lora_B.weight", startOfB(), layer.out(), rank);
             Optional<Var> upBias = loraBias ? Optional.of(a.trainable(key + ".lora_B.bias", Init.ZEROS, layer.out())) : Optional.empty();
+            if (layer.path().endsWith("lm_head") && targetModules.mentions("lm_head")) {
+                a.note(layer.weight(), key + ".base_layer.weight");
+            }
             double scale = useRslora ? alpha / Math.sqrt(rank) : alpha / rank;
             a.project(layer, new Factors(down, up, upBias, scale, loraDropout));
         }
@@ -95,7 +105,17 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
                 || bias.equals("lora_only") && targets.stream().anyMatch(l -> p.path().equals(l.path() + ".bias")));
     }
 
-    private void check() {
+    @Override
+    public String changesAtStart() {
+        return start().equals("false") ? "init_lora_weights false starts A and B at random" : "";
+    }
+
+    /** What {@code init_lora_weights} says, as a text. */
+    private String start() {
+        return initLoraWeights.asText();
+    }
+
+    private void check(boolean loading) {
         if (r <= 0) {
             throw new AdapterException("r is " + r + "; the rank must be a positive integer.");
         }
@@ -105,9 +125,14 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
         if (!List.of("none", "all", "lora_only").contains(bias)) {
             throw new AdapterException("bias is '" + bias + "'; it must be none, all or lora_only.");
         }
-        if (!initLoraWeights.isBoolean() && !initLoraWeights.asText().equals("gaussian")) {
+        boolean known = initLoraWeights.isBoolean() || initLoraWeights.isTextual() && start().equals("gaussian");
+        if (!known && !(initLoraWeights.isTextual() && LOADED.contains(start()))) {
             throw new AdapterException("init_lora_weights " + initLoraWeights + " is not supported: such adapters change the base "
                     + "model's weights. Supported: true, false, \"gaussian\". Convert the adapter to plain LoRA first.");
+        }
+        if (!known && !loading) {
+            throw new AdapterException("init_lora_weights " + initLoraWeights + " is known for adapters that were saved, not for "
+                    + "new ones. Start with true, false or \"gaussian\".");
         }
     }
 

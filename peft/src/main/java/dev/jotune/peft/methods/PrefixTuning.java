@@ -46,6 +46,11 @@ public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
     }
 
     @Override
+    public String changesAtStart() {
+        return "every query attends to the prefix from the start, whatever its values";
+    }
+
+    @Override
     public void attachTo(Attachment a) {
         if (numVirtualTokens <= 0) {
             throw new AdapterException("num_virtual_tokens is " + numVirtualTokens + "; it must be positive.");

@@ -23,25 +23,40 @@ import java.util.Optional;
  * @param promptTuningInit {@code RANDOM} (standard normal, as PEFT), {@code SAMPLE_VOCAB} (embeddings of random tokens)
  *     or {@code TEXT} (embeddings of a text, repeated or cut to n)
  * @param promptTuningInitText for {@code TEXT}
+ * @param tokenizerNameOrPath noted beside {@code TEXT}; Jotune starts with the model's own tokenizer
  */
 public record PromptTuning(int numVirtualTokens, String promptTuningInit, Optional<String> promptTuningInitText,
-        List<String> modulesToSave) implements TuningMethod {
+        Optional<String> tokenizerNameOrPath, List<String> modulesToSave) implements TuningMethod {
     private static final String TABLE = "prompt_embeddings";
 
-    public static final PromptTuning DEFAULTS = new PromptTuning(20, "RANDOM", Optional.empty(), List.of());
+    public static final PromptTuning DEFAULTS = new PromptTuning(20, "RANDOM", Optional.empty(), Optional.empty(),
+            List.of());
+
+    /** PEFT refuses {@code TEXT} without the name of a tokenizer, though it opens it only to start anew. */
+    public PromptTuning {
+        if (promptTuningInit.equals("TEXT") && tokenizerNameOrPath.isEmpty()) {
+            tokenizerNameOrPath = Optional.of("the base model's");
+        }
+    }
+
 
     public PromptTuning withTokens(int n) {
-        return new PromptTuning(n, promptTuningInit, promptTuningInitText, modulesToSave);
+        return new PromptTuning(n, promptTuningInit, promptTuningInitText, tokenizerNameOrPath, modulesToSave);
     }
 
     /** Starting from the embeddings of {@code text}. */
     public PromptTuning fromText(String text) {
-        return new PromptTuning(numVirtualTokens, "TEXT", Optional.of(text), modulesToSave);
+        return new PromptTuning(numVirtualTokens, "TEXT", Optional.of(text), tokenizerNameOrPath, modulesToSave);
     }
 
     @Override
     public String peftType() {
         return "PROMPT_TUNING";
+    }
+
+    @Override
+    public String changesAtStart() {
+        return "the virtual tokens stand before the text from the start";
     }
 
     @Override

@@ -68,8 +68,9 @@ public class ReferenceBackend implements Backend {
         if (!dense.isContiguous()) {
             throw new IllegalArgumentException(dense + " is not dense; call contiguous() first");
         }
-        return dense.storage().host().asSlice(dense.offset() * dense.dtype().byteSize(),
-                dense.numel() * dense.dtype().byteSize());
+        // A view of nothing may begin beyond the end of its storage.
+        long from = dense.numel() == 0 ? 0 : dense.offset() * dense.dtype().byteSize();
+        return dense.storage().host().asSlice(from, dense.numel() * dense.dtype().byteSize());
     }
 
     @Override
@@ -123,7 +124,8 @@ public class ReferenceBackend implements Backend {
             interpreter.run((k, p) -> Elements.get(all[k].dtype(), at[k] + p * loop.step[k] * all[k].dtype().byteSize()));
             for (int k = 0; k < outputs.length; k++) {
                 int o = inputs.length + k;
-                long n = outputs[k].rank() > 0 && outputs[k].size(-1) != 1 ? loop.length : Math.min(1, loop.length);
+                // An empty row still has one value where the output has one a row.
+                long n = outputs[k].rank() > 0 && outputs[k].size(-1) != 1 ? loop.length : 1;
                 for (long p = 0; p < n; p++) {
                     Elements.put(outputs[k].dtype(), at[o] + p * loop.step[o] * outputs[k].dtype().byteSize(),
                             interpreter.value(program.output(k), (int) p));
@@ -153,6 +155,14 @@ public class ReferenceBackend implements Backend {
 
     @Override
     public void reduce(Reduction op, Tensor x, Tensor out) {
+        if (out.dtype() != DType.F64) {
+            // Partial results keep their digits: only the whole one is rounded.
+            Tensor wide = Tensor.empty(this, DType.F64, out.shape());
+            reduce(op, x, wide);
+            copy(wide, out);
+            wide.storage().free();
+            return;
+        }
         fill(out, op == Reduction.SUM ? 0 : Double.NEGATIVE_INFINITY);
         RowLoop loop = RowLoop.over(x.shape(), false, x, out);
         int xs = x.dtype().byteSize();

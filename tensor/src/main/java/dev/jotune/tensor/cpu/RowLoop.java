@@ -46,14 +46,13 @@ final class RowLoop {
         long[][] ms = new long[n][rank];
         int m = rank;
         for (int axis = rank - 1; axis >= 0; axis--) {
-            boolean join = m < rank && !(keepRows && m == rank - 1) && mergeable(sizes, strides, axis, merged, ms, m);
             if (sizes[axis] == 1 && m < rank) {
                 continue;
             }
             if (m < rank && merged[m] == 1 && !(keepRows && m == rank - 1)) {
                 m++;
             }
-            if (join) {
+            if (m < rank && !(keepRows && m == rank - 1) && mergeable(sizes, strides, axis, merged, ms, m)) {
                 merged[m] *= sizes[axis];
             } else {
                 m--;

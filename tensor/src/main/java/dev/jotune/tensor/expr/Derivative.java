@@ -37,7 +37,7 @@ public final class Derivative {
     private List<Expr> run(Expr y, int inputs, Expr upstream) {
         List<Expr> order = new ArrayList<>();
         sort(y, order, new IdentityHashMap<>());
-        add(y, upstream);
+        add(y, upstream, !constant(upstream));
         Expr[] grads = new Expr[inputs];
         for (int i = order.size() - 1; i >= 0; i--) {
             Expr e = order.get(i);
@@ -86,26 +86,33 @@ public final class Derivative {
         order.add(e);
     }
 
-    private void add(Expr e, Expr g) {
+    /** @param perElement whether the value that uses {@code e} has one gradient an element, not one a row */
+    private void add(Expr e, Expr g, boolean perElement) {
         if (e instanceof Expr.Const || e instanceof Expr.Iota || e instanceof Expr.Detach) {
             return;
         }
-        Expr flow = constant(e) && !constant(g) ? g.rowSum() : g;
+        Expr flow = constant(e) && perElement ? sumOfRow(g) : g;
         adjoint.merge(e, flow, Expr::plus);
     }
 
+    private static Expr sumOfRow(Expr g) {
+        return g instanceof Expr.Const(double v) && v == 0 ? g : g.rowSum();
+    }
+
     private void push(Expr e, Expr g) {
+        boolean wide = !constant(e);
         switch (e) {
-            case Expr.Unary(UnaryOp op, Expr x) -> add(x, unary(op, x, e, g));
-            case Expr.Binary(BinaryOp op, Expr a, Expr b) -> binary(op, a, b, e, g);
+            case Expr.Unary(UnaryOp op, Expr x) -> add(x, unary(op, x, e, g), wide);
+            case Expr.Binary(BinaryOp op, Expr a, Expr b) -> binary(op, a, b, e, g, wide);
             case Expr.Select(Expr c, Expr a, Expr b) -> {
-                add(a, Expr.select(c, g, Expr.of(0)));
-                add(b, Expr.select(c, Expr.of(0), g));
+                add(a, Expr.select(c, g, Expr.of(0)), wide);
+                add(b, Expr.select(c, Expr.of(0), g), wide);
             }
-            case Expr.RowSum(Expr x) -> add(x, g);
+            // A reduction uses every element, also of a value that is the same for all of them.
+            case Expr.RowSum(Expr x) -> add(x, g, true);
             case Expr.RowMax(Expr x) -> {
                 Expr hit = x.eq(e);
-                add(x, g.times(hit).over(hit.rowSum()));
+                add(x, g.times(hit).over(hit.rowSum()), true);
             }
             default -> { }
         }
@@ -130,35 +137,35 @@ public final class Derivative {
         };
     }
 
-    private void binary(BinaryOp op, Expr a, Expr b, Expr y, Expr g) {
+    private void binary(BinaryOp op, Expr a, Expr b, Expr y, Expr g, boolean wide) {
         switch (op) {
             case ADD -> {
-                add(a, g);
-                add(b, g);
+                add(a, g, wide);
+                add(b, g, wide);
             }
             case SUB -> {
-                add(a, g);
-                add(b, g.neg());
+                add(a, g, wide);
+                add(b, g.neg(), wide);
             }
             case MUL -> {
-                add(a, g.times(b));
-                add(b, g.times(a));
+                add(a, g.times(b), wide);
+                add(b, g.times(a), wide);
             }
             case DIV -> {
-                add(a, g.over(b));
-                add(b, g.times(y).over(b).neg());
+                add(a, g.over(b), wide);
+                add(b, g.times(y).over(b).neg(), wide);
             }
             // Of equals each takes half, as torch does.
             case MAX, MIN -> {
                 Expr first = op == BinaryOp.MAX ? a.gt(b) : a.lt(b);
                 Expr share = first.plus(a.eq(b).times(0.5));
-                add(a, g.times(share));
-                add(b, g.times(Expr.of(1).minus(share)));
+                add(a, g.times(share), wide);
+                add(b, g.times(Expr.of(1).minus(share)), wide);
             }
             case POW -> {
-                add(a, g.times(b).times(a.pow(b.minus(Expr.of(1)))));
+                add(a, g.times(b).times(a.pow(b.minus(Expr.of(1)))), wide);
                 if (!(b instanceof Expr.Const)) {
-                    add(b, g.times(y).times(Expr.select(a.gt(Expr.of(0)), a.log(), Expr.of(0))));
+                    add(b, g.times(y).times(Expr.select(a.gt(Expr.of(0)), a.log(), Expr.of(0))), wide);
                 }
             }
             case LT, LE, GT, GE, EQ -> { }

@@ -29,7 +29,13 @@ final class Scratch {
     static final int PARTIALS = 7;
     /** A square on its way through a transpose. */
     static final int TRANSPOSE = 8;
-    private static final int SLOTS = 9;
+    /** The last elements of a block, padded to a vector. */
+    static final int BLOCK_REST = 9;
+    /** A number repeated over a vector. */
+    static final int BLOCK_SCALAR = 10;
+    /** The values of an element-wise program. */
+    static final int BLOCKS = 11;
+    private static final int SLOTS = 12;
 
     private static final ThreadLocal<Scratch> CURRENT = ThreadLocal.withInitial(Scratch::new);
 

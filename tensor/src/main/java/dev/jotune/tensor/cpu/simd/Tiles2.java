@@ -5,16 +5,17 @@ import static dev.jotune.tensor.cpu.simd.Mem.LB;
 import static dev.jotune.tensor.cpu.simd.Mem.ORDER;
 import static dev.jotune.tensor.cpu.simd.Mem.S;
 
+import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 
 /**
  * Matrix product tiles two vectors wide: {@code C = A B}.
  *
  * <p>A is read one scalar at a time, row step {@code ra} and k step {@code ca} bytes; B is a run of vectors at
- * each k, k step {@code rb} bytes; C has row step {@code rc}. Everything is unrolled by hand: a helper that
- * returns a vector costs half the speed. There is no accumulating twin, and offsets are locals, because a method with
- * too many vector calls (about 1250 bytecodes of these) is refused by the first compiler while it gathers profiles,
- * and then may never reach the second.
+ * each k, k step {@code rb} bytes; C has row step {@code rc}. Everything is unrolled by hand: a helper that returns
+ * a vector costs half the speed, one that loads the scalar costs six sevenths. There is no accumulating twin, and
+ * offsets are locals, because a method with too many vector calls (about 1250 bytecodes of these) is refused by the
+ * first compiler while it gathers profiles, and then may never reach the second.
  */
 final class Tiles2 {
     private Tiles2() {
@@ -52,22 +53,22 @@ final class Tiles2 {
         for (int p = 0; p < k; p++) {
             FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, ORDER);
             FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, b + o1, ORDER);
-            FloatVector x = FloatVector.broadcast(S, Mem.f32(a));
+            FloatVector x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a));
             c00 = x.fma(b0, c00);
             c01 = x.fma(b1, c01);
-            x = FloatVector.broadcast(S, Mem.f32(a1));
+            x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a1));
             c10 = x.fma(b0, c10);
             c11 = x.fma(b1, c11);
-            x = FloatVector.broadcast(S, Mem.f32(a2));
+            x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a2));
             c20 = x.fma(b0, c20);
             c21 = x.fma(b1, c21);
-            x = FloatVector.broadcast(S, Mem.f32(a3));
+            x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a3));
             c30 = x.fma(b0, c30);
             c31 = x.fma(b1, c31);
-            x = FloatVector.broadcast(S, Mem.f32(a4));
+            x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a4));
             c40 = x.fma(b0, c40);
             c41 = x.fma(b1, c41);
-            x = FloatVector.broadcast(S, Mem.f32(a5));
+            x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a5));
             c50 = x.fma(b0, c50);
             c51 = x.fma(b1, c51);
             a += ca;
@@ -113,16 +114,16 @@ final class Tiles2 {
         for (int p = 0; p < k; p++) {
             FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, ORDER);
             FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, b + o1, ORDER);
-            FloatVector x = FloatVector.broadcast(S, Mem.f32(a));
+            FloatVector x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a));
             c00 = x.fma(b0, c00);
             c01 = x.fma(b1, c01);
-            x = FloatVector.broadcast(S, Mem.f32(a1));
+            x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a1));
             c10 = x.fma(b0, c10);
             c11 = x.fma(b1, c11);
-            x = FloatVector.broadcast(S, Mem.f32(a2));
+            x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a2));
             c20 = x.fma(b0, c20);
             c21 = x.fma(b1, c21);
-            x = FloatVector.broadcast(S, Mem.f32(a3));
+            x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a3));
             c30 = x.fma(b0, c30);
             c31 = x.fma(b1, c31);
             a += ca;
@@ -154,10 +155,10 @@ final class Tiles2 {
         for (int p = 0; p < k; p++) {
             FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, ORDER);
             FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, b + o1, ORDER);
-            FloatVector x = FloatVector.broadcast(S, Mem.f32(a));
+            FloatVector x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a));
             c00 = x.fma(b0, c00);
             c01 = x.fma(b1, c01);
-            x = FloatVector.broadcast(S, Mem.f32(a1));
+            x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a1));
             c10 = x.fma(b0, c10);
             c11 = x.fma(b1, c11);
             a += ca;
@@ -178,7 +179,7 @@ final class Tiles2 {
         for (int p = 0; p < k; p++) {
             FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, ORDER);
             FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, b + o1, ORDER);
-            FloatVector x = FloatVector.broadcast(S, Mem.f32(a));
+            FloatVector x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a));
             c00 = x.fma(b0, c00);
             c01 = x.fma(b1, c01);
             a += ca;

@@ -5,16 +5,17 @@ import static dev.jotune.tensor.cpu.simd.Mem.LB;
 import static dev.jotune.tensor.cpu.simd.Mem.ORDER;
 import static dev.jotune.tensor.cpu.simd.Mem.S;
 
+import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 
 /**
  * Matrix product tiles four vectors wide of fewer than six rows: {@code C = A B}.
  *
  * <p>A is read one scalar at a time, row step {@code ra} and k step {@code ca} bytes; B is a run of vectors at
- * each k, k step {@code rb} bytes; C has row step {@code rc}. Everything is unrolled by hand: a helper that
- * returns a vector costs half the speed. There is no accumulating twin, and offsets are locals, because a method with
- * too many vector calls (about 1250 bytecodes of these) is refused by the first compiler while it gathers profiles,
- * and then may never reach the second.
+ * each k, k step {@code rb} bytes; C has row step {@code rc}. Everything is unrolled by hand: a helper that returns
+ * a vector costs half the speed, one that loads the scalar costs six sevenths. There is no accumulating twin, and
+ * offsets are locals, because a method with too many vector calls (about 1250 bytecodes of these) is refused by the
+ * first compiler while it gathers profiles, and then may never reach the second.
  */
 final class Tiles4Low {
     private Tiles4Low() {
@@ -48,22 +49,22 @@ final class Tiles4Low {
             FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, b + o1, ORDER);
             FloatVector b2 = FloatVector.fromMemorySegment(S, ALL, b + o2, ORDER);
             FloatVector b3 = FloatVector.fromMemorySegment(S, ALL, b + o3, ORDER);
-            FloatVector x = FloatVector.broadcast(S, Mem.f32(a));
+            FloatVector x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a));
             c00 = x.fma(b0, c00);
             c01 = x.fma(b1, c01);
             c02 = x.fma(b2, c02);
             c03 = x.fma(b3, c03);
-            x = FloatVector.broadcast(S, Mem.f32(a1));
+            x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a1));
             c10 = x.fma(b0, c10);
             c11 = x.fma(b1, c11);
             c12 = x.fma(b2, c12);
             c13 = x.fma(b3, c13);
-            x = FloatVector.broadcast(S, Mem.f32(a2));
+            x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a2));
             c20 = x.fma(b0, c20);
             c21 = x.fma(b1, c21);
             c22 = x.fma(b2, c22);
             c23 = x.fma(b3, c23);
-            x = FloatVector.broadcast(S, Mem.f32(a3));
+            x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a3));
             c30 = x.fma(b0, c30);
             c31 = x.fma(b1, c31);
             c32 = x.fma(b2, c32);
@@ -113,12 +114,12 @@ final class Tiles4Low {
             FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, b + o1, ORDER);
             FloatVector b2 = FloatVector.fromMemorySegment(S, ALL, b + o2, ORDER);
             FloatVector b3 = FloatVector.fromMemorySegment(S, ALL, b + o3, ORDER);
-            FloatVector x = FloatVector.broadcast(S, Mem.f32(a));
+            FloatVector x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a));
             c00 = x.fma(b0, c00);
             c01 = x.fma(b1, c01);
             c02 = x.fma(b2, c02);
             c03 = x.fma(b3, c03);
-            x = FloatVector.broadcast(S, Mem.f32(a1));
+            x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a1));
             c10 = x.fma(b0, c10);
             c11 = x.fma(b1, c11);
             c12 = x.fma(b2, c12);
@@ -151,7 +152,7 @@ final class Tiles4Low {
             FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, b + o1, ORDER);
             FloatVector b2 = FloatVector.fromMemorySegment(S, ALL, b + o2, ORDER);
             FloatVector b3 = FloatVector.fromMemorySegment(S, ALL, b + o3, ORDER);
-            FloatVector x = FloatVector.broadcast(S, Mem.f32(a));
+            FloatVector x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a));
             c00 = x.fma(b0, c00);
             c01 = x.fma(b1, c01);
             c02 = x.fma(b2, c02);

@@ -47,15 +47,22 @@ final class AttentionSpeed {
 
     private static void report(String name, int b, int t, int s, double flops, Runnable run) {
         double[] times = new double[100000];
+        double[] ratios = new double[100000];
         int n = 0;
         long end = System.nanoTime() + 1_500_000_000L;
         while (System.nanoTime() < end && n < times.length) {
+            double peak = GemmSpeed.peak();
             long start = System.nanoTime();
             run.run();
-            times[n++] = (System.nanoTime() - start) / 1e6;
+            times[n] = (System.nanoTime() - start) / 1e6;
+            ratios[n] = flops / times[n] / 1e6 / peak;
+            n++;
         }
         Arrays.sort(times, 0, n);
-        System.out.printf("%s B=%d T=%d S=%d: median %.3f best %.3f ms, %.0f GFLOP/s%n", name, b, t, s, times[n / 2],
-                times[0], flops / times[n / 2] / 1e6);
+        Arrays.sort(ratios, 0, n);
+        System.out.printf("%s B=%d T=%d S=%d: median %.3f best %.3f ms, %.0f GFLOP/s, median ratio to"
+                + " 1-thread peak %.2f%n", name, b, t, s, times[n / 2],
+                times[0], flops / times[n / 2] / 1e6,
+                ratios[n / 2]);
     }
 }

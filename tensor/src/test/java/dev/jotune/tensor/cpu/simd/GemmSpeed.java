@@ -71,7 +71,8 @@ final class GemmSpeed {
                 ratios[rounds / 2], ratios[rounds * 9 / 10]);
     }
 
-    private static double peak() {
+    /** Speed of independent multiply-adds on this thread now, GFLOP/s. */
+    static double peak() {
         long start = System.nanoTime();
         int n = 40_000;
         sink += burst(n);

@@ -1,0 +1,129 @@
+package dev.jotune.peft.train;
+
+import dev.jotune.models.GenerationDefaults;
+import dev.jotune.models.tokenizer.Tokenizer;
+import dev.jotune.peft.AdapterException;
+import dev.jotune.tensor.random.Philox;
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.List;
+
+/**
+ * Examples to learn from or to measure with, as token ids.
+ *
+ * <p>A text becomes what the tokenizer makes of it, special tokens included, and the end-of-text token. Its first
+ * token has no label, since nothing precedes it: so perplexities with and without virtual tokens count the same
+ * tokens. What is longer than the greatest length loses its end.
+ */
+public final class Dataset {
+    private final List<Example> examples;
+    private final int cut;
+
+    private Dataset(List<Example> examples, int cut) {
+        this.examples = List.copyOf(examples);
+        this.cut = cut;
+    }
+
+    /**
+     * Reads one JSON object a line: {@code {"text": ...}}, learnt from end to end, or
+     * {@code {"prompt": ..., "completion": ...}}, where only the completion is learnt. Other fields
+     * and empty lines are passed over.
+     *
+     * @param special which token ends a text
+     * @param maxLength tokens of an example at most; 0: no limit
+     * @throws AdapterException naming file and line, if the file is missing, malformed or has no example
+     */
+    public static Dataset readJsonl(Path file, Tokenizer tokenizer, GenerationDefaults special, int maxLength) {
+        TextEncoder encoder = new TextEncoder(tokenizer, special, maxLength);
+        JsonLines.read(file, line -> {
+            if (line.has("text") == (line.has("prompt") || line.has("completion"))) {
+                throw line.wrong("needs either \"text\" or \"prompt\" and \"completion\"");
+            }
+            if (line.has("text")) {
+                encoder.add(line.text("text"));
+            } else {
+                encoder.add(line.text("prompt"), line.text("completion"));
+            }
+        });
+        if (encoder.examples().isEmpty()) {
+            throw new AdapterException(file + " holds no example. Give it one JSON object a line: {\"text\": ...} or "
+                    + "{\"prompt\": ..., \"completion\": ...}.");
+        }
+        return new Dataset(encoder.examples(), encoder.cut());
+    }
+
+    /** Texts that are learnt from end to end. */
+    public static Dataset ofTexts(List<String> texts, Tokenizer tokenizer, GenerationDefaults special, int maxLength) {
+        TextEncoder encoder = new TextEncoder(tokenizer, special, maxLength);
+        texts.forEach(encoder::add);
+        return new Dataset(encoder.examples(), encoder.cut());
+    }
+
+    /** Examples as they are. */
+    public static Dataset of(List<Example> examples) {
+        return new Dataset(examples, 0);
+    }
+
+    public int size() {
+        return examples.size();
+    }
+
+    public Example get(int i) {
+        return examples.get(i);
+    }
+
+    /** How many examples lost their end to the greatest length. */
+    public int cut() {
+        return cut;
+    }
+
+    /** The same examples of at most {@code maxLength} tokens. */
+    public Dataset cutTo(int maxLength) {
+        List<Example> shorter = new ArrayList<>();
+        int lost = 0;
+        for (Example e : examples) {
+            boolean cutIt = e.length() > maxLength;
+            lost += cutIt ? 1 : 0;
+            shorter.add(cutIt ? new Example(Arrays.copyOf(e.ids(), maxLength), Arrays.copyOf(e.labels(), maxLength)) : e);
+        }
+        return lost == 0 ? this : new Dataset(shorter, cut + lost);
+    }
+
+    /** How many labels count, see {@link Example#labelCount}. */
+    public long labelCount(boolean firstCounts) {
+        return examples.stream().mapToLong(e -> e.labelCount(firstCounts)).sum();
+    }
+
+    /**
+     * Examples {@code position} and on of the endless stream that goes through the data again and again, each time in
+     * another order: that of epoch e is {@code Philox.permutation(seed, e, size)}.
+     */
+    public List<Example> stream(long seed, long position, int count) {
+        List<Example> out = new ArrayList<>(count);
+        int[] order = {};
+        long epoch = -1;
+        for (long p = position; p < position + count; p++) {
+            if (p / size() != epoch) {
+                epoch = p / size();
+                order = Philox.permutation(seed, epoch, size());
+            }
+            out.add(examples.get(order[(int) (p % size())]));
+        }
+        return out;
+    }
+
+    /** A text that differs for data that differ: the size and a digest of all ids and labels. */
+    String fingerprint() {
+        var digest = Fingerprints.sha256();
+        for (Example e : examples) {
+            ByteBuffer bytes = ByteBuffer.allocate(Integer.BYTES * (2 * e.length() + 1));
+            bytes.putInt(e.length());
+            bytes.asIntBuffer().put(e.ids()).put(e.labels());
+            digest.update(bytes.array());
+        }
+        return size() + " examples " + HexFormat.of().formatHex(digest.digest());
+    }
+}

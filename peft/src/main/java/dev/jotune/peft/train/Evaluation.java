@@ -1,0 +1,201 @@
+package dev.jotune.peft.train;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.jotune.autograd.Recording;
+import dev.jotune.models.CausalLm;
+import dev.jotune.models.GenerationDefaults;
+import dev.jotune.models.generate.CausalLanguageModel;
+import dev.jotune.models.generate.Generation;
+import dev.jotune.models.generate.Generator;
+import dev.jotune.models.generate.SamplingOptions;
+import dev.jotune.models.seam.Group;
+import dev.jotune.models.seam.Pass;
+import dev.jotune.models.tokenizer.Tokenizer;
+import dev.jotune.peft.AdapterException;
+import dev.jotune.tensor.Scope;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+
+/** Measures of a model under the adapters of a pass, all without dropout. */
+public final class Evaluation {
+    private static final int BATCH = 8;
+
+    private Evaluation() {}
+
+    /**
+     * @param value {@code exp(negativeLogLikelihood)}
+     * @param negativeLogLikelihood mean over the labels, in nats
+     * @param tokens labels
+     * @param cut examples that lost their end to the context
+     */
+    public record Perplexity(double value, double negativeLogLikelihood, long tokens, int cut) {}
+
+    /** So many of so many. */
+    public record Score(int right, int total) {
+        /** In [0, 1]. */
+        public double share() {
+            return (double) right / Math.max(1, total);
+        }
+    }
+
+    /** A prompt and what should follow. */
+    public record Pair(String prompt, String completion) {}
+
+    /**
+     * A question with given answers.
+     *
+     * @param answer the right one's index
+     */
+    public record Choice(String prompt, List<String> choices, int answer) {
+        /** @throws IllegalArgumentException if there are not two choices, or the answer is none of them */
+        public Choice {
+            choices = List.copyOf(choices);
+            if (choices.size() < 2 || answer < 0 || answer >= choices.size()) {
+                throw new IllegalArgumentException("the answer " + answer + " is not the index of one of " + choices.size()
+                        + " choices. Give at least two, and count from 0.");
+            }
+        }
+    }
+
+    // ---- perplexity ----
+
+    /**
+     * {@code exp} of the mean negative log-likelihood of all labels, each label counting the same however long its
+     * text is.
+     *
+     * @throws AdapterException if no label is left
+     */
+    public static Perplexity perplexity(CausalLm model, Dataset data, Pass pass) {
+        Group group = group(pass);
+        Dataset fitting = data.cutTo(room(model, group));
+        boolean first = group.virtualTokens() > 0;
+        // Neighbours of similar length need little padding.
+        List<Example> sorted = new ArrayList<>();
+        for (int i = 0; i < fitting.size(); i++) {
+            if (fitting.get(i).labelCount(first) > 0) {
+                sorted.add(fitting.get(i));
+            }
+        }
+        if (sorted.isEmpty()) {
+            throw new AdapterException("none of the " + data.size() + " examples has a token to predict. Give texts of at "
+                    + "least two tokens.");
+        }
+        sorted.sort(Comparator.comparingInt(Example::length));
+        double sum = 0;
+        long count = 0;
+        for (int i = 0; i < sorted.size(); i += BATCH) {
+            try (Scope _ = Scope.open()) {
+                Batch b = Batch.of(sorted.subList(i, Math.min(sorted.size(), i + BATCH)), model.backend(), first);
+                sum += b.labelCount() * loss(model, b, pass);
+                count += b.labelCount();
+            }
+        }
+        return new Perplexity(Math.exp(sum / count), sum / count, count, fitting.cut());
+    }
+
+    private static double loss(CausalLm model, Batch b, Pass pass) {
+        return Recording.off(() -> model.loss(b.input(), b.labels(), pass)).item();
+    }
+
+    private static Group group(Pass pass) {
+        if (!pass.isUniform()) {
+            throw new IllegalArgumentException("a measurement needs all rows under the same adapters, the pass has "
+                    + pass.groups().size() + " groups. Measure them one after the other.");
+        }
+        return pass.groups().getFirst();
+    }
+
+    private static int room(CausalLm model, Group group) {
+        return (int) (model.contextLength() - group.virtualTokens() - group.segmentPositions());
+    }
+
+    // ---- exact match ----
+
+    /** Reads {@code {"prompt": ..., "completion": ...}} a line. */
+    public static List<Pair> readPairs(Path file) {
+        List<Pair> out = new ArrayList<>();
+        JsonLines.read(file, line -> out.add(new Pair(line.text("prompt"), line.text("completion"))));
+        return out;
+    }
+
+    /**
+     * How often what the model writes greedily after the prompt, up to its end token, is the completion, spaces at
+     * both ends apart.
+     *
+     * @param special which tokens end a text
+     */
+    public static Score exactMatch(CausalLm model, Tokenizer tokenizer, GenerationDefaults special, Pass pass,
+            List<Pair> pairs) {
+        TextEncoder encoder = new TextEncoder(tokenizer, special, 0);
+        CausalLanguageModel language = new CausalLanguageModel(model, pass);
+        int right = 0;
+        for (Pair pair : pairs) {
+            int[] prompt = encoder.prompt(pair.prompt());
+            // Twice the tokens and a few: the same text may be written in smaller tokens, a longer text is wrong anyway.
+            int most = 2 * encoder.labelled(pair.prompt(), pair.completion()).labelCount(false) + 8;
+            SamplingOptions greedy = SamplingOptions.builder().maxNewTokens(most).eosTokenIds(special.eosTokenIds()).build();
+            Generation g = new Generator(language, greedy).generate(prompt);
+            String text = tokenizer.decode(g.tokens(), true);
+            right += text.strip().equals(pair.completion().strip()) ? 1 : 0;
+        }
+        return new Score(right, pairs.size());
+    }
+
+    // ---- choices ----
+
+    /** Reads {@code {"prompt": ..., "choices": [...], "answer": index}} a line. */
+    public static List<Choice> readChoices(Path file) {
+        List<Choice> out = new ArrayList<>();
+        JsonLines.read(file, line -> {
+            List<String> choices = new ArrayList<>();
+            for (JsonNode c : line.get("choices")) {
+                choices.add(line.text("choices", c));
+            }
+            JsonNode answer = line.get("answer");
+            if (!answer.canConvertToInt() || !answer.isIntegralNumber()) {
+                throw line.wrong("\"answer\" holds " + answer + ", not the index of a choice");
+            }
+            try {
+                out.add(new Choice(line.text("prompt"), choices, answer.intValue()));
+            } catch (IllegalArgumentException e) {
+                throw line.wrong(e.getMessage().replaceAll("\\.$", ""));
+            }
+        });
+        return out;
+    }
+
+    /**
+     * How often the right choice is the likeliest, by the mean log-probability of its tokens given the prompt: the sum
+     * divided by the number of tokens, so that long choices are not at a disadvantage. The first wins a tie.
+     */
+    public static Score choiceAccuracy(CausalLm model, Tokenizer tokenizer, GenerationDefaults special, Pass pass,
+            List<Choice> questions) {
+        // Without an end token: a choice is not the end of a text.
+        TextEncoder encoder = new TextEncoder(tokenizer, new GenerationDefaults(special.bosTokenId(), new int[0],
+                special.padTokenId()), 0);
+        boolean first = group(pass).virtualTokens() > 0;
+        int right = 0;
+        for (Choice q : questions) {
+            int best = 0;
+            double least = Double.POSITIVE_INFINITY;
+            for (int i = 0; i < q.choices().size(); i++) {
+                try (Scope _ = Scope.open()) {
+                    Batch b = Batch.of(List.of(encoder.labelled(q.prompt(), q.choices().get(i))), model.backend(), first);
+                    if (b.labelCount() == 0) {
+                        throw new AdapterException("choice " + i + " of the prompt '" + q.prompt() + "' has no token. Give it "
+                                + "a text.");
+                    }
+                    double nll = loss(model, b, pass);
+                    if (nll < least) {
+                        least = nll;
+                        best = i;
+                    }
+                }
+            }
+            right += best == q.answer() ? 1 : 0;
+        }
+        return new Score(right, questions.size());
+    }
+}

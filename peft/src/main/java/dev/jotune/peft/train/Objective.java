@@ -1,0 +1,27 @@
+package dev.jotune.peft.train;
+
+import dev.jotune.autograd.Var;
+import dev.jotune.models.CausalLm;
+import dev.jotune.models.seam.Pass;
+
+/** Seam 6: what is minimised. */
+@FunctionalInterface
+public interface Objective {
+    /** The mean cross-entropy of the labels given the tokens before them. */
+    Objective CAUSAL_LM = (model, batch, pass) -> model.loss(batch.input(), batch.labels(), pass);
+
+    /**
+     * A scalar, the mean over whatever {@link #weight} counts.
+     *
+     * @param pass which adapters run, and the noise of this step
+     */
+    Var loss(CausalLm model, Batch batch, Pass pass);
+
+    /**
+     * How much a batch weighs beside the others of an accumulated step, so that small batches add up to exactly the
+     * large one: by default the number of its labels. A batch of weight 0 is passed over.
+     */
+    default double weight(Batch batch) {
+        return batch.labelCount();
+    }
+}

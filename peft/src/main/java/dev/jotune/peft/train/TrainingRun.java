@@ -1,0 +1,325 @@
+package dev.jotune.peft.train;
+
+import dev.jotune.autograd.Gradients;
+import dev.jotune.autograd.Recording;
+import dev.jotune.autograd.Var;
+import dev.jotune.autograd.optim.ClipByNorm;
+import dev.jotune.autograd.optim.GradientTransform;
+import dev.jotune.autograd.optim.GradientTransforms;
+import dev.jotune.autograd.optim.Optimizer;
+import dev.jotune.autograd.optim.RunState;
+import dev.jotune.autograd.optim.Trainable;
+import dev.jotune.models.CausalLm;
+import dev.jotune.models.seam.Group;
+import dev.jotune.models.seam.Pass;
+import dev.jotune.peft.Adapter;
+import dev.jotune.peft.AdapterException;
+import dev.jotune.tensor.Backends;
+import dev.jotune.tensor.DType;
+import dev.jotune.tensor.HostMemory;
+import dev.jotune.tensor.Scope;
+import dev.jotune.tensor.Tensor;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SequencedMap;
+import java.util.Set;
+
+/** One run of {@link Trainer}, and its state. */
+final class TrainingRun {
+    /** All losses of the run, beside the parameters in a checkpoint; no parameter's path begins with a #. */
+    private static final String LOSSES = "#losses";
+    private static final String TOKENS = "trained_tokens";
+
+    private final Adapter adapter;
+    private final CausalLm model;
+    private final Dataset data;
+    private final TrainOptions options;
+    private final TrainingStep parts;
+    private final Optional<Path> runFolder;
+    private final Optional<Checkpoints> checkpoints;
+    private final TrainListener listener;
+    private final boolean firstCounts;
+    private final int maxLength;
+    private final long totalSteps;
+    private final ClipByNorm clip;
+    private final Optimizer optimizer;
+    private final List<Double> losses = new ArrayList<>();
+    private final List<String> notes = new ArrayList<>();
+    private long done;
+    private long trainedTokens;
+    private long saved;
+
+    TrainingRun(Adapter adapter, Dataset given, TrainOptions options, TrainingStep parts, Optional<Path> runFolder,
+            TrainListener listener) {
+        this.adapter = adapter;
+        this.model = adapter.model();
+        this.options = options;
+        this.parts = parts;
+        this.runFolder = runFolder;
+        this.listener = listener;
+        if (!model.seams().active().contains(adapter.name())) {
+            throw new AdapterException("the adapter '" + adapter.name() + "' is not active on its model, so nothing would "
+                    + "reach it. Attach and activate it, and unmerge it if it is merged.");
+        }
+        Group group = model.seams().inference().groups().getFirst();
+        firstCounts = group.virtualTokens() > 0;
+        long room = model.contextLength() - group.virtualTokens() - group.segmentPositions();
+        if (room < 2) {
+            throw new AdapterException("virtual tokens leave " + room + " of the model's " + model.contextLength()
+                    + " positions for text. Use fewer virtual tokens.");
+        }
+        maxLength = (int) (options.maxLength() == 0 ? room : Math.min(room, options.maxLength()));
+        data = given.cutTo(maxLength);
+        checkData();
+        totalSteps = options.totalSteps(data.size());
+        clip = GradientTransforms.clipByNorm(options.maxGradNorm() == 0 ? Double.POSITIVE_INFINITY : options.maxGradNorm());
+        GradientTransform chain = GradientTransforms.chain(parts.transform().orElse((step, t) -> t), clip, this::refuseNaN);
+        optimizer = options.optimizer(totalSteps).after(chain);
+        checkpoints = runFolder.map(f -> new Checkpoints(f, fingerprint(given)));
+    }
+
+    private void checkData() {
+        if (data.size() == 0) {
+            throw new AdapterException("the data set has no example. Give it at least one text.");
+        }
+        if (data.labelCount(firstCounts) == 0) {
+            throw new AdapterException("none of the " + data.size() + " examples has a token to learn"
+                    + (data.cut() > 0 ? " after " + data.cut() + " were cut to " + maxLength + " tokens. Raise maxLength or "
+                    + "shorten the prompts." : ". Give texts of at least two tokens, or completions that are not empty."));
+        }
+        for (int i = 0; i < data.size(); i++) {
+            Example e = data.get(i);
+            for (int t = 0; t < e.length(); t++) {
+                int label = e.labels()[t];
+                if (!known(e.ids()[t]) || label != Example.IGNORED && !known(label)) {
+                    throw new AdapterException("example " + i + " holds the token id " + (known(label) ? e.ids()[t] : label)
+                            + ", but the model's vocabulary has " + model.vocabularySize()
+                            + " tokens. Use the tokenizer that belongs to the model.");
+                }
+            }
+        }
+    }
+
+    private boolean known(int id) {
+        return id >= 0 && id < model.vocabularySize();
+    }
+
+    private SequencedMap<String, String> fingerprint(Dataset given) {
+        SequencedMap<String, String> all = options.fingerprint();
+        all.put("training step", parts.name());
+        all.put("method", adapter.configuration());
+        all.put("adapters", String.join(", ", model.seams().active()));
+        all.put("data", given.fingerprint());
+        all.put("model", Fingerprints.of(model));
+        return all;
+    }
+
+    TrainReport run(boolean resume) {
+        HostMemory.resetPeak();
+        long resumedAt = begin(resume);
+        if (data.cut() > 0) {
+            note(data.cut() + " of " + data.size() + " examples were cut to " + maxLength + " tokens at most.");
+        }
+        if (options.gradientCheckpointing()) {
+            model.withCheckpointing(true);
+        }
+        long start = System.nanoTime();
+        long tokensBefore = trainedTokens;
+        try {
+            while (done < totalSteps) {
+                step();
+                if (done == totalSteps || options.saveEvery() > 0 && done % options.saveEvery() == 0) {
+                    save();
+                }
+            }
+        } finally {
+            if (options.gradientCheckpointing()) {
+                model.withCheckpointing(false);
+            }
+        }
+        double seconds = (System.nanoTime() - start) / 1e9;
+        runFolder.ifPresent(adapter::save);
+        return new TrainReport(losses, seconds, (trainedTokens - tokensBefore) / Math.max(1e-9, seconds),
+                HostMemory.peakBytes(), trainedTokens, ProcessMemory.peakResidentBytes(), done, resumedAt, data.cut(),
+                maxLength, notes);
+    }
+
+    private void note(String text) {
+        notes.add(text);
+        listener.onNote(text);
+    }
+
+    // ---- one step ----
+
+    private void step() {
+        long begun = System.nanoTime();
+        double rate = optimizer.rate();
+        Step result;
+        try (Scope _ = Scope.open()) {
+            result = gradients();
+            if (!Double.isFinite(result.loss())) {
+                throw diverged("the loss is " + result.loss());
+            }
+            optimizer.step(result.trainables());
+        }
+        done++;
+        losses.add(result.loss());
+        trainedTokens += result.tokens();
+        double seconds = Math.max(1e-9, (System.nanoTime() - begun) / 1e9);
+        listener.onStep(new StepReport(done, totalSteps, result.loss(), rate, clip.lastNorm(), result.tokens() / seconds,
+                HostMemory.peakBytes()));
+    }
+
+    private record Step(double loss, long tokens, List<Trainable> trainables) {}
+
+    /** Loss and gradients of one update: the weighted sum over its batches, each in a scope of its own. */
+    private Step gradients() {
+        int accumulation = options.gradientAccumulation();
+        int rows = options.batchSize();
+        List<Batch> batches = new ArrayList<>();
+        double total = 0;
+        for (int m = 0; m < accumulation; m++) {
+            long position = (done * accumulation + m) * rows;
+            Batch b = Batch.of(data.stream(options.seed(), position, rows), model.backend(), firstCounts);
+            batches.add(b);
+            total += parts.objective().weight(b);
+        }
+        SequencedMap<String, Var> chosen = chosen();
+        List<Var> wrt = List.copyOf(chosen.values());
+        Tensor[] sums = new Tensor[wrt.size()];
+        double loss = 0;
+        long tokens = 0;
+        for (int m = 0; m < accumulation; m++) {
+            Batch b = batches.get(m);
+            tokens += b.tokens();
+            double share = parts.objective().weight(b) / total;
+            if (!(share > 0)) {
+                continue;
+            }
+            try (Scope scope = Scope.open()) {
+                // Each batch has noise of its own.
+                Pass pass = model.seams().training(options.seed(), done * accumulation + m);
+                Var part = parts.objective().loss(model, b, pass).mul(share);
+                loss += part.item();
+                if (!Double.isFinite(loss)) {
+                    return new Step(loss, tokens, List.of());
+                }
+                add(sums, Gradients.consume(part, wrt), scope);
+            }
+        }
+        if (total == 0) {
+            // Possible where examples without labels meet in one step; there is nothing to learn from them.
+            Arrays.setAll(sums, i -> Tensor.zeros(model.backend(), model.computeType(), wrt.get(i).shape()));
+        }
+        return new Step(loss, tokens, Trainable.of(chosen, List.of(sums)));
+    }
+
+    private static void add(Tensor[] sums, List<Tensor> more, Scope scope) {
+        Recording.off(() -> {
+            for (int i = 0; i < sums.length; i++) {
+                sums[i] = scope.keep(sums[i] == null ? more.get(i)
+                        : Var.constant(sums[i]).add(Var.constant(more.get(i))).tensor());
+            }
+            return sums;
+        });
+    }
+
+    private SequencedMap<String, Var> chosen() {
+        Set<String> names = parts.selector().select(done, adapter.trainables().keySet());
+        SequencedMap<String, Var> out = new LinkedHashMap<>();
+        adapter.trainables().forEach((name, v) -> {
+            if (names.contains(name)) {
+                out.put(name, v);
+            }
+        });
+        if (out.isEmpty()) {
+            throw new AdapterException("nothing is selected to train at step " + (done + 1) + ". Choose a selector that "
+                    + "takes at least one of: " + String.join(", ", adapter.trainables().keySet()) + ".");
+        }
+        return out;
+    }
+
+    /** The last link of the chain: parameters are not touched by a gradient that is not a number. */
+    private List<Trainable> refuseNaN(long step, List<Trainable> trainables) {
+        if (!Double.isFinite(clip.lastNorm())) {
+            throw diverged("the gradients' norm is " + clip.lastNorm());
+        }
+        return trainables;
+    }
+
+    private AdapterException diverged(String what) {
+        String where = runFolder.isEmpty() ? "Nothing of this run was saved."
+                : saved == 0 ? "There is no checkpoint of this run yet."
+                : "The checkpoint of step " + saved + " in " + runFolder.get().resolve(Checkpoints.FOLDER) + " is untouched.";
+        return new AdapterException(what + " at step " + (done + 1) + " of " + totalSteps + ", at learning rate "
+                + optimizer.rate() + ". Lower the learning rate or maxGradNorm, warm up for longer, and start in another "
+                + "folder. " + where);
+    }
+
+    // ---- stopping and going on ----
+
+    private long begin(boolean resume) {
+        if (checkpoints.isEmpty()) {
+            if (resume) {
+                note("There is no run folder, so the run starts anew.");
+            }
+            return 0;
+        }
+        if (!resume) {
+            checkpoints.get().requireNone(model.backend());
+            return 0;
+        }
+        Optional<RunState.Loaded> found = checkpoints.get().latest(model.backend());
+        if (found.isEmpty()) {
+            note("There is no checkpoint in " + runFolder.get() + " yet, so the run starts anew.");
+            return 0;
+        }
+        found.get().problems().forEach(p -> note("A damaged checkpoint was passed over. " + p));
+        restore(found.get().state());
+        note("The run goes on after step " + done + " of " + totalSteps + ".");
+        return done;
+    }
+
+    private void restore(RunState state) {
+        adapter.trainables().forEach((name, v) -> {
+            Tensor t = state.parameters().get(name);
+            if (t == null || !Arrays.equals(t.shape(), v.shape())) {
+                throw new AdapterException("the checkpoint of step " + state.step() + " does not fit the adapter: its tensor "
+                        + name + " is " + t + ", not " + v.tensor() + ". Choose another folder.");
+            }
+            v.tensor().copyFrom(t);
+        });
+        optimizer.restore(state.optimizer(), state.step());
+        done = state.step();
+        saved = done;
+        trainedTokens = Long.parseLong(state.notes().get(TOKENS));
+        for (double loss : state.parameters().get(LOSSES).toDoubleArray()) {
+            losses.add(loss);
+        }
+    }
+
+    private void save() {
+        if (checkpoints.isEmpty()) {
+            return;
+        }
+        Map<String, String> texts = checkpoints.get().notes();
+        texts.put(TOKENS, Long.toString(trainedTokens));
+        Path file;
+        try (Scope _ = Scope.open()) {
+            Map<String, Tensor> parameters = new LinkedHashMap<>();
+            adapter.trainables().forEach((name, v) -> parameters.put(name, v.tensor()));
+            parameters.put(LOSSES, Tensor.of(Backends.reference(), DType.F64,
+                    losses.stream().mapToDouble(Double::doubleValue).toArray(), losses.size()));
+            long position = done * options.gradientAccumulation() * options.batchSize();
+            file = checkpoints.get().save(new RunState(done, options.seed(), position, losses, checkpoints.get().hash(),
+                    texts, parameters, optimizer.state()));
+        }
+        saved = done;
+        listener.onSaved(done, file);
+    }
+}

@@ -1,0 +1,27 @@
+package dev.jotune.peft.train;
+
+import dev.jotune.autograd.optim.GradientTransform;
+import dev.jotune.autograd.optim.TrainableSelector;
+import java.util.Optional;
+
+/**
+ * Seam 6, the training step's exchangeable parts; clipping, optimiser and schedule are of {@link TrainOptions}.
+ *
+ * @param name of the combination: a run goes on only under the same name
+ * @param objective what is minimised
+ * @param selector what trains at a step; only its gradients are computed
+ * @param transform of the gradients, before clipping; it may keep state, so make one for each run
+ */
+public record TrainingStep(String name, Objective objective, TrainableSelector selector,
+        Optional<GradientTransform> transform) {
+
+    /** Cross-entropy, everything trains, gradients as they are. */
+    public static TrainingStep causalLm() {
+        return of("causal_lm", Objective.CAUSAL_LM);
+    }
+
+    /** Another objective. */
+    public static TrainingStep of(String name, Objective objective) {
+        return new TrainingStep(name, objective, TrainableSelector.all(), Optional.empty());
+    }
+}

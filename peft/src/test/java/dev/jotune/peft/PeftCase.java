@@ -1,0 +1,159 @@
+package dev.jotune.peft;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.jotune.models.CausalLm;
+import dev.jotune.models.DecoderInput;
+import dev.jotune.models.Models;
+import dev.jotune.tensor.Backend;
+import dev.jotune.tensor.Backends;
+import dev.jotune.tensor.DType;
+import dev.jotune.tensor.Tensor;
+import dev.jotune.testing.Golden;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+
+/**
+ * One adapter that peft saved, with the numbers it gave, on one machine.
+ *
+ * @param folder of the case
+ * @param json its {@code case.json}
+ * @param wide F64 on the reference backend; else F32 on the CPU
+ */
+record PeftCase(Path folder, JsonNode json, boolean wide) {
+    private static final String ENCODER = "prompt_encoder.default.";
+
+    static Stream<PeftCase> all(boolean wide) {
+        List<String> types = Methods.all().stream().map(MethodInfo::peftType).toList();
+        return Golden.cases("peft", "adapters/").filter(c -> Files.exists(c.file("case.json")))
+                .map(c -> new PeftCase(c.folder(), Golden.json(c.file("case.json")), wide))
+                .filter(c -> types.contains(c.json.get("peft_type").asText()) && c.isLlama());
+    }
+
+    private boolean isLlama() {
+        return Golden.json(base().resolve("config.json")).path("model_type").asText().equals("llama");
+    }
+
+    Path base() {
+        return Golden.folder("peft").resolve(json.get("base").asText());
+    }
+
+    JsonNode config() {
+        return Golden.json(folder.resolve("adapter_config.json"));
+    }
+
+    Backend backend() {
+        return wide ? Backends.reference() : Backends.cpu();
+    }
+
+    CausalLm model() {
+        return Models.load(base(), backend(), wide ? DType.F64 : DType.F32).model();
+    }
+
+    /** The recorded numbers are rounded to F32; F64 must come that close. In F32 the case's own tolerance holds. */
+    double tolerance(String what, double want) {
+        double stated = json.get("tolerances").get(what).asDouble();
+        return wide ? Math.min(stated, 2e-6 * Math.max(1, Math.abs(want))) : stated;
+    }
+
+    DecoderInput batch() {
+        return DecoderInput.of(ids("input_ids"), ids("attention_mask"));
+    }
+
+    Tensor ids(String name) {
+        Golden.LongArray a = Golden.longArray(base().resolve("inputs.safetensors"), name);
+        return Tensor.of(backend(), a.values(), a.shape());
+    }
+
+    Golden.Array expected(String name) {
+        return Golden.array(folder.resolve("expected.safetensors"), name);
+    }
+
+    boolean expects(String name) {
+        return Golden.open(folder.resolve("expected.safetensors")).contains(name);
+    }
+
+    /** The names under {@code expected.safetensors}'s folder {@code prefix}. */
+    List<String> expectedUnder(String prefix) {
+        return Golden.open(folder.resolve("expected.safetensors")).names().stream().filter(n -> n.startsWith(prefix))
+                .map(n -> n.substring(prefix.length())).toList();
+    }
+
+    /** The adapter as peft saved it. */
+    Adapter load(CausalLm model) {
+        return Adapters.load(model, Adapters.DEFAULT_NAME, folder);
+    }
+
+    /** The adapter as peft saved it, with everything trainable in the hand: also the encoder that no file holds. */
+    Adapter trainable(CausalLm model) {
+        return hasEncoder() ? restored(model, tensors("extra.safetensors")) : load(model);
+    }
+
+    /** The adapter as training began: the saved one (for what does not train), overwritten by what trains. */
+    Adapter initial(CausalLm model) {
+        Map<String, Tensor> start = new LinkedHashMap<>();
+        if (!hasEncoder()) {
+            start.putAll(tensors("adapter_model.safetensors"));
+        }
+        start.putAll(tensors("initial.safetensors"));
+        return restored(model, start);
+    }
+
+    private Adapter restored(CausalLm model, Map<String, Tensor> tensors) {
+        return Adapters.restore(model, Adapters.DEFAULT_NAME, AdapterFiles.read(folder).method(), tensors);
+    }
+
+    /** True if what trains is not what the file holds. */
+    private boolean hasEncoder() {
+        return Golden.children(json.get("trainables")).stream().allMatch(t -> t.get("file_key").isNull());
+    }
+
+    private Map<String, Tensor> tensors(String file) {
+        Map<String, Tensor> out = new LinkedHashMap<>();
+        Golden.arrays(folder.resolve(file)).forEach((name, a) ->
+                out.put(plain(name), Tensor.of(backend(), wide ? DType.F64 : DType.F32, a.values(), a.shape())));
+        return out;
+    }
+
+    /** peft's name of a tensor behind a prefix, as Jotune calls it. */
+    static String plain(String name) {
+        return name.startsWith(ENCODER) ? name.substring(ENCODER.length()) : name;
+    }
+
+    void close(String what, String tolerance, Golden.Array want, double[] got) {
+        assertThat(got).as(what).hasSameSizeAs(want.values());
+        for (int i = 0; i < got.length; i++) {
+            double w = want.values()[i];
+            assertThat(Math.abs(got[i] - w)).as("%s[%d] = %s, want %s", what, i, got[i], w)
+                    .isLessThanOrEqualTo(tolerance(tolerance, w));
+        }
+    }
+
+    /** Compares logits {@code [B, n + T, V]} where there is a token: everywhere before the text, in it where the mask is 1. */
+    void closeLogits(String what, Golden.Array want, Tensor got) {
+        double[] mask = ids("attention_mask").toDoubleArray();
+        int rows = (int) got.size(0);
+        int time = (int) got.size(1);
+        int width = (int) got.size(2);
+        int text = mask.length / rows;
+        double[] g = got.toDoubleArray();
+        assertThat(got.shape()).as(what).isEqualTo(want.shape());
+        for (int i = 0; i < g.length; i++) {
+            int t = i / width % time - (time - text);
+            if (t < 0 || mask[i / (width * time) * text + t] != 0) {
+                assertThat(Math.abs(g[i] - want.values()[i])).as("%s[%d] = %s, want %s", what, i, g[i], want.values()[i])
+                        .isLessThanOrEqualTo(tolerance("logits", want.values()[i]));
+            }
+        }
+    }
+
+    @Override
+    public String toString() {
+        return json.get("name").asText() + (wide ? " F64" : " F32");
+    }
+}
