@@ -63,10 +63,9 @@ public final class TextGenerator {
      */
     public int[] encode(String prompt) {
         int[] ids = tokenizer.encode(prompt, true).ids();
-        int n = ids.length;
-        if (n > 1 && Arrays.stream(endTokens).anyMatch(e -> e == ids[n - 1])) {
-            n--;
-        }
+        int last = ids.length == 0 ? -1 : ids[ids.length - 1];
+        boolean ended = ids.length > 1 && Arrays.stream(endTokens).anyMatch(e -> e == last);
+        int n = ended ? ids.length - 1 : ids.length;
         if (n > model.contextLength()) {
             throw new IllegalArgumentException("the prompt has " + n + " tokens, more than the model's context of "
                     + model.contextLength() + " (virtual tokens of adapters take their share). Shorten the prompt.");
