@@ -33,10 +33,10 @@ import picocli.CommandLine.Spec;
 
 /** {@code jotune demo}: the whole job in one go, on the embedded model. */
 @Command(name = "demo", sortOptions = false,
-        description = {"Tunes a prefix that makes the embedded story model an excited narrator.%n",
+        description = {"Tunes a prefix that makes the embedded story model an excited narrator.", "",
             "Measure: the share of sentences that end with an exclamation mark, over " + DemoCommand.ROWS + " sampled",
             "continuations (temperature 0.8, " + DemoCommand.NEW_TOKENS + " tokens) of each of 4 fixed prompts, before and after.",
-            "Target: at least 90%% after. The exit code is 1 if it is missed.%n"},
+            "Target: at least 90%% after. The exit code is 1 if it is missed."},
         optionListHeading = "%nOptions:%n")
 final class DemoCommand implements Runnable {
     static final int ROWS = 4;

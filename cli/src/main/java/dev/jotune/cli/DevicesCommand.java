@@ -11,7 +11,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 /** {@code jotune devices}: what can compute here, and why something cannot. */
-@Command(name = "devices", description = "Lists what can compute on this machine, and why something cannot.%n",
+@Command(name = "devices", description = "Lists what can compute on this machine, and why something cannot.",
         optionListHeading = "%nOptions:%n")
 final class DevicesCommand implements Runnable {
     @Option(names = {"-h", "--help"}, usageHelp = true, description = "Shows this help.")

@@ -18,10 +18,10 @@ import picocli.CommandLine.Spec;
 
 /** {@code jotune eval}: measures a model, with or without adapters. */
 @Command(name = "eval", sortOptions = false,
-        description = {"Measures a model on a data set, one JSON object a line.%n",
+        description = {"Measures a model on a data set, one JSON object a line.", "",
             "  perplexity   {\"text\": ...} or {\"prompt\": ..., \"completion\": ...} (of the completion only)",
             "  exact-match  {\"prompt\": ..., \"completion\": ...}: greedy decoding gives the completion",
-            "  choices      {\"prompt\": ..., \"choices\": [...], \"answer\": index}: the likeliest is right%n"},
+            "  choices      {\"prompt\": ..., \"choices\": [...], \"answer\": index}: the likeliest is right"},
         optionListHeading = "%nOptions:%n")
 final class EvalCommand implements Runnable {
     /** What is measured. */

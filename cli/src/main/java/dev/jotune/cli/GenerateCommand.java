@@ -18,7 +18,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 /** {@code jotune generate}: continues a prompt, printing as it goes. */
-@Command(name = "generate", sortOptions = false, description = "Continues a prompt, printing the text as it comes.%n",
+@Command(name = "generate", sortOptions = false, description = "Continues a prompt, printing the text as it comes.",
         optionListHeading = "%nOptions:%n")
 final class GenerateCommand implements Runnable {
     @Mixin

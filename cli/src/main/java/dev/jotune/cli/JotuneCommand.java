@@ -10,7 +10,7 @@ import picocli.CommandLine.Spec;
 @Command(name = "jotune", versionProvider = Version.class, synopsisSubcommandLabel = "COMMAND",
         subcommands = {DemoCommand.class, TuneCommand.class, GenerateCommand.class, EvalCommand.class, MergeCommand.class,
             MethodsCommand.class, DevicesCommand.class},
-        description = "Tunes language models on the JVM and runs them.%n",
+        description = "Tunes language models on the JVM and runs them.",
         commandListHeading = "%nCommands (each has its own --help):%n",
         optionListHeading = "%nOptions:%n",
         footerHeading = "%nExamples:%n",

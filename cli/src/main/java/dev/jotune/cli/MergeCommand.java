@@ -30,9 +30,9 @@ import picocli.CommandLine.Spec;
 
 /** {@code jotune merge}: a model folder with adapters worked into its weights. */
 @Command(name = "merge", sortOptions = false,
-        description = {"Writes a model folder with adapters worked into the weights: no adapter is needed to run it.%n",
+        description = {"Writes a model folder with adapters worked into the weights.", "", "No adapter is needed to run it.",
             "For methods that change matrices (lora). Weights that change are stored in F32, so nothing is",
-            "lost; all others stay as they are.%n"},
+            "lost; all others stay as they are."},
         optionListHeading = "%nOptions:%n")
 final class MergeCommand implements Runnable {
     @Mixin

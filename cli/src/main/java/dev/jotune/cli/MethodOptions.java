@@ -117,6 +117,12 @@ final class MethodOptions {
         return p;
     }
 
+    /** Fields that the help would leave unexplained. */
+    static List<String> withoutDescription() {
+        Properties texts = descriptions();
+        return FIELDS.keySet().stream().filter(name -> !texts.containsKey(name)).toList();
+    }
+
     private static String label(Type type) {
         Type t = inner(type);
         if (type instanceof ParameterizedType p && p.getRawType() == Map.class) {

@@ -9,7 +9,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 /** {@code jotune methods}: the registry. */
-@Command(name = "methods", description = "Lists the tuning methods: paper, seam, equation, number of trained values.%n",
+@Command(name = "methods", description = "Lists the tuning methods: paper, seam, equation, number of trained values.",
         optionListHeading = "%nOptions:%n")
 final class MethodsCommand implements Runnable {
     @Option(names = {"-h", "--help"}, usageHelp = true, description = "Shows this help.")

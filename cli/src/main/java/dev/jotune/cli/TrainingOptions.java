@@ -7,8 +7,7 @@ import picocli.CommandLine.Option;
 final class TrainingOptions {
     private static final TrainOptions D = TrainOptions.DEFAULTS;
 
-    @Option(names = "--learning-rate", paramLabel = "X", description = "The highest. Default: 1e-3 (prefixes and prompts like "
-            + "ten times that, LoRA a third).")
+    @Option(names = "--learning-rate", paramLabel = "X", description = "The highest of the schedule. Default: 1e-3.")
     private Double learningRate;
 
     @Option(names = "--max-steps", paramLabel = "N", description = "Updates. Default: as many as --num-train-epochs take.")

@@ -25,9 +25,10 @@ import picocli.CommandLine.Spec;
 
 /** {@code jotune tune}: trains an adapter on a data set. */
 @Command(name = "tune", sortOptions = false,
-        description = {"Trains an adapter and saves it as PEFT does.%n",
+        customSynopsis = "Usage: jotune tune --model=DIR --method=NAME --data=FILE --out=DIR [OPTIONS]",
+        description = {"Trains an adapter and saves it as PEFT does.", "",
             "The data are one JSON object a line: {\"text\": ...}, learnt from end to end, or",
-            "{\"prompt\": ..., \"completion\": ...}, where only the completion is learnt.%n"},
+            "{\"prompt\": ..., \"completion\": ...}, where only the completion is learnt."},
         optionListHeading = "%nOptions:%n")
 final class TuneCommand implements Runnable {
     /** Method options that were given, by PEFT's name; filled by {@link MethodOptions}. */
