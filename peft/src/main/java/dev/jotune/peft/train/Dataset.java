@@ -21,6 +21,10 @@ import java.util.List;
 public final class Dataset {
     private final List<Example> examples;
     private final int cut;
+    /** The order used last, kept because a run asks for its parts one after the other. */
+    private volatile Order last = new Order(0, -1, new int[0]);
+
+    private record Order(long seed, long epoch, int[] order) {}
 
     private Dataset(List<Example> examples, int cut) {
         this.examples = List.copyOf(examples);
@@ -103,16 +107,19 @@ public final class Dataset {
      */
     public List<Example> stream(long seed, long position, int count) {
         List<Example> out = new ArrayList<>(count);
-        int[] order = {};
-        long epoch = -1;
         for (long p = position; p < position + count; p++) {
-            if (p / size() != epoch) {
-                epoch = p / size();
-                order = Philox.permutation(seed, epoch, size());
-            }
-            out.add(examples.get(order[(int) (p % size())]));
+            out.add(examples.get(order(seed, p / size())[(int) (p % size())]));
         }
         return out;
+    }
+
+    private int[] order(long seed, long epoch) {
+        Order o = last;
+        if (o.seed != seed || o.epoch != epoch) {
+            o = new Order(seed, epoch, Philox.permutation(seed, epoch, size()));
+            last = o;
+        }
+        return o.order;
     }
 
     /** A text that differs for data that differ: the size and a digest of all ids and labels. */

@@ -51,6 +51,8 @@ final class TrainingRun {
     private final List<Double> losses = new ArrayList<>();
     private final List<String> notes = new ArrayList<>();
     private long done;
+    /** Examples taken from the stream so far. */
+    private long position;
     private long trainedTokens;
     private long saved;
 
@@ -97,7 +99,7 @@ final class TrainingRun {
             for (int t = 0; t < e.length(); t++) {
                 int label = e.labels()[t];
                 if (!known(e.ids()[t]) || label != Example.IGNORED && !known(label)) {
-                    throw new AdapterException("example " + i + " holds the token id " + (known(label) ? e.ids()[t] : label)
+                    throw new AdapterException("example " + i + " holds the token id " + (known(e.ids()[t]) ? label : e.ids()[t])
                             + ", but the model's vocabulary has " + model.vocabularySize()
                             + " tokens. Use the tokenizer that belongs to the model.");
                 }
@@ -168,6 +170,7 @@ final class TrainingRun {
             optimizer.step(result.trainables());
         }
         done++;
+        position += (long) options.gradientAccumulation() * options.batchSize();
         losses.add(result.loss());
         trainedTokens += result.tokens();
         double seconds = Math.max(1e-9, (System.nanoTime() - begun) / 1e9);
@@ -184,8 +187,8 @@ final class TrainingRun {
         List<Batch> batches = new ArrayList<>();
         double total = 0;
         for (int m = 0; m < accumulation; m++) {
-            long position = (done * accumulation + m) * rows;
-            Batch b = Batch.of(data.stream(options.seed(), position, rows), model.backend(), firstCounts);
+            List<Example> next = data.stream(options.seed(), position + (long) m * rows, rows);
+            Batch b = Batch.of(next, model.backend(), firstCounts);
             batches.add(b);
             total += parts.objective().weight(b);
         }
@@ -296,6 +299,7 @@ final class TrainingRun {
         });
         optimizer.restore(state.optimizer(), state.step());
         done = state.step();
+        position = state.dataPosition();
         saved = done;
         trainedTokens = Long.parseLong(state.notes().get(TOKENS));
         for (double loss : state.parameters().get(LOSSES).toDoubleArray()) {
@@ -315,7 +319,6 @@ final class TrainingRun {
             adapter.trainables().forEach((name, v) -> parameters.put(name, v.tensor()));
             parameters.put(LOSSES, Tensor.of(Backends.reference(), DType.F64,
                     losses.stream().mapToDouble(Double::doubleValue).toArray(), losses.size()));
-            long position = done * options.gradientAccumulation() * options.batchSize();
             file = checkpoints.get().save(new RunState(done, options.seed(), position, losses, checkpoints.get().hash(),
                     texts, parameters, optimizer.state()));
         }

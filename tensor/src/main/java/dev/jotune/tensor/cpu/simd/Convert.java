@@ -7,6 +7,7 @@ import static dev.jotune.tensor.cpu.simd.Mem.ORDER;
 import static dev.jotune.tensor.cpu.simd.Mem.S;
 import static dev.jotune.tensor.cpu.simd.Mem.SI;
 
+import dev.jotune.tensor.DType;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
@@ -26,7 +27,55 @@ public final class Convert {
     /** 2 to the power 112: moves the exponent bias from 15 to 127, subnormal halves included. */
     private static final float BIAS = 0x1p112f;
 
+    private static final int BLOCK = 1 << 14;
+
+    private interface Piece {
+        void run(long from, long to, int n);
+    }
+
     private Convert() {
+    }
+
+    /**
+     * Copies {@code n} contiguous elements on all threads.
+     *
+     * @return false if this pair of types has no kernel; nothing is written then
+     */
+    public static boolean run(DType fromType, long from, DType toType, long to, long n) {
+        Piece piece = piece(fromType, toType);
+        if (piece == null) {
+            return false;
+        }
+        long blocks = (n + BLOCK - 1) / BLOCK;
+        Rows.run(blocks, BLOCK, 1, (first, last) -> {
+            for (long block = first; block < last; block++) {
+                long start = block * BLOCK;
+                piece.run(from + start * fromType.byteSize(), to + start * toType.byteSize(),
+                        (int) Math.min(BLOCK, n - start));
+            }
+        });
+        return true;
+    }
+
+    private static Piece piece(DType from, DType to) {
+        if (from == to) {
+            int size = from.byteSize();
+            return (a, b, n) -> Mem.copy(a, b, (long) n * size);
+        }
+        return switch (from) {
+            case F32 -> switch (to) {
+                case BF16 -> Convert::f32ToBf16;
+                case F16 -> Convert::f32ToF16;
+                case F64 -> Convert::f32ToF64;
+                default -> null;
+            };
+            case BF16 -> to == DType.F32 ? Convert::bf16ToF32 : null;
+            case F16 -> to == DType.F32 ? Convert::f16ToF32 : null;
+            case F64 -> to == DType.F32 ? Convert::f64ToF32 : null;
+            case I64 -> to == DType.I32 ? Convert::i64ToI32 : null;
+            case I32 -> to == DType.I64 ? Convert::i32ToI64 : null;
+            default -> null;
+        };
     }
 
     /** Copies {@code n} floats. */

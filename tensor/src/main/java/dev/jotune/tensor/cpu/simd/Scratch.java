@@ -35,7 +35,9 @@ final class Scratch {
     static final int BLOCK_SCALAR = 10;
     /** The values of an element-wise program. */
     static final int BLOCKS = 11;
-    private static final int SLOTS = 12;
+    /** The last elements of an error function, padded to a vector. */
+    static final int UNARY_REST = 12;
+    private static final int SLOTS = 13;
 
     private static final ThreadLocal<Scratch> CURRENT = ThreadLocal.withInitial(Scratch::new);
 

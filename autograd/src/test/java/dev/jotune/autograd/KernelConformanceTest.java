@@ -1,0 +1,113 @@
+package dev.jotune.autograd;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.jotune.autograd.ops.Attention;
+import dev.jotune.autograd.ops.AttentionDefinition;
+import dev.jotune.tensor.Backends;
+import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.cpu.ReferenceBackend;
+import dev.jotune.tensor.kernels.AttentionKernel;
+import dev.jotune.tensor.kernels.FusedKernel;
+import dev.jotune.tensor.kernels.NormKernel;
+import dev.jotune.tensor.kernels.RotaryKernel;
+import dev.jotune.testing.KernelConformance;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestFactory;
+
+/** Fused kernels of every backend against their definitions; and the suite notices wrong ones. */
+class KernelConformanceTest {
+    @TestFactory
+    Stream<DynamicTest> everyBackend() {
+        return Backends.all().stream().filter(b -> b != Backends.reference()).flatMap(b -> KernelConformance.cases().stream()
+                .map(c -> DynamicTest.dynamicTest(b.name() + "/" + c.name(), () -> c.run(b))));
+    }
+
+    @Test
+    void theReferenceConformsToItself() {
+        assertThat(KernelConformance.firstFailure(Backends.reference(), "")).isEmpty();
+    }
+
+    /** The reference with one kernel, which is wrong. */
+    private static final class With extends ReferenceBackend {
+        private final FusedKernel kernel;
+
+        With(FusedKernel kernel) {
+            this.kernel = kernel;
+        }
+
+        @Override
+        public <K extends FusedKernel> Optional<K> kernel(Class<K> kind) {
+            return kind.isInstance(kernel) ? Optional.of(kind.cast(kernel)) : Optional.empty();
+        }
+    }
+
+    /** Forward right, backward without the factor of the weight. */
+    private static final class WrongNorm implements NormKernel {
+        @Override
+        public void rmsNorm(Tensor x, Tensor weight, double eps, Tensor out) {
+            out.copyFrom(run(x, weight, eps));
+        }
+
+        private static Tensor run(Tensor x, Tensor weight, double eps) {
+            return dev.jotune.autograd.ops.Norms.rmsNormDefinition(Var.constant(x), Var.constant(weight), eps).tensor();
+        }
+
+        @Override
+        public void rmsNormBackward(Tensor x, Tensor weight, double eps, Tensor dOut, Optional<Tensor> dx,
+                Optional<Tensor> dWeight) {
+            dx.ifPresent(d -> d.copyFrom(dOut));
+            dWeight.ifPresent(d -> d.copyFrom(weight));
+        }
+    }
+
+    /** Turns the wrong way. */
+    private static final class WrongRotary implements RotaryKernel {
+        @Override
+        public void rotate(Tensor x, Tensor cos, Tensor sin, boolean interleaved, boolean inverse, Tensor out) {
+            var layout = interleaved ? dev.jotune.autograd.ops.Rotary.Layout.INTERLEAVED : dev.jotune.autograd.ops.Rotary.Layout.HALF;
+            out.copyFrom(dev.jotune.autograd.ops.Rotary.definition(Var.constant(x), cos, sin, layout, !inverse).tensor());
+        }
+    }
+
+    /** Forgets the window, and gives no gradient. */
+    private static final class WrongAttention implements AttentionKernel {
+        @Override
+        public void forward(Problem problem, Tensor out, Tensor lse) {
+            List<Attention.Segment> segments = problem.segments().stream().map(s -> new Attention.Segment(Var.constant(s.key()),
+                    Var.constant(s.value()), new Attention.Visible(s.mask().causal(), s.mask().offset(), 0, s.mask().keyMask(),
+                            s.mask().bias().map(Var::constant)))).toList();
+            Attention.Result r = AttentionDefinition.attend(Var.constant(problem.query()), segments, problem.scale(), problem.softcap());
+            out.copyFrom(r.out().tensor());
+            lse.copyFrom(r.lse().tensor());
+        }
+
+        @Override
+        public void backward(Problem problem, Tensor out, Tensor lse, Tensor dOut, Optional<Tensor> dLse,
+                Optional<Tensor> dQuery, List<Optional<Tensor>> dKey, List<Optional<Tensor>> dValue) {
+            dQuery.ifPresent(d -> d.backend().fill(d, 0));
+            dKey.forEach(k -> k.ifPresent(d -> d.backend().fill(d, 0)));
+            dValue.forEach(v -> v.ifPresent(d -> d.backend().fill(d, 0)));
+        }
+
+        @Override
+        public boolean supports(Problem problem) {
+            return true;
+        }
+    }
+
+    @Test
+    void wrongKernelsAreNoticed() {
+        assertThat(KernelConformance.firstFailure(new With(new WrongNorm()), "rmsNorm/frozen weight")).isPresent();
+        assertThat(KernelConformance.firstFailure(new With(new WrongNorm()), "rmsNorm/frozen rows")).isPresent();
+        assertThat(KernelConformance.firstFailure(new With(new WrongRotary()), "rotary")).isPresent();
+        assertThat(KernelConformance.firstFailure(new With(new WrongAttention()), "attention/window")).hasValueSatisfying(
+                m -> assertThat(m).contains("output 0"));
+        assertThat(KernelConformance.firstFailure(new With(new WrongAttention()), "attention/causal")).hasValueSatisfying(
+                m -> assertThat(m).contains("gradient"));
+    }
+}

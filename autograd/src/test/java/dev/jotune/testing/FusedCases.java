@@ -1,0 +1,80 @@
+package dev.jotune.testing;
+
+import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.Activations;
+import dev.jotune.autograd.ops.CrossEntropy;
+import dev.jotune.autograd.ops.CrossEntropy.Options;
+import dev.jotune.autograd.ops.Embedding;
+import dev.jotune.autograd.ops.Linear;
+import dev.jotune.autograd.ops.LinearCrossEntropy;
+import dev.jotune.autograd.ops.Norms;
+import dev.jotune.autograd.ops.Rotary;
+import dev.jotune.autograd.ops.Softmax;
+import dev.jotune.tensor.Tensor;
+import dev.jotune.testing.KernelConformance.Inputs;
+import dev.jotune.testing.conformance.Case;
+import java.util.List;
+
+/** Norms, rotary embedding, products and losses, over odd sizes. */
+final class FusedCases {
+    private static final long[] SIZES = {1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 64, 65};
+
+    private FusedCases() {}
+
+    static void add(List<Case> all) {
+        for (long n : SIZES) {
+            all.add(KernelConformance.of("rmsNorm/" + n, in -> rms(in, in.parameter(2, 3, n), in.parameter(n))));
+            all.add(KernelConformance.of("layerNorm/" + n, in -> one(
+                    Norms.layerNorm(in.parameter(2, 3, n), in.parameter(n), in.parameter(n), 1e-5))));
+            all.add(KernelConformance.of("swiglu/" + n, in -> one(Activations.swiglu(in.parameter(3, n), in.parameter(3, n)))));
+            all.add(KernelConformance.of("gelu/" + n, in -> one(Activations.gelu(in.parameter(3, n)))));
+            all.add(KernelConformance.of("softmax/" + n, in -> one(Softmax.softmax(in.parameter(3, n)))));
+            all.add(KernelConformance.of("linear/" + n, in -> one(Linear.apply(in.parameter(2, 3, n), in.parameter(5, n), in.parameter(5)))));
+            all.add(KernelConformance.of("embedding/" + n, in -> one(Embedding.lookup(in.parameter(4, n),
+                    Tensor.of(in.backend(), new long[] {1, 1, 3, 0, 1}, 5)))));
+            all.add(KernelConformance.of("crossEntropy/" + n, in -> one(CrossEntropy.apply(in.parameter(4, n), labels(in, n)))));
+            all.add(KernelConformance.of("linearCrossEntropy/" + n, in -> linear(in, n, 9, Options.MEAN)));
+            all.add(KernelConformance.of("linearCrossEntropy/hidden size " + n, in -> linear(in, 11, n, Options.SUM)));
+        }
+        all.add(KernelConformance.of("rmsNorm/no rows", in -> rms(in, in.parameter(0, 9), in.parameter(9))));
+        all.add(KernelConformance.of("rmsNorm/many rows", in -> rms(in, in.parameter(300, 40), in.parameter(40))));
+        all.add(KernelConformance.of("rmsNorm/not dense", in -> rms(in, in.parameter(6, 5).transpose(0, 1), in.parameter(6))));
+        all.add(KernelConformance.of("rmsNorm/frozen weight",
+                in -> rms(in, in.parameter(4, 17), Var.constant(in.normal(17)))));
+        all.add(KernelConformance.of("rmsNorm/frozen rows",
+                in -> rms(in, Var.constant(in.normal(4, 17)), in.parameter(17))));
+        for (Rotary.Layout layout : Rotary.Layout.values()) {
+            for (long d : new long[] {2, 4, 6, 14, 16, 18, 34, 64, 66}) {
+                all.add(KernelConformance.of("rotary/" + layout + " " + d, in -> rotary(in, in.parameter(2, 3, 5, d), 2, d / 2, layout)));
+                all.add(KernelConformance.of("rotary/part of " + layout + " " + d,
+                        in -> rotary(in, in.heads(2, 3, 5, d + 3), 1, d / 2, layout)));
+            }
+        }
+    }
+
+    private static Var[] one(Var v) {
+        return new Var[] {v};
+    }
+
+    private static Var[] rms(Inputs in, Var x, Var weight) {
+        return one(in.definition() ? Norms.rmsNormDefinition(x, weight, 1e-5) : Norms.rmsNorm(x, weight, 1e-5));
+    }
+
+    private static Var[] rotary(Inputs in, Var x, long batch, long half, Rotary.Layout layout) {
+        Tensor cos = in.values(i -> Math.cos(0.7 * i), batch, x.size(2), half);
+        Tensor sin = in.values(i -> Math.sin(0.7 * i), batch, x.size(2), half);
+        return one(in.definition() ? Rotary.definition(x, cos, sin, layout, false) : Rotary.apply(x, cos, sin, layout));
+    }
+
+    private static Tensor labels(Inputs in, long classes) {
+        return Tensor.of(in.backend(), new long[] {classes - 1, -100, 0, classes / 2}, 4);
+    }
+
+    private static Var[] linear(Inputs in, long classes, long hidden, Options options) {
+        Var x = in.parameter(4, hidden);
+        Var w = in.parameter(classes, hidden);
+        Tensor labels = labels(in, classes);
+        return one(in.definition() ? LinearCrossEntropy.definition(x, w, labels, options)
+                : LinearCrossEntropy.apply(x, w, labels, options, 2));
+    }
+}
