@@ -49,7 +49,7 @@ final class DemoCommand implements Runnable {
     private Path out = Path.of("jotune-demo");
 
     @Option(names = "--max-steps", paramLabel = "N", description = "Updates. Default: ${DEFAULT-VALUE}.")
-    private int maxSteps = 150;
+    private int maxSteps = 200;
 
     @Option(names = "--seed", paramLabel = "N", description = "Of start, order and samples. Default: ${DEFAULT-VALUE}.")
     private long seed = 1;
@@ -75,9 +75,9 @@ final class DemoCommand implements Runnable {
         Models.Loaded model = Models.embedded(backend, DType.F32);
         say("The model: %s, %,d parameters, on %s.%n", model.name(), parameters(model), backend.description());
         List<List<String>> before = sample(model);
-        PrefixTuning method = PrefixTuning.DEFAULTS.withTokens(16);
+        PrefixTuning method = new PrefixTuning(16, true, Optional.empty(), Optional.empty(), List.of());
         Adapter adapter = Adapters.create(model.model(), Adapters.DEFAULT_NAME, method, seed);
-        TrainOptions options = TrainOptions.DEFAULTS.withLearningRate(0.03).withMaxSteps(maxSteps).withBatchSize(8)
+        TrainOptions options = TrainOptions.DEFAULTS.withLearningRate(0.015).withMaxSteps(maxSteps).withBatchSize(8)
                 .withMaxLength(96).withWarmupSteps(5).withSaveEvery(0).withSeed(seed);
         Dataset data = Dataset.readJsonl(stories(), model.requireTokenizer(), model.generation(), options.maxLength());
         say("Tuning a prefix of %d virtual tokens (%,d trainable values) on %d stories, told excitedly.%n",
@@ -141,7 +141,7 @@ final class DemoCommand implements Runnable {
             TrainOptions o, Dataset data) {
         SequencedMap<String, String> s = new LinkedHashMap<>();
         s.put("model", String.format(Locale.ROOT, "%s (llama, %,d parameters)", model.name(), parameters(model)));
-        s.put("method", method.peftType() + ", " + method.numVirtualTokens() + " virtual tokens");
+        s.put("method", method.peftType() + ", " + method.numVirtualTokens() + " virtual tokens, through an MLP");
         s.put("trainable values", String.format(Locale.ROOT, "%,d (%.2f%%)", adapter.trainableCount(),
                 100.0 * adapter.trainableCount() / parameters(model)));
         s.put("data", data.size() + " stories, at most " + o.maxLength() + " tokens each");

@@ -4,6 +4,7 @@ import dev.jotune.peft.train.StepReport;
 import dev.jotune.peft.train.TrainListener;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Locale;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
@@ -34,8 +35,8 @@ final class Progress implements TrainListener, AutoCloseable {
         String state = String.format(Locale.ROOT, "loss %.4f  %,.0f tokens/s", r.loss(), r.tokensPerSecond());
         if (terminal) {
             if (bar == null) {
-                bar = new ProgressBarBuilder().setTaskName("tuning").setInitialMax(r.totalSteps()).startsFrom(r.step() - 1, java.time.Duration.ZERO)
-                        .setStyle(ProgressBarStyle.UNICODE_BLOCK).setUpdateIntervalMillis(REFRESH_MILLIS).build();
+                bar = new ProgressBarBuilder().setTaskName("tuning").setInitialMax(r.totalSteps())
+                        .startsFrom(r.step() - 1, Duration.ZERO).setStyle(ProgressBarStyle.UNICODE_BLOCK).setUpdateIntervalMillis(REFRESH_MILLIS).build();
             }
             bar.setExtraMessage(" " + state);
             bar.stepTo(r.step());

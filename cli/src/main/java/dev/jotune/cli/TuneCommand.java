@@ -25,7 +25,7 @@ import picocli.CommandLine.Spec;
 
 /** {@code jotune tune}: trains an adapter on a data set. */
 @Command(name = "tune", sortOptions = false,
-        customSynopsis = "Usage: jotune tune --model=DIR --method=NAME --data=FILE --out=DIR [OPTIONS]",
+        customSynopsis = "jotune tune --model=DIR --method=NAME --data=FILE --out=DIR [OPTIONS]",
         description = {"Trains an adapter and saves it as PEFT does.", "",
             "The data are one JSON object a line: {\"text\": ...}, learnt from end to end, or",
             "{\"prompt\": ..., \"completion\": ...}, where only the completion is learnt."},
