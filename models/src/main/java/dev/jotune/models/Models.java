@@ -4,6 +4,7 @@ import dev.jotune.models.llama.Llama;
 import dev.jotune.models.llama.LlamaConfig;
 import dev.jotune.models.tokenizer.Tokenizer;
 import dev.jotune.tensor.Backend;
+import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.io.Checkpoint;
@@ -12,14 +13,22 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Optional;
+import java.util.SequencedMap;
 
 /** Loads models from folders as published on the Hugging Face hub, and the one that is embedded in the library. */
 public final class Models {
     /** The name of the embedded model: 260 thousand parameters, trained on TinyStories by A. Karpathy (MIT). */
     public static final String EMBEDDED = "stories260k";
 
-    private static final String[] FILES = {"config.json", "model.safetensors", "tokenizer.json"};
+    private static final String[] FILES = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"};
+
+    /** What belongs to a model beside its weights. */
+    private static final List<String> SIDE_FILES = List.of("generation_config.json", "tokenizer.json", "tokenizer_config.json",
+            "tokenizer.model", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja",
+            "chat_template.json", "config.json");
 
     private Models() {}
 
@@ -38,7 +47,7 @@ public final class Models {
 
     /** Loads {@code folder} onto the CPU, computing in F32. */
     public static Loaded load(Path folder) {
-        return load(folder, dev.jotune.tensor.Backends.cpu(), DType.F32);
+        return load(folder, Backends.cpu(), DType.F32);
     }
 
     /**
@@ -96,13 +105,45 @@ public final class Models {
         };
     }
 
+    /**
+     * The files of a model that are not weights, by name, configuration last: what a changed copy of it needs.
+     *
+     * @throws ModelException if one cannot be read
+     */
+    public static SequencedMap<String, byte[]> sideFiles(String folderOrName) {
+        SequencedMap<String, byte[]> out = new LinkedHashMap<>();
+        for (String name : SIDE_FILES) {
+            try (InputStream in = folderOrName.equals(EMBEDDED) ? resource(name) : file(Path.of(folderOrName).resolve(name))) {
+                if (in != null) {
+                    out.put(name, in.readAllBytes());
+                }
+            } catch (IOException e) {
+                throw new ModelException("cannot read " + name + " of " + folderOrName + ": " + e.getMessage(), e);
+            }
+        }
+        return out;
+    }
+
+    private static InputStream file(Path file) throws IOException {
+        return Files.exists(file) ? Files.newInputStream(file) : null;
+    }
+
+    private static InputStream resource(String name) {
+        return Models.class.getResourceAsStream("/dev/jotune/models/" + EMBEDDED + "/" + name);
+    }
+
+    /** Loads the embedded model onto the CPU, computing in F32. */
+    public static Loaded embedded() {
+        return embedded(Backends.cpu(), DType.F32);
+    }
+
     /** Loads the embedded model. */
     public static Loaded embedded(Backend backend, DType computeType) {
         try {
             Path folder = Files.createTempDirectory("jotune-" + EMBEDDED);
             try {
                 for (String file : FILES) {
-                    try (InputStream in = Models.class.getResourceAsStream("/dev/jotune/models/" + EMBEDDED + "/" + file)) {
+                    try (InputStream in = resource(file)) {
                         if (in == null) {
                             throw new ModelException("the embedded model is missing from this build: " + file);
                         }

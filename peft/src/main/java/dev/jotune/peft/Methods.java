@@ -4,6 +4,7 @@ import dev.jotune.peft.methods.Lora;
 import dev.jotune.peft.methods.PrefixTuning;
 import dev.jotune.peft.methods.PromptTuning;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Collectors;
 
 /** The registry of methods. */
@@ -31,6 +32,16 @@ public final class Methods {
         return ALL.stream().filter(m -> m.name().equalsIgnoreCase(name)).findFirst().orElseThrow(() ->
                 new AdapterException("there is no method '" + name + "'. Methods: "
                         + ALL.stream().map(MethodInfo::name).collect(Collectors.joining(", ")) + "."));
+    }
+
+    /**
+     * A method's defaults with some fields set.
+     *
+     * @param fields under PEFT's names: {@code lora_alpha}
+     * @throws AdapterException if a field is unknown or its value has the wrong type
+     */
+    public static TuningMethod configure(MethodInfo info, Map<String, ?> fields) {
+        return AdapterConfig.with(info, fields);
     }
 
     /** By PEFT's {@code peft_type}. */

@@ -71,7 +71,8 @@ public final class Seams {
      */
     public void attach(Hooks hooks) {
         if (attached.containsKey(hooks.name())) {
-            throw new IllegalArgumentException("an adapter named '" + hooks.name() + "' is attached already. Detach it or choose another name.");
+            throw new IllegalArgumentException("an adapter named '" + hooks.name()
+                    + "' is attached already. Detach it or choose another name.");
         }
         check(hooks.projections().keySet(), projections.keySet(), "linear layer");
         check(hooks.overrides().keySet(), parameters.keySet(), "parameter");

@@ -16,6 +16,11 @@ import java.util.Optional;
 public final class Trainer {
     private Trainer() {}
 
+    /** Trains {@code adapter} with cross-entropy in silence and saves nothing. */
+    public static TrainReport run(Adapter adapter, Dataset data, TrainOptions options) {
+        return run(adapter, data, options, Optional.empty(), false, TrainListener.NONE);
+    }
+
     /**
      * Trains {@code adapter} with cross-entropy; what else is active on its model runs along.
      *

@@ -1,0 +1,29 @@
+package dev.jotune.cli;
+
+import dev.jotune.models.CausalLm;
+import dev.jotune.peft.Adapter;
+import dev.jotune.peft.Adapters;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import picocli.CommandLine.Option;
+
+/** Trained adapters to attach. */
+final class AdapterOptions {
+    @Option(names = "--adapter", paramLabel = "DIR", description = "A folder with adapter_config.json and "
+            + "adapter_model.safetensors, from Jotune or PEFT; repeatable, all of them act together.")
+    private List<Path> folders = new ArrayList<>();
+
+    boolean isEmpty() {
+        return folders.isEmpty();
+    }
+
+    /** Attaches them in order. */
+    List<Adapter> attach(CausalLm model) {
+        List<Adapter> out = new ArrayList<>();
+        for (Path folder : folders) {
+            out.add(Adapters.load(model, (out.size() + 1) + " " + folder, folder));
+        }
+        return out;
+    }
+}

@@ -1,0 +1,127 @@
+package dev.jotune.cli;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.jotune.models.Models;
+import dev.jotune.models.seam.Parameter;
+import dev.jotune.peft.Adapter;
+import dev.jotune.peft.AdapterException;
+import dev.jotune.tensor.Backend;
+import dev.jotune.tensor.DType;
+import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.io.AtomicFiles;
+import dev.jotune.tensor.io.RawTensor;
+import dev.jotune.tensor.io.SafeTensorsWriter;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.stream.Stream;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code jotune merge}: a model folder with adapters worked into its weights. */
+@Command(name = "merge", sortOptions = false,
+        description = {"Writes a model folder with adapters worked into the weights.", "", "No adapter is needed to run it.",
+            "For methods that change matrices (lora). Weights that change are stored in F32, so nothing is",
+            "lost; all others stay as they are."},
+        optionListHeading = "%nOptions:%n")
+final class MergeCommand implements Runnable {
+    @Mixin
+    private ModelOption model;
+
+    @Mixin
+    private AdapterOptions adapters;
+
+    @Option(names = "--out", required = true, paramLabel = "DIR", description = "The new model folder.")
+    private Path out;
+
+    @Mixin
+    private CommonOptions common;
+
+    @Spec
+    private CommandSpec spec;
+
+    @Override
+    public void run() {
+        if (adapters.isEmpty()) {
+            throw new UsageException("merge needs an adapter. Name its folder with --adapter DIR");
+        }
+        Backend backend = common.backend();
+        checkOut();
+        Models.Loaded loaded = model.load(backend);
+        Map<String, DType> before = types(loaded);
+        List<Adapter> attached = adapters.attach(loaded.model());
+        attached.forEach(MergeCommand::checkMergeable);
+        attached.forEach(Adapter::merge);
+        write(loaded, !before.equals(types(loaded)));
+        spec.commandLine().getOut().println("saved " + out);
+        spec.commandLine().getOut().flush();
+    }
+
+    /** Overwriting the very model that is being read would leave no way back. */
+    private void checkOut() {
+        try {
+            if (Files.isDirectory(out)) {
+                try (Stream<Path> files = Files.list(out)) {
+                    if (files.anyMatch(f -> f.getFileName().toString().endsWith(".safetensors"))) {
+                        throw new UsageException("--out: " + out + " holds weights already. Choose a new folder");
+                    }
+                }
+            } else if (Files.exists(out)) {
+                throw new UsageException("--out: " + out + " is a file. Choose a new folder");
+            }
+        } catch (IOException e) {
+            throw new FailureException("cannot look into " + out + ": " + e.getMessage(), e);
+        }
+    }
+
+    private static void checkMergeable(Adapter a) {
+        if (!a.canMerge()) {
+            throw new AdapterException(a.name() + " is " + a.method().peftType() + ", which cannot be merged into the weights: it "
+                    + "adds to the model's input, not to its matrices. Keep using it with --adapter.");
+        }
+    }
+
+    private static Map<String, DType> types(Models.Loaded loaded) {
+        Map<String, DType> out = new LinkedHashMap<>();
+        loaded.model().seams().parameters().forEach((path, p) -> out.put(path, p.base().tensor().dtype()));
+        return out;
+    }
+
+    private void write(Models.Loaded loaded, boolean widened) {
+        Map<String, Tensor> weights = new LinkedHashMap<>();
+        for (Parameter p : loaded.model().seams().parameters().values()) {
+            weights.put(p.path(), p.base().tensor());
+        }
+        SequencedMap<String, AtomicFiles.Content> files = new LinkedHashMap<>();
+        files.put("model.safetensors", SafeTensorsWriter.content(RawTensor.of(weights), Map.of("format", "pt")));
+        Models.sideFiles(model.name()).forEach((name, bytes) -> files.put(name, AtomicFiles.Content.bytes(
+                widened && name.equals("config.json") ? inF32(bytes) : bytes)));
+        try {
+            AtomicFiles.writeAll(out, files);
+        } catch (IOException e) {
+            throw new FailureException("cannot write the model: " + e.getMessage(), e);
+        }
+    }
+
+    /** The type that transformers loads the weights in. */
+    private static byte[] inF32(byte[] config) {
+        JsonMapper json = new JsonMapper();
+        try {
+            ObjectNode node = (ObjectNode) json.readTree(new String(config, StandardCharsets.UTF_8));
+            node.put(node.has("dtype") ? "dtype" : "torch_dtype", "float32");
+            return json.writerWithDefaultPrettyPrinter().writeValueAsBytes(node);
+        } catch (JsonProcessingException e) {
+            throw new FailureException("config.json is not valid JSON: " + e.getOriginalMessage(), e);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+package dev.jotune.cli;
+
+import dev.jotune.models.Models;
+import dev.jotune.models.tokenizer.Tokenizer;
+import dev.jotune.peft.Adapter;
+import dev.jotune.peft.AdapterException;
+import dev.jotune.peft.Adapters;
+import dev.jotune.peft.TuningMethod;
+import dev.jotune.peft.train.Dataset;
+import dev.jotune.peft.train.TrainOptions;
+import dev.jotune.peft.train.TrainReport;
+import dev.jotune.peft.train.Trainer;
+import dev.jotune.tensor.Backend;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code jotune tune}: trains an adapter on a data set. */
+@Command(name = "tune", sortOptions = false,
+        customSynopsis = "jotune tune --model=DIR --method=NAME --data=FILE --out=DIR [OPTIONS]",
+        description = {"Trains an adapter and saves it as PEFT does.", "",
+            "The data are one JSON object a line: {\"text\": ...}, learnt from end to end, or",
+            "{\"prompt\": ..., \"completion\": ...}, where only the completion is learnt."},
+        optionListHeading = "%nOptions:%n")
+final class TuneCommand implements Runnable {
+    /** Method options that were given, by PEFT's name; filled by {@link MethodOptions}. */
+    final Map<String, String> methodFields = new TreeMap<>();
+
+    @Mixin
+    private ModelOption model;
+
+    @Option(names = "--method", required = true, paramLabel = "NAME", description = "prefix, prompt or lora; "
+            + "'jotune methods' says what they are.")
+    private String method;
+
+    @Option(names = "--data", required = true, paramLabel = "FILE", description = "The examples, JSON lines.")
+    private Path data;
+
+    @Option(names = {"--out", "--output-dir"}, required = true, paramLabel = "DIR",
+            description = "Where the adapter and the run's checkpoints go.")
+    private Path out;
+
+    @Option(names = "--resume", description = "Go on from the last checkpoint in --out, bit for bit as if never interrupted; "
+            + "give the same options.")
+    private boolean resume;
+
+    @Mixin
+    private TrainingOptions training;
+
+    @Mixin
+    private CommonOptions common;
+
+    @Spec
+    private CommandSpec spec;
+
+    @Override
+    public void run() {
+        TrainOptions options = training.read();
+        TuningMethod tuning = MethodOptions.read(method, methodFields);
+        Backend backend = common.backend();
+        PrintWriter err = spec.commandLine().getErr();
+        Models.Loaded loaded = model.load(backend);
+        Tokenizer tokenizer = loaded.requireTokenizer();
+        Dataset examples = Dataset.readJsonl(data, tokenizer, loaded.generation(), options.maxLength());
+        Adapter adapter = attach(loaded, tokenizer, tuning, options.seed());
+        err.printf(Locale.ROOT, "%s on %s: %,d trainable values, %,d examples%n", tuning.peftType(), loaded.name(),
+                adapter.trainableCount(), examples.size());
+        err.flush();
+        report(train(adapter, examples, options, err));
+    }
+
+    private static Adapter attach(Models.Loaded loaded, Tokenizer tokenizer, TuningMethod tuning, long seed) {
+        try {
+            return Adapters.create(loaded.model(), Adapters.DEFAULT_NAME, tuning, seed,
+                    Optional.of(text -> tokenizer.encode(text, false).ids()));
+        } catch (AdapterException e) {
+            // The model is sound, so an option asks for what it does not have.
+            throw new UsageException(e.getMessage(), e);
+        }
+    }
+
+    private TrainReport train(Adapter adapter, Dataset examples, TrainOptions options, PrintWriter err) {
+        try (Progress progress = new Progress(err)) {
+            Thread onInterrupt = new Thread(() -> {
+                progress.close();
+                err.println("jotune: interrupted; saved up to step " + progress.saved() + ". Run the same command with --resume "
+                        + "to go on.");
+                err.flush();
+            });
+            Runtime.getRuntime().addShutdownHook(onInterrupt);
+            try {
+                return Trainer.run(adapter, examples, options, Optional.of(out), resume, progress);
+            } finally {
+                removeHook(onInterrupt);
+            }
+        }
+    }
+
+    private static void removeHook(Thread hook) {
+        try {
+            Runtime.getRuntime().removeShutdownHook(hook);
+        } catch (IllegalStateException e) {
+            // The JVM is going down already; then the hook has its say.
+        }
+    }
+
+    private void report(TrainReport r) {
+        PrintWriter print = spec.commandLine().getOut();
+        print.printf(Locale.ROOT, "loss %.4f -> %.4f in %,d steps, %.1f s, %,.0f tokens/s, peak memory %s%n",
+                r.losses().isEmpty() ? Double.NaN : r.losses().getFirst(), r.lastLoss(), r.steps(), r.seconds(),
+                r.tokensPerSecond(), Bytes.text(r.peakBytes()));
+        print.println("saved " + out);
+        print.flush();
+    }
+}

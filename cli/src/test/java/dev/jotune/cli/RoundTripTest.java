@@ -1,0 +1,138 @@
+package dev.jotune.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class RoundTripTest {
+    @TempDir
+    private Path dir;
+    private Path data;
+
+    @BeforeEach
+    void writeData() throws IOException {
+        data = dir.resolve("train.jsonl");
+        Files.writeString(data, """
+                {"text": "Once upon a time, there was a dog! He was happy!"}
+                {"text": "Lily had a ball! She loved it!"}
+                {"prompt": "Tom said", "completion": " hello!"}
+                """);
+    }
+
+    private Jotune tune(String method, Path out, Object... more) {
+        Object[] first = {"tune", "--model", "stories260k", "--method", method, "--data", data, "--out", out,
+            "--learning-rate", "0.01", "--batch-size", "2"};
+        Object[] all = java.util.stream.Stream.concat(java.util.Arrays.stream(first), java.util.Arrays.stream(more)).toArray();
+        return Jotune.run(all);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"prefix", "prompt", "lora"})
+    void whatTuneSavesGenerateAndEvalUse(String method) throws IOException {
+        Path adapter = dir.resolve("adapter");
+        Jotune tuned = tune(method, adapter, "--max-steps", 3);
+        assertThat(tuned.err()).as("error stream").doesNotContain("jotune:");
+        assertThat(tuned.code()).isZero();
+        assertThat(adapter.resolve("adapter_config.json")).content().contains("peft_type");
+        assertThat(adapter.resolve("adapter_model.safetensors")).exists();
+
+        Jotune written = Jotune.run("generate", "--model", "stories260k", "--adapter", adapter, "--prompt", "Once upon",
+                "--max-new-tokens", 5, "--stats");
+        assertThat(written.code()).isZero();
+        assertThat(written.out()).startsWith("Once upon").hasLineCount(1);
+        assertThat(written.err()).contains("new tokens");
+
+        Jotune measured = Jotune.run("eval", "--task", "perplexity", "--model", "stories260k", "--adapter", adapter, "--data", data);
+        assertThat(measured.code()).isZero();
+        assertThat(perplexity(measured)).isLessThan(perplexity(
+                Jotune.run("eval", "--task", "perplexity", "--model", "stories260k", "--data", data)) * 3);
+    }
+
+    @Test
+    void aMergedModelWritesWhatTheAdapterWrote() {
+        Path adapter = dir.resolve("adapter");
+        tune("lora", adapter, "--max-steps", 3, "--target_modules", "all-linear", "--lora_alpha=16", "--r", 4);
+        Path merged = dir.resolve("merged");
+        Jotune j = Jotune.run("merge", "--model", "stories260k", "--adapter", adapter, "--out", merged);
+        assertThat(j.code()).as(j.err()).isZero();
+        assertThat(merged).isDirectoryContaining(p -> p.endsWith("config.json"))
+                .isDirectoryContaining(p -> p.endsWith("tokenizer.json")).isDirectoryContaining(p -> p.endsWith("model.safetensors"));
+        assertThat(write(merged)).isEqualTo(write("stories260k", "--adapter", adapter)).isNotEqualTo(write("stories260k"));
+        Jotune again = Jotune.run("merge", "--model", "stories260k", "--adapter", adapter, "--out", merged);
+        assertThat(again.code()).isEqualTo(2);
+        assertThat(again.err()).contains("holds weights already");
+    }
+
+    private static String write(Object model, Object... more) {
+        Object[] first = {"generate", "--model", model, "--prompt", "Tom said", "--max-new-tokens", 24};
+        Jotune j = Jotune.run(java.util.stream.Stream.concat(java.util.Arrays.stream(first), java.util.Arrays.stream(more)).toArray());
+        assertThat(j.code()).as(j.err()).isZero();
+        return j.out();
+    }
+
+    @Test
+    void aPrefixIsNotMerged() {
+        Path adapter = dir.resolve("adapter");
+        tune("prefix", adapter, "--max-steps", 1, "--num-virtual-tokens", 2);
+        Jotune j = Jotune.run("merge", "--model", "stories260k", "--adapter", adapter, "--out", dir.resolve("merged"));
+        assertThat(j.code()).isEqualTo(1);
+        assertThat(j.err()).contains("PREFIX_TUNING", "cannot be merged", "--adapter");
+        assertThat(dir.resolve("merged")).doesNotExist();
+    }
+
+    @Test
+    void aResumedRunEndsInTheSameAdapter() throws IOException {
+        Path whole = dir.resolve("whole");
+        tune("lora", whole, "--max-steps", 4, "--lora-dropout", "0.1");
+        Path parts = dir.resolve("parts");
+        // Killed after its second step: only its checkpoint is left.
+        tune("lora", parts, "--max-steps", 4, "--lora-dropout", "0.1", "--save-every", 2);
+        Files.delete(parts.resolve("adapter_model.safetensors"));
+        Jotune resumed = tune("lora", parts, "--max-steps", 4, "--lora-dropout", "0.1", "--save-every", 2, "--resume");
+        assertThat(resumed.code()).as(resumed.err()).isZero();
+        assertThat(Files.readAllBytes(parts.resolve("adapter_model.safetensors")))
+                .isEqualTo(Files.readAllBytes(whole.resolve("adapter_model.safetensors")));
+        Jotune other = tune("lora", parts, "--max-steps", 4, "--lora-dropout", "0.2", "--save-every", 2, "--resume");
+        assertThat(other.code()).isEqualTo(1);
+        assertThat(other.err()).startsWith("jotune: ").contains("checkpoint");
+    }
+
+    @Test
+    void theSameSeedWritesTheSameTextAndStopStringsEndIt() {
+        List<Object> args = List.of("generate", "--model", "stories260k", "--prompt", "Once upon a time", "--temperature", "0.9",
+                "--top-k", 40, "--top-p", "0.95", "--min-p", "0.02", "--repetition_penalty", "1.1", "--max-new-tokens", 30);
+        String one = Jotune.run(with(args, "--seed", 7)).out();
+        assertThat(one).isEqualTo(Jotune.run(with(args, "--seed", 7)).out()).isNotEqualTo(Jotune.run(with(args, "--seed", 8)).out());
+        String stopped = Jotune.run("generate", "--model", "stories260k", "--prompt", "Once upon a time", "--stop", "named").out();
+        assertThat(stopped.strip()).startsWith("Once upon a time").endsWith("girl");
+    }
+
+    private static Object[] with(List<Object> args, Object... more) {
+        return java.util.stream.Stream.concat(args.stream(), java.util.Arrays.stream(more)).toArray();
+    }
+
+    @Test
+    void evalCountsExactMatchesAndChoices() throws IOException {
+        Path pairs = dir.resolve("pairs.jsonl");
+        Files.writeString(pairs, "{\"prompt\": \"Once upon a time, there was a\", \"completion\": \"nothing like it\"}\n");
+        assertThat(Jotune.run("eval", "--task", "exact-match", "--model", "stories260k", "--data", pairs).out())
+                .contains("exact match 0.0000", "(0 of 1)");
+        Path choices = dir.resolve("choices.jsonl");
+        Files.writeString(choices, "{\"prompt\": \"Once upon a time, there\", \"choices\": [\" xzq vvv\", \" was a little girl\"], "
+                + "\"answer\": 1}\n");
+        assertThat(Jotune.run("eval", "--task", "choices", "--model", "stories260k", "--data", choices).out())
+                .contains("accuracy 1.0000", "(1 of 1)");
+    }
+
+    private static double perplexity(Jotune j) {
+        return Double.parseDouble(j.out().replaceAll("(?s)perplexity ([0-9.]+) .*", "$1"));
+    }
+}
