@@ -22,10 +22,10 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** A JVM that trains is killed without warning, again and again; nothing that it reported saved is lost. */
 class KilledRunTest {
-    private static final TrainOptions OPTIONS = TrainOptions.DEFAULTS.withLearningRate(0.02).withMaxSteps(30)
+    private static final TrainOptions OPTIONS = TrainOptions.DEFAULTS.withLearningRate(0.02).withMaxSteps(20)
             .withBatchSize(2).withSaveEvery(2);
     /** After which step to kill, and how many microseconds later: saving follows even steps. */
-    private static final int[][] KILLS = {{6, 0}, {13, 500}, {22, 2000}};
+    private static final int[][] KILLS = {{4, 0}, {9, 500}, {14, 2000}};
 
     @TempDir
     private Path folder;
@@ -82,7 +82,7 @@ class KilledRunTest {
             List<String> lines = out.lines().collect(Collectors.toList());
             assertThat(last.waitFor(60, TimeUnit.SECONDS)).isTrue();
             assertThat(lines).last().isEqualTo("losses " + whole);
-            assertThat(lines).contains("step 30").doesNotContain("step " + saved);
+            assertThat(lines).contains("step 20").doesNotContain("step " + saved);
         }
         for (String name : List.of("adapter_config.json", "adapter_model.safetensors")) {
             assertThat(run.resolve(name)).hasSameBinaryContentAs(folder.resolve("whole").resolve(name));
