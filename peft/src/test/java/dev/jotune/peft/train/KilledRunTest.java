@@ -39,7 +39,8 @@ class KilledRunTest {
         }
 
         static List<Double> train(Path run, PrintStream out) {
-            Adapter a = Adapters.create(TinyModel.make(Backends.cpu(), DType.F32), "default", TinyModel.method("lora"), 1);
+            Adapter a = Adapters.create(TinyModel.make(Backends.cpu(), DType.F32), "default", TinyModel.method("lora"),
+                    1);
             TrainReport r = Trainer.run(a, TinyModel.texts(7), OPTIONS, Optional.of(run), true, new TrainListener() {
                 @Override
                 public void onStep(StepReport report) {
@@ -56,7 +57,8 @@ class KilledRunTest {
     }
 
     private Process start(Path run) throws IOException {
-        List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
+        List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin",
+                "java").toString()));
         if (ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent()) {
             command.addAll(List.of("--add-modules", "jdk.incubator.vector"));
         }
