@@ -164,9 +164,9 @@ class BadInputTest {
     }
 
     @Test
-    void moreVirtualTokensThanMemory() {
-        assertThat(tuneRefused(1, "--method", "prefix", "--data", data, "--num-virtual-tokens", Integer.MAX_VALUE).err())
-                .containsAnyOf("memory", "virtual tokens");
+    void moreVirtualTokensThanTheContextHas() {
+        assertThat(tuneRefused(2, "--method", "prefix", "--data", data, "--num-virtual-tokens", Integer.MAX_VALUE).err())
+                .contains("num_virtual_tokens", "512", "Use fewer");
     }
 
     @Test
