@@ -76,15 +76,17 @@ final class DemoReport {
         for (int p = 0; p < r.prompts().size(); p++) {
             for (int i = 0; i < r.before().get(p).size(); i++) {
                 out.append(i == 0 ? "<h3>" + escape(r.prompts().get(p)) + " …</h3>\n" : "")
-                        .append("<div class=\"pair\">").append(cell(r.before().get(p).get(i))).append(cell(r.after().get(p).get(i)))
+                        .append("<div class=\"pair\">")
+                        .append(cell(r.prompts().get(p), r.before().get(p).get(i)))
+                        .append(cell(r.prompts().get(p), r.after().get(p).get(i)))
                         .append("</div>\n");
             }
         }
         return out.toString();
     }
 
-    private static String cell(String text) {
-        return "<p>… " + escape(text).replaceAll("!", "<mark>!</mark>") + "</p>";
+    private static String cell(String prompt, String text) {
+        return "<p><i>" + escape(prompt) + "</i>" + escape(text).replaceAll("!", "<mark>!</mark>") + "</p>";
     }
 
     static String escape(String text) {

@@ -36,7 +36,8 @@ final class Progress implements TrainListener, AutoCloseable {
         if (terminal) {
             if (bar == null) {
                 bar = new ProgressBarBuilder().setTaskName("tuning").setInitialMax(r.totalSteps())
-                        .startsFrom(r.step() - 1, Duration.ZERO).setStyle(ProgressBarStyle.UNICODE_BLOCK).setUpdateIntervalMillis(REFRESH_MILLIS).build();
+                        .startsFrom(r.step() - 1, Duration.ZERO).setStyle(ProgressBarStyle.UNICODE_BLOCK)
+                        .setUpdateIntervalMillis(REFRESH_MILLIS).build();
             }
             bar.setExtraMessage(" " + state);
             bar.stepTo(r.step());

@@ -36,7 +36,7 @@ class BadInputTest {
         List<String> errors = j.err().lines().filter(l -> l.startsWith("jotune: ")).toList();
         assertThat(errors).as(j.err()).hasSize(1);
         assertThat(j.err()).doesNotContain("\tat ", "Exception", "internal error");
-        assertThat(errors.getFirst()).endsWith(".");
+        assertThat(errors.getFirst()).matches(".*[.?]");
         return new Jotune(j.code(), j.out(), errors.getFirst());
     }
 
@@ -106,7 +106,7 @@ class BadInputTest {
         assertThat(tuneRefused(1, "--method", "lora", "--data", file("a.jsonl", "{\"text\": \"a b\"}\n{\"text\" 3}\n")).err())
                 .contains("a.jsonl", "line 2", "JSON");
         assertThat(tuneRefused(1, "--method", "lora", "--data", file("b.jsonl", "{\"txt\": \"a b\"}\n")).err())
-                .contains("b.jsonl", "line 1", "txt");
+                .contains("b.jsonl", "line 1", "text");
         assertThat(tuneRefused(1, "--method", "lora", "--data", file("c.jsonl", "")).err()).contains("c.jsonl", "no example");
         Path model = Files.createDirectory(dir.resolve("model"));
         Files.writeString(model.resolve("config.json"), "{\"model_type\": \"llama\",");
@@ -164,9 +164,9 @@ class BadInputTest {
     }
 
     @Test
-    void moreVirtualTokensThanMemory() {
-        assertThat(tuneRefused(1, "--method", "prefix", "--data", data, "--num-virtual-tokens", Integer.MAX_VALUE).err())
-                .containsAnyOf("memory", "virtual tokens");
+    void moreVirtualTokensThanTheContextHas() {
+        assertThat(tuneRefused(2, "--method", "prefix", "--data", data, "--num-virtual-tokens", Integer.MAX_VALUE).err())
+                .contains("num_virtual_tokens", "512", "Use fewer");
     }
 
     @Test
