@@ -7,6 +7,7 @@ module dev.jotune.peft {
     exports dev.jotune.peft;
     exports dev.jotune.peft.methods;
     exports dev.jotune.peft.train;
+    exports dev.jotune.peft.weights;
 
     // Jackson reads and writes the records of hyper-parameters.
     opens dev.jotune.peft to com.fasterxml.jackson.databind;

@@ -18,6 +18,10 @@ final class AdapterOptions {
         return folders.isEmpty();
     }
 
+    int count() {
+        return folders.size();
+    }
+
     /** Attaches them in order. */
     List<Adapter> attach(CausalLm model) {
         List<Adapter> out = new ArrayList<>();

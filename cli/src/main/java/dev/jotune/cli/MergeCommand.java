@@ -7,6 +7,7 @@ import dev.jotune.models.Models;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.peft.Adapter;
 import dev.jotune.peft.AdapterException;
+import dev.jotune.peft.weights.WeightVector;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
@@ -17,6 +18,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -41,6 +43,11 @@ final class MergeCommand implements Runnable {
     @Mixin
     private AdapterOptions adapters;
 
+    @Option(names = {"--adapter-weight", "--adapter_weight"}, paramLabel = "X", description = "Scales what an adapter adds, "
+            + "one for each --adapter: W + sum of X (W' - W) (task arithmetic, arXiv 2212.04089). Without it adapters are "
+            + "merged one after the other.")
+    private List<Double> weights = new ArrayList<>();
+
     @Option(names = "--out", required = true, paramLabel = "DIR", description = "The new model folder.")
     private Path out;
 
@@ -55,16 +62,35 @@ final class MergeCommand implements Runnable {
         if (adapters.isEmpty()) {
             throw new UsageException("merge needs an adapter. Name its folder with --adapter DIR");
         }
+        if (!weights.isEmpty() && weights.size() != adapters.count()) {
+            throw new UsageException("--adapter-weight is given " + weights.size() + " times for " + adapters.count()
+                    + " adapters. Give one for each --adapter");
+        }
         Backend backend = common.backend();
         checkOut();
         Models.Loaded loaded = model.load(backend);
         Map<String, DType> before = types(loaded);
         List<Adapter> attached = adapters.attach(loaded.model());
         attached.forEach(MergeCommand::checkMergeable);
-        attached.forEach(Adapter::merge);
+        if (weights.isEmpty()) {
+            attached.forEach(Adapter::merge);
+        } else {
+            combine(loaded, attached);
+        }
         write(loaded, !before.equals(types(loaded)));
         spec.commandLine().getOut().println("saved " + out);
         spec.commandLine().getOut().flush();
+    }
+
+    /** {@code W + sum of weight (W' - W)}. */
+    private void combine(Models.Loaded loaded, List<Adapter> attached) {
+        WeightVector sum = null;
+        for (int i = 0; i < attached.size(); i++) {
+            WeightVector v = WeightVector.of(attached.get(i)).times(weights.get(i));
+            sum = sum == null ? v : sum.plus(v);
+        }
+        sum.applyTo(loaded.model());
+        attached.forEach(Adapter::detach);
     }
 
     /** Overwriting the very model that is being read would leave no way back. */

@@ -32,6 +32,7 @@ public final class Adapter {
     private final SequencedMap<String, Var> trainables;
     private final SequencedMap<String, Supplier<Tensor>> exports;
     private final Map<Parameter, Var> merged = new LinkedHashMap<>();
+    private final Map<Parameter, Var> placed = new LinkedHashMap<>();
 
     Adapter(CausalLm model, String name, TuningMethod method, Attachment a) {
         this.model = model;
@@ -119,21 +120,37 @@ public final class Adapter {
      * @throws AdapterException if the method does not merge, or a changed weight is shared with another layer
      */
     public void merge() {
-        if (!canMerge()) {
-            throw new AdapterException(method.peftType() + " cannot be merged into the weights: it adds to the input of the "
-                    + "model, not to its matrices. Keep the adapter beside the model.");
-        }
         if (!merged.isEmpty()) {
             throw new AdapterException("adapter '" + name + "' is merged already.");
         }
-        Map<Parameter, Var> replacements = Recording.off(this::replacements);
+        Map<Parameter, Var> replacements = changed();
         List<String> active = new ArrayList<>(model.seams().active());
         active.remove(name);
         model.seams().activate(active.toArray(String[]::new));
         replacements.forEach((p, v) -> {
             merged.put(p, p.base());
+            placed.put(p, v);
             p.replace(v);
         });
+    }
+
+    /**
+     * The weights that merging would write, by parameter path; nothing is changed.
+     *
+     * @throws AdapterException as {@link #merge}
+     */
+    public SequencedMap<String, Tensor> mergedWeights() {
+        SequencedMap<String, Tensor> out = new LinkedHashMap<>();
+        changed().forEach((p, v) -> out.put(p.path(), v.tensor()));
+        return out;
+    }
+
+    private Map<Parameter, Var> changed() {
+        if (!canMerge()) {
+            throw new AdapterException(method.peftType() + " cannot be merged into the weights: it adds to the input of the "
+                    + "model, not to its matrices. Keep the adapter beside the model.");
+        }
+        return Recording.off(this::replacements);
     }
 
     private Map<Parameter, Var> replacements() {
@@ -173,8 +190,15 @@ public final class Adapter {
         if (merged.isEmpty()) {
             throw new AdapterException("adapter '" + name + "' is not merged.");
         }
+        placed.forEach((p, v) -> {
+            if (p.base() != v) {
+                throw new AdapterException("adapter '" + name + "' cannot be un-merged yet: " + p.path()
+                        + " was changed again since. Undo the later change first.");
+            }
+        });
         merged.forEach(Parameter::replace);
         merged.clear();
+        placed.clear();
         List<String> active = new ArrayList<>(model.seams().active());
         active.add(name);
         model.seams().activate(active.toArray(String[]::new));
