@@ -69,7 +69,7 @@ final class AdapterConfig {
     private static TuningMethod merged(MethodInfo info, ObjectNode given, String origin) {
         ObjectNode node = JSON.valueToTree(info.defaults());
         given.properties().forEach(e -> {
-            if (holdsNull(e.getValue())) {
+            if (node.has(e.getKey()) && holdsNull(e.getValue())) {
                 throw new AdapterException(origin + ": '" + e.getKey() + "' = " + shown(e.getValue())
                         + " holds a null. Leave it out.");
             }

@@ -215,7 +215,8 @@ class BadInputContractTest {
         CausalLm model = h.model();
         String type = "\"peft_type\": \"" + h.info().peftType() + "\"";
         for (String text : List.of("", "null", "[]", "3", "\"text\"", "{", "{}", "{" + type + ", " + type + "}", "\u0000",
-                "{" + type + ", \"r\": " + "[".repeat(100_000), "{" + type + ", \"r\": " + "[".repeat(900) + "]".repeat(900) + "}",
+                "{" + type + ", \"r\": " + "[".repeat(100_000),
+                "{" + type + ", \"r\": " + "[".repeat(900) + "]".repeat(900) + "}",
                 "{" + type + "} trailing")) {
             Files.writeString(from.resolve(AdapterFiles.CONFIG), text);
             refused(h, model, from);
@@ -255,7 +256,8 @@ class BadInputContractTest {
             CausalLm model = h.model();
             Map<String, Object> all = new LinkedHashMap<>(h.settings().settings());
             all.putAll(e.getValue());
-            assertThatThrownBy(() -> Adapters.create(model, "bad", AdapterConfig.with(h.info(), all), 1, Harness.LETTERS))
+            assertThatThrownBy(() ->
+                    Adapters.create(model, "bad", AdapterConfig.with(h.info(), all), 1, Harness.LETTERS))
                     .as("%s", e.getValue()).isInstanceOf(AdapterException.class).hasMessageContaining(e.getKey());
             assertThat(model.seams().attached()).isEmpty();
         }

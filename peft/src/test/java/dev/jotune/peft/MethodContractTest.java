@@ -89,7 +89,8 @@ class MethodContractTest {
         if (adapter.method().changesAtStart().isEmpty()) {
             assertThat(attached).isEqualTo(base);
         } else {
-            assertThat(largestDifference(attached, base)).as("declared: %s", adapter.method().changesAtStart()).isGreaterThan(1e-4);
+            assertThat(largestDifference(attached, base)).as("declared: %s", adapter.method().changesAtStart())
+                    .isGreaterThan(1e-4);
         }
     }
 
@@ -114,11 +115,13 @@ class MethodContractTest {
         List<double[]> start = adapter.trainables().values().stream().map(v -> v.tensor().toDoubleArray()).toList();
         List<Tensor> gradients = Harness.gradients(h.lossOf(model, 0), adapter);
         for (int i = 0; i < names.size(); i++) {
-            assertThat(Arrays.stream(gradients.get(i).toDoubleArray()).anyMatch(g -> g != 0)).as("gradient of " + names.get(i)).isTrue();
+            assertThat(Arrays.stream(gradients.get(i).toDoubleArray()).anyMatch(g -> g != 0))
+                    .as("gradient of " + names.get(i)).isTrue();
         }
         Harness.train(adapter, 3, 0.01, step -> h.lossOf(model, step));
         for (int i = 0; i < names.size(); i++) {
-            assertThat(adapter.trainables().get(names.get(i)).tensor().toDoubleArray()).as(names.get(i)).isNotEqualTo(start.get(i));
+            assertThat(adapter.trainables().get(names.get(i)).tensor().toDoubleArray()).as(names.get(i))
+                    .isNotEqualTo(start.get(i));
         }
         assertThat(Harness.bytes(model)).isEqualTo(before);
     }
@@ -305,7 +308,8 @@ class MethodContractTest {
         int each = together.length / names.size();
         for (int i = 0; i < names.size(); i++) {
             double[] one = Harness.logits(model, h.row(in, i), model.seams().rows(List.of(names.get(i))));
-            h.assertClose("row " + i + " under '" + names.get(i) + "'", Arrays.copyOfRange(together, i * each, (i + 1) * each), one);
+            h.assertClose("row " + i + " under '" + names.get(i) + "'",
+                    Arrays.copyOfRange(together, i * each, (i + 1) * each), one);
         }
     }
 

@@ -80,8 +80,8 @@ class MultiGoldenTest {
     }
 
     private static Multi of(String name, boolean wide) {
-        return new Multi(Golden.cases("peft", "multi/" + name).filter(c -> c.id().equals("multi/" + name)).findFirst().orElseThrow(),
-                wide);
+        return new Multi(Golden.cases("peft", "multi/" + name).filter(c -> c.id().equals("multi/" + name)).findFirst()
+                .orElseThrow(), wide);
     }
 
     @ParameterizedTest
