@@ -107,6 +107,11 @@ public final class KvCache {
         return new Stored(append(keys[layer], k), append(values[layer], v));
     }
 
+    /** Views of the keys and values {@code [B, G, length, D]} that a layer has stored. */
+    public Stored stored(int layer) {
+        return new Stored(keys[layer].slice(2, 0, length), values[layer].slice(2, 0, length));
+    }
+
     /** Which stored tokens are real, per row; null if all are. */
     public boolean[][] visible() {
         return masked ? visible : null;

@@ -55,7 +55,8 @@ public final class CausalLanguageModel implements LanguageModel {
 
     private static Group group(Pass pass) {
         if (!pass.isUniform()) {
-            throw new IllegalArgumentException("the pass has " + pass.groups().size() + " groups of rows, but a session "
+            throw new IllegalArgumentException("the pass has " + pass.groups().size()
+                    + " groups of rows, but a session "
                     + "is one text. Give a pass with the adapters of that text.");
         }
         return pass.groups().getFirst();

@@ -96,7 +96,8 @@ final class Checkpoints {
             throw new AdapterException("a new run cannot begin: " + e.getMessage(), e);
         }
         found.ifPresent(l -> {
-            throw new AdapterException(folder + " holds step " + l.state().step() + " of an earlier run. Resume it, delete "
+            throw new AdapterException(folder + " holds step " + l.state().step()
+                    + " of an earlier run. Resume it, delete "
                     + "that folder to start anew, or choose another folder.");
         });
     }

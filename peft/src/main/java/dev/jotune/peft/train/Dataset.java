@@ -91,7 +91,8 @@ public final class Dataset {
         for (Example e : examples) {
             boolean cutIt = e.length() > maxLength;
             lost += cutIt ? 1 : 0;
-            shorter.add(cutIt ? new Example(Arrays.copyOf(e.ids(), maxLength), Arrays.copyOf(e.labels(), maxLength)) : e);
+            shorter.add(cutIt ? new Example(Arrays.copyOf(e.ids(), maxLength), Arrays.copyOf(e.labels(), maxLength))
+                    : e);
         }
         return lost == 0 ? this : new Dataset(shorter, cut + lost);
     }

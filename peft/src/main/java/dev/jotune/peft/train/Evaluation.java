@@ -55,7 +55,8 @@ public final class Evaluation {
         public Choice {
             choices = List.copyOf(choices);
             if (choices.size() < 2 || answer < 0 || answer >= choices.size()) {
-                throw new IllegalArgumentException("the answer " + answer + " is not the index of one of " + choices.size()
+                throw new IllegalArgumentException("the answer " + answer + " is not the index of one of "
+                        + choices.size()
                         + " choices. Give at least two, and count from 0.");
             }
         }
@@ -81,7 +82,8 @@ public final class Evaluation {
             }
         }
         if (sorted.isEmpty()) {
-            throw new AdapterException("none of the " + data.size() + " examples has a token to predict. Give texts of at "
+            throw new AdapterException("none of the " + data.size()
+                    + " examples has a token to predict. Give texts of at "
                     + "least two tokens.");
         }
         sorted.sort(Comparator.comparingInt(Example::length));
@@ -135,9 +137,11 @@ public final class Evaluation {
         int right = 0;
         for (Pair pair : pairs) {
             int[] prompt = encoder.prompt(pair.prompt());
-            // Twice the tokens and a few: the same text may be written in smaller tokens, a longer text is wrong anyway.
+            // Twice the tokens and a few: the same text may be written in smaller tokens, a longer text is wrong
+            // anyway.
             int most = 2 * encoder.labelled(pair.prompt(), pair.completion()).labelCount(false) + 8;
-            SamplingOptions greedy = SamplingOptions.builder().maxNewTokens(most).eosTokenIds(special.eosTokenIds()).build();
+            SamplingOptions greedy = SamplingOptions.builder().maxNewTokens(most)
+                    .eosTokenIds(special.eosTokenIds()).build();
             Generation g = new Generator(language, greedy).generate(prompt);
             int written = g.newTokens() - (g.finishReason() == FinishReason.END_TOKEN ? 1 : 0);
             String text = tokenizer.decode(Arrays.copyOf(g.tokens(), written), true);
@@ -185,9 +189,11 @@ public final class Evaluation {
             double least = Double.POSITIVE_INFINITY;
             for (int i = 0; i < q.choices().size(); i++) {
                 try (Scope _ = Scope.open()) {
-                    Batch b = Batch.of(List.of(encoder.labelled(q.prompt(), q.choices().get(i))), model.backend(), first);
+                    Batch b = Batch.of(List.of(encoder.labelled(q.prompt(), q.choices().get(i))), model.backend(),
+                            first);
                     if (b.labelCount() == 0) {
-                        throw new AdapterException("choice " + i + " of the prompt '" + q.prompt() + "' has no token. Give it "
+                        throw new AdapterException("choice " + i + " of the prompt '" + q.prompt()
+                                + "' has no token. Give it "
                                 + "a text.");
                     }
                     double nll = loss(model, b, pass);

@@ -37,7 +37,8 @@ public record TrainOptions(double learningRate, int maxSteps, double epochs, int
 
     /** @throws IllegalArgumentException naming the option that is out of range or unknown */
     public TrainOptions {
-        check(Double.isFinite(learningRate) && learningRate >= 0, "learning rate", learningRate, "a number of 0 or more");
+        check(Double.isFinite(learningRate) && learningRate >= 0, "learning rate", learningRate,
+                "a number of 0 or more");
         check(maxSteps >= 0, "maxSteps", maxSteps, "0 (go by epochs) or more");
         check(maxSteps > 0 || Double.isFinite(epochs) && epochs > 0, "epochs", epochs, "more than 0");
         check(batchSize > 0, "batch size", batchSize, "1 or more");
@@ -73,7 +74,8 @@ public record TrainOptions(double learningRate, int maxSteps, double epochs, int
 
     /** Updates of a run over {@code examples} examples. */
     public long totalSteps(long examples) {
-        return maxSteps > 0 ? maxSteps : (long) Math.ceil(epochs * examples / ((double) batchSize * gradientAccumulation));
+        return maxSteps > 0 ? maxSteps
+                : (long) Math.ceil(epochs * examples / ((double) batchSize * gradientAccumulation));
     }
 
     /** What must be the same when a run goes on; how often it is saved and what is recomputed may differ. */

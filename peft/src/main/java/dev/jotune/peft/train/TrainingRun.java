@@ -65,7 +65,8 @@ final class TrainingRun {
         this.runFolder = runFolder;
         this.listener = listener;
         if (!model.seams().active().contains(adapter.name())) {
-            throw new AdapterException("the adapter '" + adapter.name() + "' is not active on its model, so nothing would "
+            throw new AdapterException("the adapter '" + adapter.name()
+                    + "' is not active on its model, so nothing would "
                     + "reach it. Attach and activate it, and unmerge it if it is merged.");
         }
         Group group = model.seams().inference().groups().getFirst();
@@ -79,8 +80,10 @@ final class TrainingRun {
         data = given.cutTo(maxLength);
         checkData();
         totalSteps = options.totalSteps(data.size());
-        clip = GradientTransforms.clipByNorm(options.maxGradNorm() == 0 ? Double.POSITIVE_INFINITY : options.maxGradNorm());
-        GradientTransform chain = GradientTransforms.chain(parts.transform().orElse((step, t) -> t), clip, this::refuseNaN);
+        clip = GradientTransforms.clipByNorm(options.maxGradNorm() == 0 ? Double.POSITIVE_INFINITY
+                : options.maxGradNorm());
+        GradientTransform chain = GradientTransforms.chain(parts.transform().orElse((step, t) -> t), clip,
+                this::refuseNaN);
         optimizer = options.optimizer(totalSteps).after(chain);
         checkpoints = runFolder.map(f -> new Checkpoints(f, fingerprint(given)));
     }
@@ -91,15 +94,17 @@ final class TrainingRun {
         }
         if (data.labelCount(firstCounts) == 0) {
             throw new AdapterException("none of the " + data.size() + " examples has a token to learn"
-                    + (data.cut() > 0 ? " after " + data.cut() + " were cut to " + maxLength + " tokens. Raise maxLength or "
-                    + "shorten the prompts." : ". Give texts of at least two tokens, or completions that are not empty."));
+                    + (data.cut() > 0 ? " after " + data.cut() + " were cut to " + maxLength
+                    + " tokens. Raise maxLength or shorten the prompts."
+                    : ". Give texts of at least two tokens, or completions that are not empty."));
         }
         for (int i = 0; i < data.size(); i++) {
             Example e = data.get(i);
             for (int t = 0; t < e.length(); t++) {
                 int label = e.labels()[t];
                 if (!known(e.ids()[t]) || label != Example.IGNORED && !known(label)) {
-                    throw new AdapterException("example " + i + " holds the token id " + (known(e.ids()[t]) ? label : e.ids()[t])
+                    throw new AdapterException("example " + i + " holds the token id "
+                            + (known(e.ids()[t]) ? label : e.ids()[t])
                             + ", but the model's vocabulary has " + model.vocabularySize()
                             + " tokens. Use the tokenizer that belongs to the model.");
                 }
@@ -174,7 +179,8 @@ final class TrainingRun {
         losses.add(result.loss());
         trainedTokens += result.tokens();
         double seconds = Math.max(1e-9, (System.nanoTime() - begun) / 1e9);
-        listener.onStep(new StepReport(done, totalSteps, result.loss(), rate, clip.lastNorm(), result.tokens() / seconds,
+        listener.onStep(new StepReport(done, totalSteps, result.loss(), rate, clip.lastNorm(),
+                result.tokens() / seconds,
                 HostMemory.peakBytes()));
     }
 
@@ -241,7 +247,8 @@ final class TrainingRun {
             }
         });
         if (out.isEmpty()) {
-            throw new AdapterException("nothing is selected to train at step " + (done + 1) + ". Choose a selector that "
+            throw new AdapterException("nothing is selected to train at step " + (done + 1)
+                    + ". Choose a selector that "
                     + "takes at least one of: " + String.join(", ", adapter.trainables().keySet()) + ".");
         }
         return out;
@@ -258,9 +265,11 @@ final class TrainingRun {
     private AdapterException diverged(String what) {
         String where = runFolder.isEmpty() ? "Nothing of this run was saved."
                 : saved == 0 ? "There is no checkpoint of this run yet."
-                : "The checkpoint of step " + saved + " in " + runFolder.get().resolve(Checkpoints.FOLDER) + " is untouched.";
+                : "The checkpoint of step " + saved + " in " + runFolder.get().resolve(Checkpoints.FOLDER)
+                + " is untouched.";
         return new AdapterException(what + " at step " + (done + 1) + " of " + totalSteps + ", at learning rate "
-                + optimizer.rate() + ". Lower the learning rate or maxGradNorm, warm up for longer, and start in another "
+                + optimizer.rate()
+                + ". Lower the learning rate or maxGradNorm, warm up for longer, and start in another "
                 + "folder. " + where);
     }
 
@@ -292,7 +301,8 @@ final class TrainingRun {
         adapter.trainables().forEach((name, v) -> {
             Tensor t = state.parameters().get(name);
             if (t == null || !Arrays.equals(t.shape(), v.shape())) {
-                throw new AdapterException("the checkpoint of step " + state.step() + " does not fit the adapter: its tensor "
+                throw new AdapterException("the checkpoint of step " + state.step()
+                        + " does not fit the adapter: its tensor "
                         + name + " is " + t + ", not " + v.tensor() + ". Choose another folder.");
             }
             v.tensor().copyFrom(t);

@@ -64,7 +64,8 @@ class CausalLanguageModelTest {
             largest = Math.max(largest, Math.abs(w));
         }
         for (int i = 0; i < want.length; i++) {
-            assertThat(Math.abs(got[i] - want[i])).as("logit %d: %f, %f", i, got[i], want[i]).isLessThanOrEqualTo(1e-5f * largest);
+            assertThat(Math.abs(got[i] - want[i])).as("logit %d: %f, %f", i, got[i],
+                    want[i]).isLessThanOrEqualTo(1e-5f * largest);
         }
     }
 
@@ -165,7 +166,8 @@ class CausalLanguageModelTest {
     void rowsUnderDifferentAdaptersAreNoSession() {
         attach("lora");
         Pass rows = model.seams().rows(List.of("lora", ""));
-        assertThatThrownBy(() -> new CausalLanguageModel(model, rows).open()).isInstanceOf(IllegalArgumentException.class)
+        assertThatThrownBy(() -> new CausalLanguageModel(model, rows).open())
+                .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("2 groups of rows");
     }
 }

@@ -110,7 +110,8 @@ class DatasetTest {
         assertThatThrownBy(() -> Dataset.readJsonl(folder.resolve("data.jsonl"), tokenizer, special, 0))
                 .isInstanceOf(AdapterException.class).hasMessageContaining("not UTF-8");
         assertThatThrownBy(() -> Dataset.readJsonl(folder.resolve("no.jsonl"), tokenizer, special, 0))
-                .isInstanceOf(AdapterException.class).hasMessageContaining("there is no file").hasMessageContaining("no.jsonl");
+                .isInstanceOf(AdapterException.class).hasMessageContaining("there is no file")
+                .hasMessageContaining("no.jsonl");
     }
 
     @Test
@@ -126,7 +127,8 @@ class DatasetTest {
         }
         assertThat(epochs.get(1)).isNotEqualTo(epochs.get(0)).isNotEqualTo(epochs.get(2));
         // The stream may be entered anywhere.
-        assertThat(d.stream(3, 48, 4)).containsExactly(epochs.get(0).get(48), epochs.get(0).get(49), epochs.get(1).get(0),
+        assertThat(d.stream(3, 48, 4)).containsExactly(epochs.get(0).get(48), epochs.get(0).get(49),
+                epochs.get(1).get(0),
                 epochs.get(1).get(1));
         assertThat(d.stream(4, 0, 50)).isNotEqualTo(epochs.get(0));
     }

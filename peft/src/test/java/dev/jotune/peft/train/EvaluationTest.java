@@ -49,7 +49,8 @@ class EvaluationTest {
         long[] wide = Arrays.stream(ids).asLongStream().toArray();
         Pass pass = model.seams().inference();
         Tensor t = Recording.off(() -> Softmax.logSoftmax(model.logits(model.forward(
-                DecoderInput.of(Tensor.of(model.backend(), wide, 1, wide.length)), pass, Optional.empty()).text(), pass))).tensor();
+                DecoderInput.of(Tensor.of(model.backend(), wide, 1, wide.length)), pass, Optional.empty()).text(),
+                pass))).tensor();
         double[] flat = t.toDoubleArray();
         int v = model.vocabularySize();
         double[][] rows = new double[ids.length][];
@@ -103,7 +104,8 @@ class EvaluationTest {
         CausalLm model = stories.model();
         String prompt = "Once upon a time, there was a little girl named";
         int[] ids = stories.requireTokenizer().encode(prompt, true).ids();
-        Generation greedy = new Generator(new CausalLanguageModel(model, model.seams().inference()), SamplingOptions.greedy(3))
+        Generation greedy = new Generator(new CausalLanguageModel(model, model.seams().inference()),
+                SamplingOptions.greedy(3))
                 .generate(ids);
         // The third token ends the text, so that the model stops by itself.
         int end = greedy.tokens()[2];
@@ -121,7 +123,8 @@ class EvaluationTest {
     @Test
     void theLikeliestChoiceIsThatOfTheHighestMeanLogProbability() {
         CausalLm model = stories.model();
-        List<String> choices = List.of(" little girl named Lily.", " of the", " was very happy and played with her friend.", " zzq");
+        List<String> choices = List.of(" little girl named Lily.", " of the",
+                " was very happy and played with her friend.", " zzq");
         for (String prompt : List.of("Once upon a time, there was a", "The sun was", "She")) {
             double[] means = new double[choices.size()];
             for (int i = 0; i < means.length; i++) {
@@ -139,7 +142,8 @@ class EvaluationTest {
             for (int answer : new int[] {best, (best + 1) % means.length}) {
                 assertThat(Evaluation.choiceAccuracy(model, stories.requireTokenizer(), stories.generation(),
                         model.seams().inference(), List.of(new Choice(prompt, choices, answer))).right())
-                        .as("%s: %s, answer %d", prompt, Arrays.toString(means), answer).isEqualTo(answer == best ? 1 : 0);
+                        .as("%s: %s, answer %d", prompt, Arrays.toString(means), answer)
+                        .isEqualTo(answer == best ? 1 : 0);
             }
         }
     }

@@ -22,10 +22,10 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** A JVM that trains is killed without warning, again and again; nothing that it reported saved is lost. */
 class KilledRunTest {
-    private static final TrainOptions OPTIONS = TrainOptions.DEFAULTS.withLearningRate(0.02).withMaxSteps(30)
+    private static final TrainOptions OPTIONS = TrainOptions.DEFAULTS.withLearningRate(0.02).withMaxSteps(20)
             .withBatchSize(2).withSaveEvery(2);
     /** After which step to kill, and how many microseconds later: saving follows even steps. */
-    private static final int[][] KILLS = {{6, 0}, {13, 500}, {22, 2000}};
+    private static final int[][] KILLS = {{4, 0}, {9, 500}, {14, 2000}};
 
     @TempDir
     private Path folder;
@@ -39,7 +39,8 @@ class KilledRunTest {
         }
 
         static List<Double> train(Path run, PrintStream out) {
-            Adapter a = Adapters.create(TinyModel.make(Backends.cpu(), DType.F32), "default", TinyModel.method("lora"), 1);
+            Adapter a = Adapters.create(TinyModel.make(Backends.cpu(), DType.F32), "default", TinyModel.method("lora"),
+                    1);
             TrainReport r = Trainer.run(a, TinyModel.texts(7), OPTIONS, Optional.of(run), true, new TrainListener() {
                 @Override
                 public void onStep(StepReport report) {
@@ -56,7 +57,8 @@ class KilledRunTest {
     }
 
     private Process start(Path run) throws IOException {
-        List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
+        List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin",
+                "java").toString()));
         if (ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent()) {
             command.addAll(List.of("--add-modules", "jdk.incubator.vector"));
         }
@@ -82,7 +84,7 @@ class KilledRunTest {
             List<String> lines = out.lines().collect(Collectors.toList());
             assertThat(last.waitFor(60, TimeUnit.SECONDS)).isTrue();
             assertThat(lines).last().isEqualTo("losses " + whole);
-            assertThat(lines).contains("step 30").doesNotContain("step " + saved);
+            assertThat(lines).contains("step 20").doesNotContain("step " + saved);
         }
         for (String name : List.of("adapter_config.json", "adapter_model.safetensors")) {
             assertThat(run.resolve(name)).hasSameBinaryContentAs(folder.resolve("whole").resolve(name));

@@ -91,7 +91,8 @@ final class TinyModel {
     /** One of each kind, with what is hardest to resume: dropout, and a prefix behind an MLP. */
     static TuningMethod method(String name) {
         return switch (name) {
-            case "lora" -> new Lora(2, 4, 0.2, false, Lora.DEFAULTS.targetModules(), Optional.empty(), Map.of(), Map.of(),
+            case "lora" -> new Lora(2, 4, 0.2, false, Lora.DEFAULTS.targetModules(), Optional.empty(), Map.of(),
+                    Map.of(),
                     List.of(), List.of(), "none", false, Lora.DEFAULTS.initLoraWeights(), List.of());
             case "prefix" -> PrefixTuning.DEFAULTS.withTokens(3);
             case "prefix-mlp" -> new PrefixTuning(3, true, Optional.of(6), Optional.empty(), List.of());

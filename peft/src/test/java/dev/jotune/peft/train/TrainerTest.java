@@ -76,7 +76,8 @@ class TrainerTest {
         TrainReport whole = train(adapter(method), OPTIONS, folder.resolve("whole"), false, TrainListener.NONE);
         Path run = folder.resolve("stopped");
         for (long stop : new long[] {2, 5}) {
-            assertThatThrownBy(() -> train(adapter(method), OPTIONS, run, true, stopAfter(stop))).isInstanceOf(Stopped.class);
+            assertThatThrownBy(() -> train(adapter(method), OPTIONS, run, true, stopAfter(stop)))
+                    .isInstanceOf(Stopped.class);
         }
         List<Long> steps = new ArrayList<>();
         TrainReport rest = train(adapter(method), OPTIONS, run, true, r -> steps.add(r.step()));
@@ -90,7 +91,8 @@ class TrainerTest {
     @Test
     void theSeedFixesTheRun() {
         List<Double> first = train(adapter("lora"), OPTIONS, folder.resolve("a"), false, TrainListener.NONE).losses();
-        assertThat(train(adapter("lora"), OPTIONS, folder.resolve("b"), false, TrainListener.NONE).losses()).isEqualTo(first);
+        assertThat(train(adapter("lora"), OPTIONS, folder.resolve("b"), false, TrainListener.NONE).losses())
+                .isEqualTo(first);
         assertThat(train(adapter("lora"), OPTIONS.withSeed(2), folder.resolve("c"), false, TrainListener.NONE).losses())
                 .isNotEqualTo(first);
     }
@@ -102,7 +104,8 @@ class TrainerTest {
         List<double[]> ends = new ArrayList<>();
         for (int accumulation : new int[] {1, 2, 4}) {
             Adapter a = adapter(method, TinyModel.make(Backends.reference(), DType.F64));
-            TrainOptions o = OPTIONS.withMaxSteps(4).withBatchSize(4 / accumulation).withGradientAccumulation(accumulation);
+            TrainOptions o = OPTIONS.withMaxSteps(4).withBatchSize(4 / accumulation)
+                    .withGradientAccumulation(accumulation);
             reports.add(Trainer.run(a, TinyModel.texts(7), o, Optional.empty(), false, TrainListener.NONE));
             ends.add(a.trainables().firstEntry().getValue().tensor().toDoubleArray());
         }
@@ -120,7 +123,8 @@ class TrainerTest {
         Adapter plain = adapter("lora");
         Adapter recomputed = adapter("lora");
         List<Double> losses = train(plain, OPTIONS, folder.resolve("a"), false, TrainListener.NONE).losses();
-        assertThat(train(recomputed, OPTIONS.withGradientCheckpointing(true), folder.resolve("b"), false, TrainListener.NONE)
+        assertThat(train(recomputed, OPTIONS.withGradientCheckpointing(true), folder.resolve("b"), false,
+                TrainListener.NONE)
                 .losses()).isEqualTo(losses);
     }
 
@@ -172,7 +176,8 @@ class TrainerTest {
         Adapter a = adapter("lora");
         Map<String, double[]> before = new LinkedHashMap<>();
         a.trainables().forEach((k, v) -> before.put(k, v.tensor().toDoubleArray()));
-        TrainingStep step = new TrainingStep("B", Objective.CAUSAL_LM, TrainableSelector.matching("lora_B"), Optional.empty());
+        TrainingStep step = new TrainingStep("B", Objective.CAUSAL_LM, TrainableSelector.matching("lora_B"),
+                Optional.empty());
         Trainer.run(a, TinyModel.texts(5), OPTIONS, step, Optional.empty(), false, TrainListener.NONE);
         a.trainables().forEach((k, v) -> assertThat(java.util.Arrays.equals(v.tensor().toDoubleArray(), before.get(k)))
                 .as(k).isEqualTo(k.contains("lora_A")));
@@ -181,17 +186,21 @@ class TrainerTest {
     @Test
     void aRunGoesOnOnlyAsItWasBegun() {
         train(adapter("lora"), OPTIONS, folder, false, TrainListener.NONE);
-        assertThatThrownBy(() -> train(adapter("lora"), OPTIONS.withLearningRate(0.5), folder, true, TrainListener.NONE))
+        assertThatThrownBy(() -> train(adapter("lora"), OPTIONS.withLearningRate(0.5), folder, true,
+                TrainListener.NONE))
                 .isInstanceOf(AdapterException.class).hasMessageContaining("learningRate was 0.02, now 0.5")
                 .hasMessageNotContaining("method");
         assertThatThrownBy(() -> train(adapter("prompt"), OPTIONS, folder, true, TrainListener.NONE))
-                .hasMessageContaining("method was").hasMessageContaining("PROMPT_TUNING").hasMessageNotContaining("data was");
+                .hasMessageContaining("method was").hasMessageContaining("PROMPT_TUNING")
+                .hasMessageNotContaining("data was");
         assertThatThrownBy(() -> Trainer.run(adapter("lora"), TinyModel.texts(6), OPTIONS, Optional.of(folder), true,
                 TrainListener.NONE)).hasMessageContaining("data was 7 examples");
-        assertThatThrownBy(() -> train(adapter("lora", TinyModel.make(Backends.reference(), DType.F64)), OPTIONS, folder, true,
+        assertThatThrownBy(() -> train(adapter("lora", TinyModel.make(Backends.reference(), DType.F64)), OPTIONS,
+                folder, true,
                 TrainListener.NONE)).hasMessageContaining("model was llama on cpu in F32");
         // How often it is saved has no influence on the result.
-        assertThat(train(adapter("lora"), OPTIONS.withSaveEvery(1), folder, true, TrainListener.NONE).resumedAt()).isEqualTo(8);
+        assertThat(train(adapter("lora"), OPTIONS.withSaveEvery(1), folder, true, TrainListener.NONE).resumedAt())
+                .isEqualTo(8);
     }
 
     @Test
@@ -248,7 +257,8 @@ class TrainerTest {
 
     @Test
     void whatIsTooLongIsCutAndCounted() {
-        TrainReport r = Trainer.run(adapter("prompt"), TinyModel.texts(7), OPTIONS.withMaxLength(6), Optional.empty(), false,
+        TrainReport r = Trainer.run(adapter("prompt"), TinyModel.texts(7), OPTIONS.withMaxLength(6), Optional.empty(),
+                false,
                 TrainListener.NONE);
         int longer = 0;
         for (int i = 0; i < 7; i++) {
@@ -258,9 +268,11 @@ class TrainerTest {
         assertThat(r.notes()).singleElement().asString().contains(longer + " of 7 examples were cut to 6 tokens");
         // Three virtual tokens take their share of the context.
         Dataset wide = Dataset.of(List.of(new Example(new int[40], new int[40])));
-        assertThat(Trainer.run(adapter("prompt"), wide, OPTIONS, Optional.empty(), false, TrainListener.NONE).maxLength())
+        assertThat(Trainer.run(adapter("prompt"), wide, OPTIONS, Optional.empty(), false,
+                TrainListener.NONE).maxLength())
                 .isEqualTo(TinyModel.CONTEXT - 3);
-        assertThat(Trainer.run(adapter("prefix"), wide, OPTIONS, Optional.empty(), false, TrainListener.NONE).maxLength())
+        assertThat(Trainer.run(adapter("prefix"), wide, OPTIONS, Optional.empty(), false,
+                TrainListener.NONE).maxLength())
                 .isEqualTo(TinyModel.CONTEXT - 3);
         assertThat(Trainer.run(adapter("lora"), wide, OPTIONS, Optional.empty(), false, TrainListener.NONE).maxLength())
                 .isEqualTo(TinyModel.CONTEXT);
@@ -271,13 +283,17 @@ class TrainerTest {
         assertThatThrownBy(() -> Trainer.run(adapter("lora"), Dataset.of(List.of()), OPTIONS, Optional.empty(), false,
                 TrainListener.NONE)).isInstanceOf(AdapterException.class).hasMessageContaining("no example");
         Dataset silent = Dataset.of(List.of(new Example(new int[] {1, 2, 3}, new int[] {-100, -100, -100})));
-        assertThatThrownBy(() -> Trainer.run(adapter("lora"), silent, OPTIONS, Optional.empty(), false, TrainListener.NONE))
-                .isInstanceOf(AdapterException.class).hasMessageContaining("none of the 1 examples has a token to learn");
+        assertThatThrownBy(() -> Trainer.run(adapter("lora"), silent, OPTIONS, Optional.empty(), false,
+                TrainListener.NONE))
+                .isInstanceOf(AdapterException.class)
+                .hasMessageContaining("none of the 1 examples has a token to learn");
         Dataset late = Dataset.of(List.of(new Example(new int[] {1, 2, 3}, new int[] {-100, -100, 3})));
         assertThatThrownBy(() -> Trainer.run(adapter("lora"), late, OPTIONS.withMaxLength(2), Optional.empty(), false,
                 TrainListener.NONE)).hasMessageContaining("after 1 were cut to 2 tokens");
-        Dataset foreign = Dataset.of(List.of(new Example(new int[] {1, TinyModel.VOCABULARY, 2}, new int[] {-100, -100, 1})));
-        assertThatThrownBy(() -> Trainer.run(adapter("lora"), foreign, OPTIONS, Optional.empty(), false, TrainListener.NONE))
+        Dataset foreign = Dataset.of(List.of(
+                new Example(new int[] {1, TinyModel.VOCABULARY, 2}, new int[] {-100, -100, 1})));
+        assertThatThrownBy(() -> Trainer.run(adapter("lora"), foreign, OPTIONS, Optional.empty(), false,
+                TrainListener.NONE))
                 .hasMessageContaining("token id 37").hasMessageContaining("vocabulary has 37");
     }
 
@@ -294,7 +310,8 @@ class TrainerTest {
     void anAdapterThatIsOffIsNotTrained() {
         Adapter a = adapter("lora");
         a.model().seams().activate();
-        assertThatThrownBy(() -> train(a, OPTIONS, folder, false, TrainListener.NONE)).isInstanceOf(AdapterException.class)
+        assertThatThrownBy(() -> train(a, OPTIONS, folder, false, TrainListener.NONE))
+                .isInstanceOf(AdapterException.class)
                 .hasMessageContaining("'default' is not active");
     }
 

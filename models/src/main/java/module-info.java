@@ -1,0 +1,11 @@
+/** Language models, their tokenizers and generation, and the seams that tuning methods plug into. */
+module dev.jotune.models {
+    requires transitive dev.jotune.autograd;
+    requires com.fasterxml.jackson.databind;
+
+    exports dev.jotune.models;
+    exports dev.jotune.models.generate;
+    exports dev.jotune.models.llama;
+    exports dev.jotune.models.seam;
+    exports dev.jotune.models.tokenizer;
+}

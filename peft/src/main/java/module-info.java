@@ -1,0 +1,14 @@
+/** Tuning methods, adapters on disk, and the training loop. */
+module dev.jotune.peft {
+    requires transitive dev.jotune.models;
+    requires com.fasterxml.jackson.databind;
+    requires com.fasterxml.jackson.datatype.jdk8;
+
+    exports dev.jotune.peft;
+    exports dev.jotune.peft.methods;
+    exports dev.jotune.peft.train;
+
+    // Jackson reads and writes the records of hyper-parameters.
+    opens dev.jotune.peft to com.fasterxml.jackson.databind;
+    opens dev.jotune.peft.methods to com.fasterxml.jackson.databind;
+}

@@ -1,0 +1,16 @@
+/** Tensors, their memory, file formats, random numbers, and the seam behind which every device computes. */
+module dev.jotune.tensor {
+    // Absent on a JVM started without it: then scalar code runs.
+    requires static jdk.incubator.vector;
+    requires com.fasterxml.jackson.databind;
+
+    exports dev.jotune.tensor;
+    exports dev.jotune.tensor.expr;
+    exports dev.jotune.tensor.io;
+    exports dev.jotune.tensor.kernels;
+    exports dev.jotune.tensor.random;
+
+    uses dev.jotune.tensor.BackendProvider;
+    provides dev.jotune.tensor.BackendProvider with
+            dev.jotune.tensor.cpu.CpuProvider, dev.jotune.tensor.cpu.ReferenceProvider;
+}
