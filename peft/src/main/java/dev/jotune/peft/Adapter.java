@@ -33,6 +33,8 @@ public final class Adapter {
     private final SequencedMap<String, Supplier<Tensor>> exports;
     private final Map<Parameter, Var> merged = new LinkedHashMap<>();
     private final Map<Parameter, Var> placed = new LinkedHashMap<>();
+    /** Place among the active adapters before merging; -1 if it was not active. */
+    private int position = -1;
 
     Adapter(CausalLm model, String name, TuningMethod method, Attachment a) {
         this.model = model;
@@ -125,6 +127,7 @@ public final class Adapter {
         }
         Map<Parameter, Var> replacements = changed();
         List<String> active = new ArrayList<>(model.seams().active());
+        position = active.indexOf(name);
         active.remove(name);
         model.seams().activate(active.toArray(String[]::new));
         replacements.forEach((p, v) -> {
@@ -185,7 +188,7 @@ public final class Adapter {
         return Var.constant(t.copyFrom(v.tensor()));
     }
 
-    /** Undoes {@link #merge}: the original weights, the same bytes, and the adapter active again. */
+    /** Undoes {@link #merge}: the original weights, the same bytes, and the adapter active where it was. */
     public void unmerge() {
         if (merged.isEmpty()) {
             throw new AdapterException("adapter '" + name + "' is not merged.");
@@ -199,9 +202,11 @@ public final class Adapter {
         merged.forEach(Parameter::replace);
         merged.clear();
         placed.clear();
-        List<String> active = new ArrayList<>(model.seams().active());
-        active.add(name);
-        model.seams().activate(active.toArray(String[]::new));
+        if (position >= 0) {
+            List<String> active = new ArrayList<>(model.seams().active());
+            active.add(Math.min(position, active.size()), name);
+            model.seams().activate(active.toArray(String[]::new));
+        }
     }
 
     @Override

@@ -1,6 +1,8 @@
 package dev.jotune.models.seam;
 
 import dev.jotune.autograd.Var;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 
@@ -17,9 +19,10 @@ import java.util.Optional;
 public record Hooks(String name, Map<String, Projection> projections, Map<String, Var> overrides,
         Optional<SegmentSource> segments, Optional<VirtualTokens> virtualTokens, Map<String, Tap> taps) {
     public Hooks {
-        projections = Map.copyOf(projections);
-        overrides = Map.copyOf(overrides);
-        taps = Map.copyOf(taps);
+        // Copies that keep the order: what is merged, printed or refused first does not depend on the run.
+        projections = Collections.unmodifiableMap(new LinkedHashMap<>(projections));
+        overrides = Collections.unmodifiableMap(new LinkedHashMap<>(overrides));
+        taps = Collections.unmodifiableMap(new LinkedHashMap<>(taps));
     }
 
     /** Only taps: for recording or steering activations. */
