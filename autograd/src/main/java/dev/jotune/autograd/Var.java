@@ -18,6 +18,7 @@ public final class Var {
     private static final MapOp SUB = MapOp.of("sub", 2, X.minus(Y));
     private static final MapOp MUL = MapOp.of("mul", 2, X.times(Y));
     private static final MapOp DIV = MapOp.of("div", 2, X.over(Y));
+    private static final MapOp ADD_SCALED = MapOp.of("add_scaled", 3, X.plus(Y.times(Expr.rowInput(2))));
     private static final MapOp NEG = MapOp.of("neg", 1, X.neg());
     private static final MapOp EXP = MapOp.of("exp", 1, X.exp());
     private static final MapOp LOG = MapOp.of("log", 1, X.log());
@@ -118,6 +119,11 @@ public final class Var {
 
     public Var add(double v) {
         return ADD.apply(this, scalarLike(v));
+    }
+
+    /** {@code this + factor o}, in one pass. */
+    public Var addScaled(Var o, double factor) {
+        return factor == 1 ? add(o) : ADD_SCALED.apply(this, o, scalarLike(factor));
     }
 
     public Var sub(Var o) {

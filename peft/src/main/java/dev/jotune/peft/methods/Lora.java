@@ -156,13 +156,13 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
             Var in = pass.training() ? Dropout.apply(x, dropout, pass.seed(), pass.stream(layer.path())) : x;
             Var low = Linear.apply(in, a);
             Var delta = bias.isPresent() ? Linear.apply(low, b, bias.get()) : Linear.apply(low, b);
-            return inner.apply(x).add(delta.mul(scale));
+            return inner.apply(x).addScaled(delta, scale);
         }
 
         /** {@code W' = W + s B A}. */
         @Override
         public Var weight(Var w) {
-            return w.add(b.matmul(a).mul(scale));
+            return w.addScaled(b.matmul(a), scale);
         }
 
         @Override
