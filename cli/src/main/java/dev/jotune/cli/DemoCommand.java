@@ -77,7 +77,7 @@ final class DemoCommand implements Runnable {
         say("The model: %s, %,d parameters, on %s.%n", model.name(), parameters(model), backend.description());
         List<List<String>> before = sample(model);
         PrefixTuning method = new PrefixTuning(16, true, Optional.empty(), Optional.empty(), List.of());
-        Adapter adapter = Adapters.create(model.model(), Adapters.DEFAULT_NAME, method, seed);
+        Adapter adapter = Adapters.create(model.model(), Adapters.DEFAULT_NAME, method, seed).basedOn(model.name());
         TrainOptions options = TrainOptions.DEFAULTS.withLearningRate(0.02).withMaxSteps(maxSteps).withBatchSize(8)
                 .withMaxLength(96).withWarmupSteps(5).withSaveEvery(0).withSeed(seed);
         Dataset data = Dataset.readJsonl(stories(), model.requireTokenizer(), model.generation(), options.maxLength());

@@ -80,7 +80,7 @@ final class TuneCommand implements Runnable {
     private static Adapter attach(Models.Loaded loaded, Tokenizer tokenizer, TuningMethod tuning, long seed) {
         try {
             return Adapters.create(loaded.model(), Adapters.DEFAULT_NAME, tuning, seed,
-                    Optional.of(text -> tokenizer.encode(text, false).ids()));
+                    Optional.of(text -> tokenizer.encode(text, false).ids())).basedOn(loaded.name());
         } catch (AdapterException e) {
             // The model is sound, so an option asks for what it does not have.
             throw new UsageException(e.getMessage(), e);

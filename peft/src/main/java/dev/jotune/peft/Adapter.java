@@ -15,6 +15,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.function.Supplier;
 
@@ -33,6 +34,7 @@ public final class Adapter {
     private final SequencedMap<String, Supplier<Tensor>> exports;
     private final Map<Parameter, Var> merged = new LinkedHashMap<>();
     private final Map<Parameter, Var> placed = new LinkedHashMap<>();
+    private Optional<String> baseModel = Optional.empty();
     /** Place among the active adapters before merging; -1 if it was not active. */
     private int position = -1;
 
@@ -89,7 +91,15 @@ public final class Adapter {
      * one, or none.
      */
     public void save(Path folder) {
-        AdapterFiles.write(folder, method, state(), describe());
+        Map<String, Object> extra = new LinkedHashMap<>(describe());
+        baseModel.ifPresent(name -> extra.put("base_model_name_or_path", name));
+        AdapterFiles.write(folder, method, state(), extra);
+    }
+
+    /** Notes the name or folder of the base model, which PEFT's automatic classes look for in saved adapters. */
+    public Adapter basedOn(String nameOrPath) {
+        baseModel = Optional.of(nameOrPath);
+        return this;
     }
 
     /** The text of {@code adapter_config.json}: equal for equal hyper-parameters. */
