@@ -158,7 +158,7 @@ class PeftGoldenTest {
             }
         }
         for (String name : c.expectedUnder("final/")) {
-            c.close("trained " + name, "final", c.expected("final/" + name),
+            c.closeAfterTraining("trained " + name, c.expected("final/" + name),
                     adapter.trainables().get(PeftCase.plain(name)).tensor().toDoubleArray());
         }
     }

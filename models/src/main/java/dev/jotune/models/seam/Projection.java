@@ -14,7 +14,8 @@ public interface Projection {
      * {@code y = f(x; W, theta)}.
      *
      * @param x {@code [B, .., in]}
-     * @param inner the layer below this method: the base layer, or a method attached before
+     * @param inner the layer below this method: the base layer, or a method attached before; its result belongs to the
+     *     caller, who may overwrite it
      */
     Var forward(Var x, UnaryOperator<Var> inner, LinearLayer layer, Pass pass);
 

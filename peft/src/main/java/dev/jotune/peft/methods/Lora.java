@@ -2,6 +2,7 @@ package dev.jotune.peft.methods;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.BooleanNode;
+import dev.jotune.autograd.InPlace;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Dropout;
 import dev.jotune.autograd.ops.Linear;
@@ -150,13 +151,12 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
 
     /** The factors of one layer. */
     private record Factors(Var a, Var b, Optional<Var> bias, double scale, double dropout) implements Projection {
-        /** {@code y = W x + s B (A x)}: two thin products instead of W'. */
+        /** {@code y = W x + B (s A) x}: two thin products instead of W', the second added where the first lies. */
         @Override
         public Var forward(Var x, UnaryOperator<Var> inner, LinearLayer layer, Pass pass) {
             Var in = pass.training() ? Dropout.apply(x, dropout, pass.seed(), pass.stream(layer.path())) : x;
-            Var low = Linear.apply(in, a);
-            Var delta = bias.isPresent() ? Linear.apply(low, b, bias.get()) : Linear.apply(low, b);
-            return inner.apply(x).addScaled(delta, scale);
+            Var sum = InPlace.addMatmul(inner.apply(x), Linear.apply(in, a.mul(scale)), b);
+            return bias.isPresent() ? sum.addScaled(bias.get(), scale) : sum;
         }
 
         /** {@code W' = W + s B A}. */
