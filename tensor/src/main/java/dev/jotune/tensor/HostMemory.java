@@ -218,6 +218,11 @@ public final class HostMemory {
         }
 
         @Override
+        public boolean isReadOnly() {
+            return segment.isReadOnly();
+        }
+
+        @Override
         public long address() {
             checkAlive();
             return segment.address();

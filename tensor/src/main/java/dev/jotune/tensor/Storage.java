@@ -22,6 +22,11 @@ public abstract class Storage {
      */
     public abstract MemorySegment host();
 
+    /** True if writing would crash the process: the pages of a mapped file. */
+    public boolean isReadOnly() {
+        return false;
+    }
+
     /** The address of the first byte, after a liveness check. */
     public abstract long address();
 

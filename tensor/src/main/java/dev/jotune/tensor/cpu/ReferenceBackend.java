@@ -60,6 +60,7 @@ public class ReferenceBackend implements Backend {
 
     @Override
     public void write(Tensor dense, MemorySegment source) {
+        writable(dense);
         MemorySegment.copy(source, 0, bytes(dense), 0, bytes(dense).byteSize());
         Reference.reachabilityFence(dense);
     }
@@ -75,6 +76,7 @@ public class ReferenceBackend implements Backend {
 
     @Override
     public void fill(Tensor target, double value) {
+        writable(target);
         RowLoop loop = RowLoop.over(target.shape(), false, target);
         int size = target.dtype().byteSize();
         for (long r = 0; r < loop.rows; r++) {
@@ -88,6 +90,7 @@ public class ReferenceBackend implements Backend {
 
     @Override
     public void copy(Tensor source, Tensor target) {
+        writable(target);
         same(source, target);
         RowLoop loop = RowLoop.over(target.shape(), false, source, target);
         DType from = source.dtype();
@@ -112,6 +115,7 @@ public class ReferenceBackend implements Backend {
 
     @Override
     public void map(Program program, Tensor[] inputs, Tensor[] outputs) {
+        writable(outputs);
         long[] shape = commonShape(inputs, outputs);
         Tensor[] all = joined(inputs, outputs);
         RowLoop loop = RowLoop.over(shape, true, all);
@@ -156,6 +160,7 @@ public class ReferenceBackend implements Backend {
 
     @Override
     public void reduce(Reduction op, Tensor x, Tensor out) {
+        writable(out);
         if (out.dtype() != DType.F64) {
             // Partial results keep their digits: only the whole one is rounded.
             Tensor wide = Tensor.empty(this, DType.F64, out.shape());
@@ -184,6 +189,7 @@ public class ReferenceBackend implements Backend {
 
     @Override
     public void argmax(Tensor x, Tensor out) {
+        writable(out);
         Tensor rows = x.contiguous();
         long n = rows.size(-1);
         if (n == 0) {
@@ -208,6 +214,7 @@ public class ReferenceBackend implements Backend {
 
     @Override
     public void matmul(Tensor a, Tensor b, Tensor out, boolean accumulate) {
+        writable(out);
         long m = out.size(-2);
         long n = out.size(-1);
         long k = a.size(-1);
@@ -249,6 +256,7 @@ public class ReferenceBackend implements Backend {
 
     @Override
     public void gather(Tensor table, Tensor ids, Tensor out) {
+        writable(out);
         long width = table.size(1);
         Tensor flat = out.reshape(ids.numel(), width);
         for (long i = 0; i < ids.numel(); i++) {
@@ -258,6 +266,7 @@ public class ReferenceBackend implements Backend {
 
     @Override
     public void scatterAdd(Tensor rows, Tensor ids, Tensor table) {
+        writable(table);
         long width = table.size(1);
         Tensor flat = rows.reshape(ids.numel(), width);
         for (long i = 0; i < ids.numel(); i++) {
@@ -286,6 +295,7 @@ public class ReferenceBackend implements Backend {
 
     @Override
     public void uniform(Tensor out, long seed, long stream) {
+        writable(out);
         boolean wide = out.dtype() == DType.F64;
         for (long i = 0; i < out.numel(); i++) {
             double u = wide ? Philox.uniformDouble(seed, stream, i) : Philox.uniform(seed, stream, i);
@@ -296,6 +306,7 @@ public class ReferenceBackend implements Backend {
 
     @Override
     public void normal(Tensor out, long seed, long stream) {
+        writable(out);
         for (long i = 0; i < out.numel(); i++) {
             Elements.put(out.dtype(), out.address() + i * out.dtype().byteSize(), Philox.normal(seed, stream, i));
         }
@@ -305,6 +316,15 @@ public class ReferenceBackend implements Backend {
     @Override
     public <K extends FusedKernel> Optional<K> kernel(Class<K> kind) {
         return Optional.empty();
+    }
+
+    /** A write to the pages of a mapped file would end the process; here it ends the call. */
+    static void writable(Tensor... targets) {
+        for (Tensor t : targets) {
+            if (t.storage().isReadOnly()) {
+                throw new IllegalArgumentException(t + " lies in a mapped file and cannot be written. Write to a copy().");
+            }
+        }
     }
 
     private static void same(Tensor a, Tensor b) {

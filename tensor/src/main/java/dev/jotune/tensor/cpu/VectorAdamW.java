@@ -10,6 +10,7 @@ final class VectorAdamW implements AdamWKernel {
     @Override
     public void step(Tensor parameter, Tensor gradient, Tensor m, Tensor v, double lr, double beta1, double beta2, double eps,
             double weightDecay, long step) {
+        ReferenceBackend.writable(parameter, m, v);
         AdamW.step(parameter.address(), gradient.address(), m.address(), v.address(), parameter.numel(), step, lr, beta1, beta2,
                 eps, weightDecay);
         Reference.reachabilityFence(new Object[] {parameter, gradient, m, v});

@@ -52,6 +52,7 @@ final class VectorBackend extends ReferenceBackend {
 
     @Override
     public void fill(Tensor target, double value) {
+        writable(target);
         if (!target.isContiguous() || target.dtype() != DType.F32) {
             super.fill(target, value);
             return;
@@ -72,6 +73,7 @@ final class VectorBackend extends ReferenceBackend {
 
     @Override
     public void copy(Tensor source, Tensor target) {
+        writable(target);
         if (!Arrays.equals(source.shape(), target.shape()) || !Blocks.converts(source.dtype(), target.dtype())) {
             super.copy(source, target);
             return;
@@ -101,6 +103,7 @@ final class VectorBackend extends ReferenceBackend {
 
     @Override
     public void map(Program program, Tensor[] inputs, Tensor[] outputs) {
+        writable(outputs);
         if (VectorMap.supports(inputs, outputs)) {
             VectorMap.run(program, inputs, outputs);
         } else {
@@ -110,6 +113,7 @@ final class VectorBackend extends ReferenceBackend {
 
     @Override
     public void reduce(Reduction op, Tensor x, Tensor out) {
+        writable(out);
         if (x.dtype() != DType.F32 || out.dtype() != DType.F32 || op != Reduction.SUM) {
             super.reduce(op, x, out);
             return;
@@ -132,6 +136,7 @@ final class VectorBackend extends ReferenceBackend {
 
     @Override
     public void matmul(Tensor a, Tensor b, Tensor out, boolean accumulate) {
+        writable(out);
         if (!isOperand(a) || !isOperand(b) || out.dtype() != DType.F32) {
             super.matmul(a, b, out, accumulate);
             return;
@@ -181,6 +186,7 @@ final class VectorBackend extends ReferenceBackend {
 
     @Override
     public void gather(Tensor table, Tensor ids, Tensor out) {
+        writable(out);
         if (!isOperand(table) || out.dtype() != DType.F32 || table.stride(1) != 1 || !out.isContiguous() || !isIndex(ids)) {
             super.gather(table, ids, out);
             return;
@@ -192,6 +198,7 @@ final class VectorBackend extends ReferenceBackend {
 
     @Override
     public void scatterAdd(Tensor rows, Tensor ids, Tensor table) {
+        writable(table);
         if (rows.dtype() != DType.F32 || table.dtype() != DType.F32 || table.stride(1) != 1 || !rows.isContiguous() || !isIndex(ids)) {
             super.scatterAdd(rows, ids, table);
             return;
@@ -207,6 +214,7 @@ final class VectorBackend extends ReferenceBackend {
 
     @Override
     public void uniform(Tensor out, long seed, long stream) {
+        writable(out);
         if (out.dtype() != DType.F32) {
             super.uniform(out, seed, stream);
             return;
