@@ -30,7 +30,7 @@ trap 'rm -f "$log"' EXIT
 for pair in $(seq "$pairs"); do
     for case in ${cases//,/ }; do
         echo "pair $pair, $case" >&2
-        "$java" -Xmx512m --add-modules jdk.incubator.vector --enable-native-access=ALL-UNNAMED -Djotune.threads="$threads" \
+        "$java" -Xmx512m -XX:+UseParallelGC -XX:+UseCompactObjectHeaders --add-modules jdk.incubator.vector --enable-native-access=ALL-UNNAMED -Djotune.threads="$threads" \
             -cp "jmh/target/classes:jmh/target/lib/*" dev.jotune.jmh.Steps "$case" 5 2>/dev/null | sed "s/^{/{\"pair\": $pair, /" | tee -a "$log" >&2
         "$python" bench/peer_torch.py --cases "$case" --threads "$threads" --steps 5 2>/dev/null | sed "s/^{/{\"pair\": $pair, /" | tee -a "$log" >&2
     done

@@ -15,7 +15,8 @@ import java.util.concurrent.atomic.AtomicLong;
  *
  * <p>A training step asks for the same sizes again and again; a block handed back is kept and handed out again,
  * which saves the page faults (a fresh 25 MB block costs more than the kernel that fills it). Blocks are rounded to
- * one of eight sizes per power of two, so at most an eighth is lost. Memory is not zeroed.
+ * one of eight sizes per power of two, so at most an eighth is lost; idle blocks go back to the system when all blocks
+ * together take more than a quarter above what was ever in use. Memory is not zeroed.
  */
 public final class HostMemory {
     private static final Linker LINKER = Linker.nativeLinker();
@@ -29,6 +30,10 @@ public final class HostMemory {
     private static final AtomicLong IN_USE = new AtomicLong();
     private static final AtomicLong CACHED = new AtomicLong();
     private static final AtomicLong PEAK = new AtomicLong();
+    /** The most bytes ever in use at once. */
+    private static final AtomicLong HIGH = new AtomicLong();
+    /** Idle blocks may take this much beyond a quarter more than was ever in use. */
+    private static final long SLACK = 64L << 20;
     @SuppressWarnings("unchecked")
     private static final ArrayDeque<Long>[] IDLE = new ArrayDeque[CLASSES];
 
@@ -46,6 +51,11 @@ public final class HostMemory {
     /** Bytes held by live tensors. */
     public static long bytesInUse() {
         return IN_USE.get();
+    }
+
+    /** Bytes of freed blocks that wait to be used again. */
+    public static long idleBytes() {
+        return CACHED.get();
     }
 
     /** The most bytes ever in use at once since the start or the last {@link #resetPeak()}. */
@@ -87,6 +97,7 @@ public final class HostMemory {
         long address = idle != null ? idle : allocateNative(size, bytes);
         long used = IN_USE.addAndGet(size);
         PEAK.accumulateAndGet(used, Math::max);
+        HIGH.accumulateAndGet(used, Math::max);
         return new Block(address, bytes, c);
     }
 
@@ -133,10 +144,14 @@ public final class HostMemory {
 
     private static void giveBack(long address, int c) {
         long size = bytesOf(c);
-        IN_USE.addAndGet(-size);
-        CACHED.addAndGet(size);
+        long used = IN_USE.addAndGet(-size);
+        long idle = CACHED.addAndGet(size);
         synchronized (IDLE[c]) {
             IDLE[c].addLast(address);
+        }
+        // Texts of ever new lengths leave blocks of sizes that nobody asks for again.
+        if (used + idle > HIGH.get() + HIGH.get() / 4 + SLACK) {
+            trim();
         }
     }
 

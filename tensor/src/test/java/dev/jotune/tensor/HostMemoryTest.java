@@ -42,6 +42,17 @@ class HostMemoryTest {
         second.free();
     }
 
+    @Test
+    void blocksOfEverNewSizesDoNotPileUp() {
+        long asked = 0;
+        for (long mb = 1; mb <= 200; mb++) {
+            HostMemory.allocate(mb << 20).free();
+            asked += mb << 20;
+        }
+        // A block is 225 MB at most; without a limit 20 GB would lie idle. Other tests may have used more at once.
+        assertThat(HostMemory.idleBytes()).isLessThan(asked / 10);
+    }
+
     /** Waits until what other tests left unreachable has been given back, so that counts are this test's own. */
     static void settle() throws InterruptedException {
         System.gc();
