@@ -10,6 +10,7 @@ import dev.jotune.autograd.ops.Linear;
 import dev.jotune.models.CausalLm;
 import dev.jotune.models.DecoderInput;
 import dev.jotune.models.KvCache;
+import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Pass;
@@ -195,8 +196,10 @@ class MethodContractTest {
         long n = adapter.hooks().segments().get().positions();
         KvCache cache = model.newCache(1, 2);
         cache.grow(null, n);
-        model.seams().attentions().forEach(site -> {
-            var segment = adapter.hooks().segments().get().segments(site, tuned).getFirst();
+        List<AttentionSite> sites = model.seams().attentions();
+        var segments = adapter.hooks().segments().get().segments(sites, tuned);
+        sites.forEach(site -> {
+            var segment = segments.get(site.layer()).getFirst();
             cache.append(site.layer(), segment.key().tensor(), segment.value().tensor());
         });
         return Recording.off(() -> model.logits(model.forward(in, bare, Optional.of(cache)).text(), bare).tensor().toDoubleArray());

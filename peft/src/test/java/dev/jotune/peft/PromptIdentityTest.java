@@ -221,9 +221,11 @@ class PromptIdentityTest {
         double[] plain = logits(model, in, model.seams().inference());
         SegmentSource empty = new SegmentSource() {
             @Override
-            public List<Attention.Segment> segments(AttentionSite site, Pass pass) {
-                Var none = Var.constant(Tensor.empty(model.backend(), model.computeType(), 1, site.groups(), 0, site.headDim()));
-                return List.of(new Attention.Segment(none, none, Attention.Visible.ALL));
+            public List<List<Attention.Segment>> segments(List<AttentionSite> sites, Pass pass) {
+                return sites.stream().map(s -> {
+                    Var none = Var.constant(Tensor.empty(model.backend(), model.computeType(), 1, s.groups(), 0, s.headDim()));
+                    return List.of(new Attention.Segment(none, none, Attention.Visible.ALL));
+                }).toList();
             }
 
             @Override

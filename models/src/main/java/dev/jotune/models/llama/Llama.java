@@ -3,6 +3,7 @@ package dev.jotune.models.llama;
 import dev.jotune.autograd.Checkpoint;
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.Attention;
 import dev.jotune.autograd.ops.CrossEntropy;
 import dev.jotune.autograd.ops.Embedding;
 import dev.jotune.autograd.ops.LinearCrossEntropy;
@@ -114,11 +115,14 @@ public final class Llama implements CausalLm {
         h = pass.tap("embed", h);
         cache.ifPresent(c -> c.grow(layout.real(), layout.time()));
         RopeScaling.Tables rope = config.rope().tables(backend, computeType, layout.positions());
-        for (LlamaBlock block : blocks) {
+        List<List<Attention.Segment>> added = pass.segments(seams.attentions(), input.batch());
+        for (int i = 0; i < blocks.size(); i++) {
+            LlamaBlock block = blocks.get(i);
+            List<Attention.Segment> segments = added.get(i);
             Var in = h;
             h = checkpointing && Recording.isOn()
-                    ? Checkpoint.apply(x -> new Var[] {block.forward(x[0], rope, layout, pass, cache)}, in)[0]
-                    : block.forward(in, rope, layout, pass, cache);
+                    ? Checkpoint.apply(x -> new Var[] {block.forward(x[0], segments, rope, layout, pass, cache)}, in)[0]
+                    : block.forward(in, segments, rope, layout, pass, cache);
         }
         h = pass.perGroup(h, (x, g) -> Norms.rmsNorm(x, norm.value(g), config.rmsNormEps()));
         return new Hidden(pass.tap("final", h), layout.virtualTokens());

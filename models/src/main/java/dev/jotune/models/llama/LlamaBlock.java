@@ -20,7 +20,6 @@ import java.util.Optional;
 final class LlamaBlock {
     private final LlamaConfig config;
     private final int layer;
-    private final AttentionSite site;
     private final Parameter inputNorm;
     private final Parameter postNorm;
     private final LinearLayer q;
@@ -44,7 +43,7 @@ final class LlamaBlock {
         long hidden = c.hiddenSize();
         long queries = (long) c.numAttentionHeads() * c.headDim();
         long keys = (long) c.numKeyValueHeads() * c.headDim();
-        site = seams.add(new AttentionSite(attention, layer, c.numAttentionHeads(), c.numKeyValueHeads(), c.headDim()));
+        seams.add(new AttentionSite(attention, layer, c.numAttentionHeads(), c.numKeyValueHeads(), c.headDim()));
         q = w.linear(attention + ".q_proj", queries, hidden, c.attentionBias());
         k = w.linear(attention + ".k_proj", keys, hidden, c.attentionBias());
         v = w.linear(attention + ".v_proj", keys, hidden, c.attentionBias());
@@ -61,9 +60,13 @@ final class LlamaBlock {
         out = seams.addTap("layers." + layer);
     }
 
-    /** {@code h [B, T, C] -> [B, T, C]}. */
-    Var forward(Var h, RopeScaling.Tables rope, Layout layout, Pass pass, Optional<KvCache> cache) {
-        Var x = h.add(attention(norm(h, inputNorm, pass), rope, layout, pass, cache));
+    /**
+     * {@code h [B, T, C] -> [B, T, C]}.
+     *
+     * @param added segments that adapters put before the text's own
+     */
+    Var forward(Var h, List<Attention.Segment> added, RopeScaling.Tables rope, Layout layout, Pass pass, Optional<KvCache> cache) {
+        Var x = h.add(attention(norm(h, inputNorm, pass), added, rope, layout, pass, cache));
         Var y = norm(x, postNorm, pass);
         Var middle = pass.tap(act, activation(gate.forward(y, pass), up.forward(y, pass)));
         return pass.tap(out, x.add(pass.tap(mlpOut, down.forward(middle, pass))));
@@ -78,7 +81,8 @@ final class LlamaBlock {
         return pass.perGroup(x, (rows, g) -> Norms.rmsNorm(rows, weight.value(g), config.rmsNormEps()));
     }
 
-    private Var attention(Var x, RopeScaling.Tables rope, Layout layout, Pass pass, Optional<KvCache> cache) {
+    private Var attention(Var x, List<Attention.Segment> added, RopeScaling.Tables rope, Layout layout, Pass pass,
+            Optional<KvCache> cache) {
         Var queries = rotate(heads(q.forward(x, pass), config.numAttentionHeads()), rope);
         Var keys = rotate(heads(k.forward(x, pass), config.numKeyValueHeads()), rope);
         Var values = heads(v.forward(x, pass), config.numKeyValueHeads());
@@ -87,7 +91,7 @@ final class LlamaBlock {
             keys = Var.constant(all.keys());
             values = Var.constant(all.values());
         }
-        List<Attention.Segment> segments = new ArrayList<>(pass.segments(site, x.size(0)));
+        List<Attention.Segment> segments = new ArrayList<>(added);
         segments.add(new Attention.Segment(keys, values, layout.visible()));
         Var mixed = Attention.attend(queries, segments, 1 / Math.sqrt(config.headDim()), 0).out();
         Var flat = pass.tap(headOut, mixed.transpose(1, 2)).reshape(x.size(0), x.size(1), -1);

@@ -126,16 +126,20 @@ public record Pass(List<Group> groups, boolean training, long seed, long step) {
         return v;
     }
 
-    /** The segments that adapters add to an attention over {@code batch} rows; rows of other groups do not see them. */
-    public List<Attention.Segment> segments(AttentionSite site, long batch) {
-        List<Attention.Segment> out = new ArrayList<>();
+    /** The segments that adapters add to each attention over {@code batch} rows; rows of other groups do not see them. */
+    public List<List<Attention.Segment>> segments(List<AttentionSite> sites, long batch) {
+        List<List<Attention.Segment>> out = new ArrayList<>();
+        sites.forEach(s -> out.add(new ArrayList<>()));
         for (Group g : groups) {
             for (Hooks h : g.hooks()) {
                 if (h.segments().isEmpty()) {
                     continue;
                 }
-                for (Attention.Segment s : h.segments().get().segments(site, this)) {
-                    out.add(g.rows().isEmpty() ? s : onlyFor(g.rows(), s, batch));
+                List<List<Attention.Segment>> added = h.segments().get().segments(sites, this);
+                for (int i = 0; i < out.size(); i++) {
+                    for (Attention.Segment s : added.get(i)) {
+                        out.get(i).add(g.rows().isEmpty() ? s : onlyFor(g.rows(), s, batch));
+                    }
                 }
             }
         }

@@ -6,11 +6,13 @@ import java.util.List;
 /** Seam 2: adds key/value segments to attentions, seen by every query, before the text's own keys. */
 public interface SegmentSource {
     /**
-     * The segments for one attention, with batch size 1 (shared by the rows of the group).
+     * The segments for each attention, with batch size 1 (shared by the rows of the group). Asked once a pass, so what
+     * all attentions have in common is computed once.
      *
-     * @param site which attention asks
+     * @param sites the model's attentions
+     * @return a list for each of {@code sites}, in their order
      */
-    List<Attention.Segment> segments(AttentionSite site, Pass pass);
+    List<List<Attention.Segment>> segments(List<AttentionSite> sites, Pass pass);
 
     /** How far the text's positions move: the number of positions that the segments stand for. */
     long positions();

@@ -12,6 +12,7 @@ import dev.jotune.models.Config;
 import dev.jotune.models.DecoderInput;
 import dev.jotune.models.KvCache;
 import dev.jotune.models.Models;
+import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Pass;
@@ -206,9 +207,9 @@ class LlamaGoldenTest {
             long n = prefix.get("key.0").size(2);
             SegmentSource source = new SegmentSource() {
                 @Override
-                public List<Attention.Segment> segments(dev.jotune.models.seam.AttentionSite site, Pass pass) {
-                    return List.of(new Attention.Segment(prefix.get("key." + site.layer()), prefix.get("value." + site.layer()),
-                            Attention.Visible.ALL));
+                public List<List<Attention.Segment>> segments(List<AttentionSite> sites, Pass pass) {
+                    return sites.stream().map(s -> List.of(new Attention.Segment(prefix.get("key." + s.layer()),
+                            prefix.get("value." + s.layer()), Attention.Visible.ALL))).toList();
                 }
 
                 @Override

@@ -97,10 +97,12 @@ public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
     /** Cuts P into segments: {@code reshape (n, 2 L, G, D)}; row 2l is the keys of layer l, 2l + 1 its values. */
     private record Prefix(Table table, int n) implements SegmentSource {
         @Override
-        public List<Attention.Segment> segments(AttentionSite site, Pass pass) {
+        public List<List<Attention.Segment>> segments(List<AttentionSite> sites, Pass pass) {
             Var p = table.value();
-            p = p.reshape(n, -1, site.groups(), site.headDim());
-            return List.of(new Attention.Segment(part(p, 2 * site.layer()), part(p, 2 * site.layer() + 1), Attention.Visible.ALL));
+            return sites.stream().map(s -> {
+                Var rows = p.reshape(n, -1, s.groups(), s.headDim());
+                return List.of(new Attention.Segment(part(rows, 2 * s.layer()), part(rows, 2 * s.layer() + 1), Attention.Visible.ALL));
+            }).toList();
         }
 
         /** {@code [n, 2 L, G, D] -> [1, G, n, D]}. */
