@@ -20,14 +20,12 @@ final class Transpose {
     private static final int[] HIGH2 = high(2);
     private static final int[] LOW4 = low(4);
     private static final int[] HIGH4 = high(4);
-    private static final int[] LOW8 = low(8);
-    private static final int[] HIGH8 = high(8);
 
     private Transpose() {
     }
 
     // Two-vector lane numbers: below L from the first, L and above from the second.
-    private static int[] low(int d) {
+    static int[] low(int d) {
         int[] lanes = new int[L];
         for (int l = 0; l < L; l++) {
             lanes[l] = (l & d) == 0 ? l : L + l - d;
@@ -35,7 +33,7 @@ final class Transpose {
         return lanes;
     }
 
-    private static int[] high(int d) {
+    static int[] high(int d) {
         int[] lanes = new int[L];
         for (int l = 0; l < L; l++) {
             lanes[l] = (l & d) == 0 ? (l + d) % L : L + l;
@@ -51,8 +49,8 @@ final class Transpose {
         if (L == 16) {
             long half = Scratch.get(Scratch.TRANSPOSE, 4L * L * L);
             for (int s = 0; s < squares; s++) {
-                near16(from, rs, half);
-                far16(half, out, outStep);
+                Transpose16.near(from, rs, half);
+                Transpose16.far(half, out, outStep);
                 from += LB;
                 out += L * outStep;
             }
@@ -179,241 +177,5 @@ final class Transpose {
             out += outStep;
             from += LB;
         }
-    }
-
-    // Stages 1 and 2 of 16 lanes; all four in one method would be too big for the first compiler.
-    private static void near16(long from, long rs, long out) {
-        IntVector low1 = IntVector.fromArray(SI, LOW1, 0);
-        IntVector high1 = IntVector.fromArray(SI, HIGH1, 0);
-        IntVector low2 = IntVector.fromArray(SI, LOW2, 0);
-        IntVector high2 = IntVector.fromArray(SI, HIGH2, 0);
-        IntVector r0 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += rs;
-        IntVector r1 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += rs;
-        IntVector r2 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += rs;
-        IntVector r3 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += rs;
-        IntVector r4 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += rs;
-        IntVector r5 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += rs;
-        IntVector r6 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += rs;
-        IntVector r7 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += rs;
-        IntVector r8 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += rs;
-        IntVector r9 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += rs;
-        IntVector r10 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += rs;
-        IntVector r11 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += rs;
-        IntVector r12 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += rs;
-        IntVector r13 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += rs;
-        IntVector r14 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += rs;
-        IntVector r15 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        IntVector t = low1.selectFrom(r0, r1);
-        r1 = high1.selectFrom(r0, r1);
-        r0 = t;
-        t = low1.selectFrom(r2, r3);
-        r3 = high1.selectFrom(r2, r3);
-        r2 = t;
-        t = low1.selectFrom(r4, r5);
-        r5 = high1.selectFrom(r4, r5);
-        r4 = t;
-        t = low1.selectFrom(r6, r7);
-        r7 = high1.selectFrom(r6, r7);
-        r6 = t;
-        t = low1.selectFrom(r8, r9);
-        r9 = high1.selectFrom(r8, r9);
-        r8 = t;
-        t = low1.selectFrom(r10, r11);
-        r11 = high1.selectFrom(r10, r11);
-        r10 = t;
-        t = low1.selectFrom(r12, r13);
-        r13 = high1.selectFrom(r12, r13);
-        r12 = t;
-        t = low1.selectFrom(r14, r15);
-        r15 = high1.selectFrom(r14, r15);
-        r14 = t;
-        t = low2.selectFrom(r0, r2);
-        r2 = high2.selectFrom(r0, r2);
-        r0 = t;
-        t = low2.selectFrom(r1, r3);
-        r3 = high2.selectFrom(r1, r3);
-        r1 = t;
-        t = low2.selectFrom(r4, r6);
-        r6 = high2.selectFrom(r4, r6);
-        r4 = t;
-        t = low2.selectFrom(r5, r7);
-        r7 = high2.selectFrom(r5, r7);
-        r5 = t;
-        t = low2.selectFrom(r8, r10);
-        r10 = high2.selectFrom(r8, r10);
-        r8 = t;
-        t = low2.selectFrom(r9, r11);
-        r11 = high2.selectFrom(r9, r11);
-        r9 = t;
-        t = low2.selectFrom(r12, r14);
-        r14 = high2.selectFrom(r12, r14);
-        r12 = t;
-        t = low2.selectFrom(r13, r15);
-        r15 = high2.selectFrom(r13, r15);
-        r13 = t;
-        r0.intoMemorySegment(ALL, out, ORDER);
-        out += LB;
-        r1.intoMemorySegment(ALL, out, ORDER);
-        out += LB;
-        r2.intoMemorySegment(ALL, out, ORDER);
-        out += LB;
-        r3.intoMemorySegment(ALL, out, ORDER);
-        out += LB;
-        r4.intoMemorySegment(ALL, out, ORDER);
-        out += LB;
-        r5.intoMemorySegment(ALL, out, ORDER);
-        out += LB;
-        r6.intoMemorySegment(ALL, out, ORDER);
-        out += LB;
-        r7.intoMemorySegment(ALL, out, ORDER);
-        out += LB;
-        r8.intoMemorySegment(ALL, out, ORDER);
-        out += LB;
-        r9.intoMemorySegment(ALL, out, ORDER);
-        out += LB;
-        r10.intoMemorySegment(ALL, out, ORDER);
-        out += LB;
-        r11.intoMemorySegment(ALL, out, ORDER);
-        out += LB;
-        r12.intoMemorySegment(ALL, out, ORDER);
-        out += LB;
-        r13.intoMemorySegment(ALL, out, ORDER);
-        out += LB;
-        r14.intoMemorySegment(ALL, out, ORDER);
-        out += LB;
-        r15.intoMemorySegment(ALL, out, ORDER);
-    }
-
-    // Stages 4 and 8 of 16 lanes; all four in one method would be too big for the first compiler.
-    private static void far16(long from, long out, long outStep) {
-        IntVector low4 = IntVector.fromArray(SI, LOW4, 0);
-        IntVector high4 = IntVector.fromArray(SI, HIGH4, 0);
-        IntVector low8 = IntVector.fromArray(SI, LOW8, 0);
-        IntVector high8 = IntVector.fromArray(SI, HIGH8, 0);
-        IntVector r0 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += LB;
-        IntVector r1 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += LB;
-        IntVector r2 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += LB;
-        IntVector r3 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += LB;
-        IntVector r4 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += LB;
-        IntVector r5 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += LB;
-        IntVector r6 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += LB;
-        IntVector r7 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += LB;
-        IntVector r8 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += LB;
-        IntVector r9 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += LB;
-        IntVector r10 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += LB;
-        IntVector r11 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += LB;
-        IntVector r12 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += LB;
-        IntVector r13 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += LB;
-        IntVector r14 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        from += LB;
-        IntVector r15 = IntVector.fromMemorySegment(SI, ALL, from, ORDER);
-        IntVector t = low4.selectFrom(r0, r4);
-        r4 = high4.selectFrom(r0, r4);
-        r0 = t;
-        t = low4.selectFrom(r1, r5);
-        r5 = high4.selectFrom(r1, r5);
-        r1 = t;
-        t = low4.selectFrom(r2, r6);
-        r6 = high4.selectFrom(r2, r6);
-        r2 = t;
-        t = low4.selectFrom(r3, r7);
-        r7 = high4.selectFrom(r3, r7);
-        r3 = t;
-        t = low4.selectFrom(r8, r12);
-        r12 = high4.selectFrom(r8, r12);
-        r8 = t;
-        t = low4.selectFrom(r9, r13);
-        r13 = high4.selectFrom(r9, r13);
-        r9 = t;
-        t = low4.selectFrom(r10, r14);
-        r14 = high4.selectFrom(r10, r14);
-        r10 = t;
-        t = low4.selectFrom(r11, r15);
-        r15 = high4.selectFrom(r11, r15);
-        r11 = t;
-        t = low8.selectFrom(r0, r8);
-        r8 = high8.selectFrom(r0, r8);
-        r0 = t;
-        t = low8.selectFrom(r1, r9);
-        r9 = high8.selectFrom(r1, r9);
-        r1 = t;
-        t = low8.selectFrom(r2, r10);
-        r10 = high8.selectFrom(r2, r10);
-        r2 = t;
-        t = low8.selectFrom(r3, r11);
-        r11 = high8.selectFrom(r3, r11);
-        r3 = t;
-        t = low8.selectFrom(r4, r12);
-        r12 = high8.selectFrom(r4, r12);
-        r4 = t;
-        t = low8.selectFrom(r5, r13);
-        r13 = high8.selectFrom(r5, r13);
-        r5 = t;
-        t = low8.selectFrom(r6, r14);
-        r14 = high8.selectFrom(r6, r14);
-        r6 = t;
-        t = low8.selectFrom(r7, r15);
-        r15 = high8.selectFrom(r7, r15);
-        r7 = t;
-        r0.intoMemorySegment(ALL, out, ORDER);
-        out += outStep;
-        r1.intoMemorySegment(ALL, out, ORDER);
-        out += outStep;
-        r2.intoMemorySegment(ALL, out, ORDER);
-        out += outStep;
-        r3.intoMemorySegment(ALL, out, ORDER);
-        out += outStep;
-        r4.intoMemorySegment(ALL, out, ORDER);
-        out += outStep;
-        r5.intoMemorySegment(ALL, out, ORDER);
-        out += outStep;
-        r6.intoMemorySegment(ALL, out, ORDER);
-        out += outStep;
-        r7.intoMemorySegment(ALL, out, ORDER);
-        out += outStep;
-        r8.intoMemorySegment(ALL, out, ORDER);
-        out += outStep;
-        r9.intoMemorySegment(ALL, out, ORDER);
-        out += outStep;
-        r10.intoMemorySegment(ALL, out, ORDER);
-        out += outStep;
-        r11.intoMemorySegment(ALL, out, ORDER);
-        out += outStep;
-        r12.intoMemorySegment(ALL, out, ORDER);
-        out += outStep;
-        r13.intoMemorySegment(ALL, out, ORDER);
-        out += outStep;
-        r14.intoMemorySegment(ALL, out, ORDER);
-        out += outStep;
-        r15.intoMemorySegment(ALL, out, ORDER);
     }
 }
