@@ -282,34 +282,6 @@ public final class Arithmetic {
         }
     }
 
-    /** x y + z. */
-    public static void fma(long x, long y, long z, long out, int n) {
-        int i = 0;
-        for (; i <= n - L; i += L) {
-            FloatVector c = FloatVector.fromMemorySegment(S, ALL, z + 4L * i, ORDER);
-            FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER)
-                    .fma(FloatVector.fromMemorySegment(S, ALL, y + 4L * i, ORDER), c)
-                    .intoMemorySegment(ALL, out + 4L * i, ORDER);
-        }
-        for (; i < n; i++) {
-            Mem.f32(out + 4L * i, Math.fma(Mem.f32(x + 4L * i), Mem.f32(y + 4L * i), Mem.f32(z + 4L * i)));
-        }
-    }
-
-    /** out = out + x factor. */
-    public static void axpy(long x, float factor, long out, int n) {
-        int i = 0;
-        FloatVector f = FloatVector.broadcast(S, factor);
-        for (; i <= n - L; i += L) {
-            FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER)
-                    .fma(f, FloatVector.fromMemorySegment(S, ALL, out + 4L * i, ORDER))
-                    .intoMemorySegment(ALL, out + 4L * i, ORDER);
-        }
-        for (; i < n; i++) {
-            Mem.f32(out + 4L * i, Math.fma(Mem.f32(x + 4L * i), factor, Mem.f32(out + 4L * i)));
-        }
-    }
-
     /** Sets {@code n} floats to one value. */
     public static void fill(float value, long out, int n) {
         int i = 0;

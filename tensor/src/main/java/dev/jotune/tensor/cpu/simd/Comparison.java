@@ -244,19 +244,4 @@ public final class Comparison {
     public static void ne(float x, long y, long out, int n) {
         ne(y, x, out, n);
     }
-
-    /** out = a where c is not 0, else b. */
-    public static void select(long c, long a, long b, long out, int n) {
-        int i = 0;
-        for (; i <= n - L; i += L) {
-            VectorMask<Float> yes = FloatVector.fromMemorySegment(S, ALL, c + 4L * i, ORDER)
-                    .compare(VectorOperators.NE, 0f);
-            FloatVector.fromMemorySegment(S, ALL, b + 4L * i, ORDER)
-                    .blend(FloatVector.fromMemorySegment(S, ALL, a + 4L * i, ORDER), yes)
-                    .intoMemorySegment(ALL, out + 4L * i, ORDER);
-        }
-        for (; i < n; i++) {
-            Mem.i32(out + 4L * i, Mem.i32((Mem.f32(c + 4L * i) != 0 ? a : b) + 4L * i));
-        }
-    }
 }

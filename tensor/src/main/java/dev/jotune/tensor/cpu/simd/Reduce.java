@@ -94,24 +94,4 @@ public final class Reduce {
         }
         return best;
     }
-
-    /** Smallest element, NaN if there is one; +inf if n is 0. */
-    public static float min(long x, int n) {
-        FloatVector min = FloatVector.broadcast(S, Float.POSITIVE_INFINITY);
-        FloatVector sum = FloatVector.zero(S);
-        int i = 0;
-        for (; i <= n - L; i += L) {
-            FloatVector v = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
-            min = min.blend(v, v.compare(VectorOperators.LT, min));
-            sum = v.fma(FloatVector.zero(S), sum);
-        }
-        float best = min.reduceLanes(VectorOperators.MIN);
-        if (Float.isNaN(Lanes.sum(sum))) {
-            i = 0;
-        }
-        for (; i < n; i++) {
-            best = Math.min(best, Mem.f32(x + 4L * i));
-        }
-        return best;
-    }
 }

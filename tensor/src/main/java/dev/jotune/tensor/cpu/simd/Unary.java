@@ -48,20 +48,6 @@ public final class Unary {
         }
     }
 
-    /** x x. */
-    public static void square(long x, long y, int n) {
-        int i = 0;
-        for (; i <= n - L; i += L) {
-            FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
-            a.mul(a).intoMemorySegment(ALL, y + 4L * i, ORDER);
-        }
-        if (i < n) {
-            VectorMask<Float> tail = S.indexInRange(i, n);
-            FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
-            a.mul(a).intoMemorySegment(ALL, y + 4L * i, ORDER, tail);
-        }
-    }
-
     /** Square root. */
     public static void sqrt(long x, long y, int n) {
         int i = 0;
@@ -101,20 +87,6 @@ public final class Unary {
             VectorMask<Float> tail = S.indexInRange(i, n);
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
             FloatVector.broadcast(S, 1f).div(a).intoMemorySegment(ALL, y + 4L * i, ORDER, tail);
-        }
-    }
-
-    /** x where positive or NaN, else 0. */
-    public static void relu(long x, long y, int n) {
-        int i = 0;
-        for (; i <= n - L; i += L) {
-            FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
-            a.blend(0f, a.compare(VectorOperators.LE, 0f)).intoMemorySegment(ALL, y + 4L * i, ORDER);
-        }
-        if (i < n) {
-            VectorMask<Float> tail = S.indexInRange(i, n);
-            FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
-            a.blend(0f, a.compare(VectorOperators.LE, 0f)).intoMemorySegment(ALL, y + 4L * i, ORDER, tail);
         }
     }
 
@@ -159,20 +131,6 @@ public final class Unary {
             VectorMask<Float> tail = S.indexInRange(i, n);
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
             VMath.exp(a).intoMemorySegment(ALL, y + 4L * i, ORDER, tail);
-        }
-    }
-
-    /** e^x - 1. */
-    public static void expm1(long x, long y, int n) {
-        int i = 0;
-        for (; i <= n - L; i += L) {
-            FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
-            VMath.expm1(a).intoMemorySegment(ALL, y + 4L * i, ORDER);
-        }
-        if (i < n) {
-            VectorMask<Float> tail = S.indexInRange(i, n);
-            FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
-            VMath.expm1(a).intoMemorySegment(ALL, y + 4L * i, ORDER, tail);
         }
     }
 

@@ -140,18 +140,6 @@ final class VMath {
         return q.neg();
     }
 
-    /**
-     * e^x - 1, 4 ulp: the polynomial of {@link #exp} alone below ln(2)/2, where the difference would lose digits.
-     */
-    static FloatVector expm1(FloatVector x) {
-        FloatVector p = x.fma(broadcast(S, 1.381456852e-03f), broadcast(S, 8.368730545e-03f));
-        p = p.fma(x, broadcast(S, 4.166838899e-02f));
-        p = p.fma(x, broadcast(S, 1.666652113e-01f));
-        p = p.fma(x, broadcast(S, 4.999999404e-01f));
-        FloatVector near = p.mul(x).fma(x, x);
-        return exp(x).sub(broadcast(S, 1f)).blend(near, x.abs().compare(VectorOperators.LT, broadcast(S, 0.34657f)));
-    }
-
     /** log(1 + x), 2 ulp: the logarithm of the rounded sum u, corrected by what rounding lost, (x - (u - 1)) / u. */
     static FloatVector log1p(FloatVector x) {
         FloatVector u = x.add(broadcast(S, 1f));

@@ -33,16 +33,12 @@ class ElementwiseTest {
         Map<String, Function> all = new LinkedHashMap<>();
         all.put("neg", new Function(Unary::neg, x -> -x, 0, -9, 9));
         all.put("abs", new Function(Unary::abs, Math::abs, 0, -9, 9));
-        all.put("square", new Function(Unary::square, x -> x * x, 0.51, -9, 9));
         all.put("sqrt", new Function(Unary::sqrt, Math::sqrt, 0.51, 0, 1000));
         all.put("rsqrt", new Function(Unary::rsqrt, x -> 1 / Math.sqrt(x), 1.6, 0, 1000));
         all.put("reciprocal", new Function(Unary::reciprocal, x -> 1 / x, 0.51, -9, 9));
-        all.put("relu", new Function(Unary::relu, x -> x > 0 || Double.isNaN(x) ? x : 0, 0, -9, 9));
         all.put("sign", new Function(Unary::sign, Math::signum, 0, -9, 9));
         all.put("floor", new Function(Unary::floor, Math::floor, 0, -99, 99));
         all.put("exp", new Function(Unary::exp, Math::exp, 1.1, -87, 88.7));
-        all.put("expm1", new Function(Unary::expm1, Math::expm1, 4, -20, 88));
-        all.put("expm1 near 0", new Function(Unary::expm1, Math::expm1, 4, -0.5, 0.5));
         all.put("log", new Function(Unary::log, Math::log, 1.1, 0, 1000));
         all.put("log near 1", new Function(Unary::log, Math::log, 1.1, 0.5, 1.5));
         all.put("log1p", new Function(Unary::log1p, Math::log1p, 2, -1, 1000));
@@ -176,7 +172,7 @@ class ElementwiseTest {
     }
 
     @Test
-    void selectFmaAxpyAndFill() {
+    void selectTakesEveryLengthAndScalars() {
         for (int n = 0; n <= 67; n++) {
             Buf c = Buf.random(n, random);
             Buf a = Buf.random(n, random);
@@ -185,26 +181,20 @@ class ElementwiseTest {
             for (int i = 0; i < n; i += 2) {
                 c.set(i, 0);
             }
-            Comparison.select(c.address(), a.address(), b.address(), out.address(), n);
+            Blocks.select(c.address(), a.address(), 0, b.address(), 0, out.address(), n);
             for (int i = 0; i < n; i++) {
                 assertThat(out.get(i)).isEqualTo(i % 2 == 0 ? b.get(i) : a.get(i));
             }
-            Arithmetic.fma(a.address(), b.address(), c.address(), out.address(), n);
+            Blocks.select(c.address(), 0, 5, b.address(), 0, out.address(), n);
             for (int i = 0; i < n; i++) {
-                assertThat(out.get(i)).isEqualTo(Math.fma(a.get(i), b.get(i), c.get(i)));
+                assertThat(out.get(i)).isEqualTo(i % 2 == 0 ? b.get(i) : 5);
             }
-            Arithmetic.axpy(a.address(), 3, b.address(), n);
             Arithmetic.fill(2, out.address(), n);
             for (int i = 0; i < n; i++) {
                 assertThat(out.get(i)).isEqualTo(2f);
             }
             out.assertCanaries();
-            b.assertCanaries();
         }
-        Buf x = Buf.of(1, 2, 3);
-        Buf y = Buf.of(10, 20, 30);
-        Arithmetic.axpy(x.address(), 2, y.address(), 3);
-        assertThat(y.get(2)).isEqualTo(36f);
     }
 
     @Test
@@ -216,13 +206,11 @@ class ElementwiseTest {
             double dot = 0;
             double squares = 0;
             float max = Float.NEGATIVE_INFINITY;
-            float min = Float.POSITIVE_INFINITY;
             for (int i = 0; i < n; i++) {
                 sum += x.get(i);
                 dot += (double) x.get(i) * y.get(i);
                 squares += Math.pow(x.get(i) - 0.5, 2);
                 max = Math.max(max, x.get(i));
-                min = Math.min(min, x.get(i));
             }
             org.assertj.core.data.Offset<Double> close = org.assertj.core.data.Offset.offset(2e-5);
             assertThat((double) Reduce.sum(x.address(), n)).isCloseTo(sum, close);
@@ -230,11 +218,9 @@ class ElementwiseTest {
             assertThat((double) Reduce.squares(x.address(), 0.5f, n)).isCloseTo(squares,
                     org.assertj.core.data.Offset.offset(2e-4));
             assertThat(Reduce.max(x.address(), n)).isEqualTo(max);
-            assertThat(Reduce.min(x.address(), n)).isEqualTo(min);
             if (n > 0) {
                 x.set(random.nextInt(n), Float.NaN);
                 assertThat(Reduce.max(x.address(), n)).isNaN();
-                assertThat(Reduce.min(x.address(), n)).isNaN();
                 y.set(random.nextInt(n), Float.POSITIVE_INFINITY);
                 assertThat(Reduce.max(y.address(), n)).isEqualTo(Float.POSITIVE_INFINITY);
             }
