@@ -67,6 +67,21 @@ class KernelConformanceTest {
             dx.ifPresent(d -> d.copyFrom(dOut));
             dWeight.ifPresent(d -> d.copyFrom(weight));
         }
+
+        /** Without the bias. */
+        @Override
+        public void layerNorm(Tensor x, Tensor weight, Tensor bias, double eps, Tensor out, Tensor mean, Tensor scale) {
+            out.copyFrom(Norms.layerNormDefinition(Var.constant(x), Var.constant(weight),
+                    Var.constant(bias).mul(0), eps).tensor());
+        }
+
+        @Override
+        public void layerNormBackward(Tensor x, Tensor weight, Tensor mean, Tensor scale, Tensor dOut, Optional<Tensor> dx,
+                Optional<Tensor> dWeight, Optional<Tensor> dBias) {
+            dx.ifPresent(d -> d.copyFrom(dOut));
+            dWeight.ifPresent(d -> d.copyFrom(weight));
+            dBias.ifPresent(d -> d.copyFrom(weight));
+        }
     }
 
     /** Turns the wrong way. */
@@ -123,6 +138,7 @@ class KernelConformanceTest {
         assertThat(KernelConformance.firstFailure(new With(new WrongAdamW()), "adamW")).isPresent();
         assertThat(KernelConformance.firstFailure(new With(new WrongNorm()), "rmsNorm/frozen weight")).isPresent();
         assertThat(KernelConformance.firstFailure(new With(new WrongNorm()), "rmsNorm/frozen rows")).isPresent();
+        assertThat(KernelConformance.firstFailure(new With(new WrongNorm()), "layerNorm/17")).isPresent();
         assertThat(KernelConformance.firstFailure(new With(new WrongRotary()), "rotary")).isPresent();
         assertThat(KernelConformance.firstFailure(new With(new WrongAttention()), "attention/window"))
                 .hasValueSatisfying(m -> assertThat(m).contains("output 0"));

@@ -24,8 +24,7 @@ final class FusedCases {
     static void add(List<Case> all) {
         for (long n : SIZES) {
             all.add(KernelConformance.of("rmsNorm/" + n, in -> rms(in, in.parameter(2, 3, n), in.parameter(n))));
-            all.add(KernelConformance.of("layerNorm/" + n, in -> one(
-                    Norms.layerNorm(in.parameter(2, 3, n), in.parameter(n), in.parameter(n), 1e-5))));
+            all.add(KernelConformance.of("layerNorm/" + n, in -> layer(in, in.parameter(2, 3, n), in.parameter(n))));
             all.add(KernelConformance.of("swiglu/" + n, in ->
                     one(Activations.swiglu(in.parameter(3, n), in.parameter(3, n)))));
             all.add(KernelConformance.of("gelu/" + n, in -> one(Activations.gelu(in.parameter(3, n)))));
@@ -47,6 +46,9 @@ final class FusedCases {
                 in -> rms(in, in.parameter(4, 17), Var.constant(in.normal(17)))));
         all.add(KernelConformance.of("rmsNorm/frozen rows",
                 in -> rms(in, Var.constant(in.normal(4, 17)), in.parameter(17))));
+        all.add(KernelConformance.of("layerNorm/no rows", in -> layer(in, in.parameter(0, 9), in.parameter(9))));
+        all.add(KernelConformance.of("layerNorm/frozen weight", in -> layer(in, in.parameter(4, 17), Var.constant(in.normal(17)))));
+        all.add(KernelConformance.of("layerNorm/not dense", in -> layer(in, in.parameter(6, 5).transpose(0, 1), in.parameter(6))));
         for (Rotary.Layout layout : Rotary.Layout.values()) {
             for (long d : new long[] {2, 4, 6, 14, 16, 18, 34, 64, 66}) {
                 all.add(KernelConformance.of("rotary/" + layout + " " + d, in ->
@@ -63,6 +65,11 @@ final class FusedCases {
 
     private static Var[] rms(Inputs in, Var x, Var weight) {
         return one(in.definition() ? Norms.rmsNormDefinition(x, weight, 1e-5) : Norms.rmsNorm(x, weight, 1e-5));
+    }
+
+    private static Var[] layer(Inputs in, Var x, Var weight) {
+        Var bias = in.parameter(weight.size(0));
+        return one(in.definition() ? Norms.layerNormDefinition(x, weight, bias, 1e-5) : Norms.layerNorm(x, weight, bias, 1e-5));
     }
 
     private static Var[] rotary(Inputs in, Var x, long batch, long half, Rotary.Layout layout) {

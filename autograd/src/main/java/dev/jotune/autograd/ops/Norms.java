@@ -75,6 +75,28 @@ public final class Norms {
     public static Var layerNorm(Var x, Var weight, Var bias, double eps) {
         checkWeight("layerNorm", x, weight);
         checkWeight("layerNorm", x, bias);
+        Optional<NormKernel> kernel = x.backend().kernel(NormKernel.class);
+        if (kernel.isEmpty() || !isF32(x) || !isF32(weight) || !isF32(bias)) {
+            return layerNormDefinition(x, weight, bias, eps);
+        }
+        Tensor dense = x.tensor().contiguous();
+        long rows = dense.numel() / Math.max(1, dense.size(-1));
+        Tensor out = Tensor.empty(x.backend(), dense.dtype(), x.shape());
+        Tensor mean = Tensor.empty(x.backend(), dense.dtype(), rows);
+        Tensor scale = Tensor.empty(x.backend(), dense.dtype(), rows);
+        kernel.get().layerNorm(dense, weight.tensor(), bias.tensor(), eps, out, mean, scale);
+        return Fused.record("layer_norm", new Var[] {x, weight, bias}, new Tensor[] {out}, (up, needed) -> {
+            Tensor dx = needed[0] ? Tensor.empty(x.backend(), dense.dtype(), x.shape()) : null;
+            Tensor dw = needed[1] ? Tensor.empty(x.backend(), dense.dtype(), weight.shape()) : null;
+            Tensor db = needed[2] ? Tensor.empty(x.backend(), dense.dtype(), bias.shape()) : null;
+            kernel.get().layerNormBackward(dense, weight.tensor(), mean, scale, up[0].contiguous(), Optional.ofNullable(dx),
+                    Optional.ofNullable(dw), Optional.ofNullable(db));
+            return new Tensor[] {dx, dw, db};
+        }, in -> new Var[] {layerNormDefinition(in[0], in[1], in[2], eps)})[0];
+    }
+
+    /** LayerNorm in terms of one expression. */
+    public static Var layerNormDefinition(Var x, Var weight, Var bias, double eps) {
         return LAYER.apply(x, weight, bias, x.scalarLike(eps));
     }
 

@@ -33,6 +33,26 @@ final class VectorNorm implements NormKernel {
         Reference.reachabilityFence(new Object[] {x, w, dOut, dx, dWeight, scales});
     }
 
+    @Override
+    public void layerNorm(Tensor x, Tensor weight, Tensor bias, double eps, Tensor out, Tensor mean, Tensor scale) {
+        Tensor w = weight.contiguous();
+        Tensor b = bias.contiguous();
+        int n = Math.toIntExact(x.size(-1));
+        Norm.layer(x.address(), w.address(), b.address(), out.address(), mean.address(), scale.address(), rows(x, n), n, (float) eps);
+        Reference.reachabilityFence(new Object[] {x, w, b, out, mean, scale});
+    }
+
+    @Override
+    public void layerNormBackward(Tensor x, Tensor weight, Tensor mean, Tensor scale, Tensor dOut, Optional<Tensor> dx,
+            Optional<Tensor> dWeight, Optional<Tensor> dBias) {
+        Tensor w = weight.contiguous();
+        int n = Math.toIntExact(x.size(-1));
+        Norm.layerBackward(x.address(), w.address(), mean.address(), scale.address(), dOut.address(),
+                dx.map(Tensor::address).orElse(0L), dWeight.map(Tensor::address).orElse(0L),
+                dBias.map(Tensor::address).orElse(0L), rows(x, n), n);
+        Reference.reachabilityFence(new Object[] {x, w, mean, scale, dOut, dx, dWeight, dBias});
+    }
+
     private static long rows(Tensor x, int n) {
         return n == 0 ? 0 : x.numel() / n;
     }

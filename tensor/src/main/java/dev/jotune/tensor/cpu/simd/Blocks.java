@@ -211,7 +211,9 @@ public final class Blocks {
     /** Whether {@link #convert} does better than element by element. */
     public static boolean converts(DType from, DType to) {
         return from == to || from == DType.F32 && (to == DType.BF16 || to == DType.F16)
-                || to == DType.F32 && (from == DType.BF16 || from == DType.F16);
+                || to == DType.F32 && (from == DType.BF16 || from == DType.F16)
+                || from == DType.F32 && to == DType.F64 || from == DType.F64 && to == DType.F32
+                || from == DType.I32 && to == DType.I64 || from == DType.I64 && to == DType.I32;
     }
 
     /** Copies {@code n} strided elements, converting. */
@@ -234,7 +236,15 @@ public final class Blocks {
     }
 
     private static void dense(DType from, long x, DType to, long y, int n) {
-        if (from == to) {
+        if (from == DType.F64 && to == DType.F32) {
+            Convert.f64ToF32(x, y, n);
+        } else if (from == DType.F32 && to == DType.F64) {
+            Convert.f32ToF64(x, y, n);
+        } else if (from == DType.I64 && to == DType.I32) {
+            Convert.i64ToI32(x, y, n);
+        } else if (from == DType.I32 && to == DType.I64) {
+            Convert.i32ToI64(x, y, n);
+        } else if (from == to) {
             if (from == DType.F32) {
                 Convert.f32ToF32(x, y, n);
             } else {
