@@ -10,6 +10,7 @@ import dev.jotune.tensor.Tensor;
 import dev.jotune.testing.Golden;
 import dev.jotune.testing.GoldenCheck;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
@@ -21,7 +22,7 @@ import org.junit.jupiter.api.TestFactory;
 @Tag("golden")
 class OpsGoldenTest {
     /** What OptimGoldenTest runs. */
-    private static final Set<String> ELSEWHERE = Set.of("selective_scan", "optimisers", "schedules", "gradient_clipping");
+    private static final Set<String> ELSEWHERE = Set.of("optimisers", "schedules", "gradient_clipping");
 
     @TestFactory
     Stream<DynamicTest> inDoublePrecision() {
@@ -49,6 +50,7 @@ class OpsGoldenTest {
             case "rope" -> check.compare(rope(check));
             case "attention" -> AttentionGolden.run(check);
             case "embedding" -> check.compare(embedding(check));
+            case "selective_scan" -> selectiveScan(check);
             case "convolution" -> check.compare(convolution(check));
             default -> throw new AssertionError("Nothing here knows the case " + id
                     + ". Add it, or list it as elsewhere.");
@@ -207,5 +209,14 @@ class OpsGoldenTest {
     private static long[] pair(JsonNode setting, long otherwise) {
         return setting.isArray() ? new long[] {setting.get(0).asLong(), setting.get(1).asLong()}
                 : new long[] {setting.asLong(otherwise), setting.asLong(otherwise)};
+    }
+
+    private static void selectiveScan(GoldenCheck c) {
+        Var dt = Activations.softplus(c.input("dt"));
+        Var a = c.input("A_log").exp().neg();
+        Var state = c.has("state") ? c.input("state")
+                : Var.constant(Tensor.zeros(c.backend(), c.type(), dt.size(0), a.size(0), a.size(1)));
+        SelectiveScan.Result r = SelectiveScan.apply(c.input("x"), dt, a, c.input("Bmat"), c.input("Cmat"), c.input("D"), state);
+        c.compare(Map.of("output", r.out(), "final_state", r.state()));
     }
 }
