@@ -5,11 +5,11 @@ import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.optim.AdamW;
 import dev.jotune.autograd.optim.Optimizer;
+import dev.jotune.models.Architectures;
 import dev.jotune.models.CausalLm;
 import dev.jotune.models.Config;
+import dev.jotune.models.DecoderCache;
 import dev.jotune.models.DecoderInput;
-import dev.jotune.models.KvCache;
-import dev.jotune.models.Models;
 import dev.jotune.models.Weights;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.peft.Adapter;
@@ -55,8 +55,8 @@ public final class Workload {
         this.batch = batch;
         this.time = time;
         Backend cpu = Backends.cpu();
-        this.model = Models.build(Config.parse(CONFIG.formatted(layers), "benchmark"), new RandomWeights(cpu, weights, layers), cpu,
-                DType.F32);
+        this.model = Architectures.build(Config.parse(CONFIG.formatted(layers), "benchmark"), new RandomWeights(cpu, weights, layers), cpu,
+                DType.F32).as(CausalLm.class);
         long[] tokens = new long[batch * time];
         for (int i = 0; i < tokens.length; i++) {
             tokens[i] = Philox.nextInt(1, 0, i, 49152);
@@ -109,7 +109,7 @@ public final class Workload {
     }
 
     private double decode() {
-        KvCache cache = model.newCache(1, 64);
+        DecoderCache cache = model.newCache(1, 64);
         Pass pass = model.seams().inference();
         Tensor next = ids.slice(0, 0, 1).slice(1, 0, 16).contiguous();
         double sum = 0;

@@ -14,11 +14,11 @@ import java.util.List;
  * <p>Memory: {@code 2 L B G capacity D} elements; the capacity doubles when it is reached. Keys are stored as they
  * enter attention, after rotary embedding.
  */
-public final class KvCache {
+public final class KvCache implements DecoderCache {
     private final Backend backend;
     private final DType dtype;
     private final List<AttentionSite> sites;
-    private final long batch;
+    private long batch;
     private final Tensor[] keys;
     private final Tensor[] values;
     private long capacity;
@@ -41,22 +41,31 @@ public final class KvCache {
         }
     }
 
+    /** {@code cache} as one of keys and values. */
+    public static KvCache of(DecoderCache cache, String modelType) {
+        if (cache instanceof KvCache c) {
+            return c;
+        }
+        throw new IllegalArgumentException("a " + modelType + " model cannot use a " + cache.getClass().getSimpleName()
+                + ". Ask the model itself for a new cache.");
+    }
+
     private Tensor make(int layer, long size) {
         AttentionSite s = sites.get(layer);
         return Scope.detach(Tensor.empty(backend, dtype, batch, s.groups(), size, s.headDim()));
     }
 
-    /** Tokens stored, virtual ones included. */
+    @Override
     public long length() {
         return length;
     }
 
-    /** Rows. */
+    @Override
     public long batch() {
         return batch;
     }
 
-    /** Forgets the tokens from {@code newLength} on. */
+    @Override
     public void truncate(long newLength) {
         if (newLength < 0 || newLength > length) {
             throw new IllegalArgumentException("cannot cut a cache of " + length + " tokens to " + newLength);
@@ -117,7 +126,29 @@ public final class KvCache {
         return masked ? visible : null;
     }
 
-    /** Gives the memory back. */
+    @Override
+    public void reorder(int[] rows) {
+        Tensor order = Tensor.of(backend, Arrays.stream(rows).asLongStream().toArray(), rows.length);
+        batch = rows.length;
+        for (int i = 0; i < keys.length; i++) {
+            keys[i] = taken(keys[i], i, order);
+            values[i] = taken(values[i], i, order);
+        }
+        boolean[][] before = visible;
+        visible = new boolean[rows.length][];
+        for (int b = 0; b < rows.length; b++) {
+            visible[b] = before[rows[b]].clone();
+        }
+    }
+
+    private Tensor taken(Tensor from, int site, Tensor order) {
+        Tensor to = make(site, capacity);
+        backend.gather(from.reshape(from.size(0), -1), order, to.reshape(batch, -1));
+        from.storage().free();
+        return to;
+    }
+
+    @Override
     public void free() {
         for (int i = 0; i < keys.length; i++) {
             keys[i].storage().free();

@@ -1,7 +1,5 @@
 package dev.jotune.models;
 
-import dev.jotune.models.llama.Llama;
-import dev.jotune.models.llama.LlamaConfig;
 import dev.jotune.models.tokenizer.Tokenizer;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Backends;
@@ -37,7 +35,17 @@ public final class Models {
      *
      * @param name of the folder, for people and for {@code base_model_name_or_path}
      */
-    public record Loaded(String name, CausalLm model, Optional<Tokenizer> tokenizer, GenerationDefaults generation) {
+    public record Loaded(String name, Backbone backbone, Optional<Tokenizer> tokenizer, GenerationDefaults generation) {
+        /** @throws ModelException if it is no decoder-only language model */
+        public CausalLm model() {
+            return as(CausalLm.class);
+        }
+
+        /** @throws ModelException if it is not of this kind */
+        public <T extends Backbone> T as(Class<T> kind) {
+            return backbone.as(kind);
+        }
+
         /** @throws ModelException if the folder had no tokenizer */
         public Tokenizer requireTokenizer() {
             return tokenizer.orElseThrow(() -> new ModelException("the model '" + name
@@ -65,7 +73,7 @@ public final class Models {
         Config config = Config.read(folder.resolve("config.json"));
         Path tokenizer = folder.resolve("tokenizer.json");
         try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-            CausalLm model = build(config, source(checkpoint, backend), backend, computeType);
+            Backbone model = Architectures.build(config, source(checkpoint, backend), backend, computeType);
             return new Loaded(folder.toString(), model,
                     Files.exists(tokenizer) ? Optional.of(Tokenizer.load(tokenizer)) : Optional.empty(),
                     GenerationDefaults.read(folder, config));
@@ -74,16 +82,6 @@ public final class Models {
         } catch (FormatException e) {
             throw new ModelException(e.getMessage(), e);
         }
-    }
-
-    /** The model of a configuration; families are told apart by {@code model_type} alone. */
-    public static CausalLm build(Config config, Weights.Source source, Backend backend, DType computeType) {
-        String type = config.text("model_type", "");
-        return switch (type) {
-            case "llama" -> new Llama(LlamaConfig.read(config), source, backend, computeType);
-            case "" -> throw new ModelException(config.origin() + " lacks the field 'model_type'.");
-            default -> throw new ModelException(config.origin() + ": model_type '" + type + "' is not supported. Supported: llama.");
-        };
     }
 
     private static Weights.Source source(Checkpoint checkpoint, Backend backend) {
@@ -151,7 +149,7 @@ public final class Models {
                     }
                 }
                 Loaded loaded = load(folder, backend, computeType);
-                return new Loaded(EMBEDDED, loaded.model(), loaded.tokenizer(), loaded.generation());
+                return new Loaded(EMBEDDED, loaded.backbone(), loaded.tokenizer(), loaded.generation());
             } finally {
                 // A mapped file stays readable after its name is gone.
                 for (String file : FILES) {

@@ -60,4 +60,11 @@ public final class Weights {
         Optional<Parameter> b = bias ? Optional.of(parameter(path + ".bias", out)) : Optional.empty();
         return seams.add(new LinearLayer(path, w, b));
     }
+
+    /** The linear layer {@code path} of GPT-2's Conv1D, stored {@code [in, out]}. */
+    public LinearLayer conv1d(String path, long in, long out, boolean bias) {
+        Parameter w = parameter(path + ".weight", in, out);
+        Optional<Parameter> b = bias ? Optional.of(parameter(path + ".bias", out)) : Optional.empty();
+        return seams.add(new LinearLayer(path, w, b, true));
+    }
 }

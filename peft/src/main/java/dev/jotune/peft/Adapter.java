@@ -2,7 +2,7 @@ package dev.jotune.peft;
 
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
-import dev.jotune.models.CausalLm;
+import dev.jotune.models.Backbone;
 import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.LinearLayer;
@@ -26,7 +26,7 @@ import java.util.function.Supplier;
  * model and {@link #unmerge} puts the original weights back, the same bytes.
  */
 public final class Adapter {
-    private final CausalLm model;
+    private final Backbone model;
     private final String name;
     private final TuningMethod method;
     private final Hooks hooks;
@@ -38,7 +38,7 @@ public final class Adapter {
     /** Place among the active adapters before merging; -1 if it was not active. */
     private int position = -1;
 
-    Adapter(CausalLm model, String name, TuningMethod method, Attachment a) {
+    Adapter(Backbone model, String name, TuningMethod method, Attachment a) {
         this.model = model;
         this.name = name;
         this.method = method;
@@ -56,7 +56,7 @@ public final class Adapter {
         return method;
     }
 
-    public CausalLm model() {
+    public Backbone model() {
         return model;
     }
 
@@ -110,13 +110,13 @@ public final class Adapter {
     /** What PEFT notes about the model beside the hyper-parameters, for methods that do not target modules. */
     private Map<String, ?> describe() {
         Map<String, Object> extra = new LinkedHashMap<>();
-        if (hooks.segments().isPresent() || hooks.virtualTokens().isPresent()) {
-            AttentionSite first = model.seams().attentions().getFirst();
+        if (hooks.segments().isPresent() || !hooks.virtualTokens().isEmpty()) {
+            List<AttentionSite> sites = model.seams().attentions();
             boolean prefix = hooks.segments().isPresent();
             extra.put("num_layers", model.layers());
-            extra.put("num_attention_heads", prefix ? first.groups() : first.heads());
+            sites.stream().findFirst().ifPresent(s -> extra.put("num_attention_heads", prefix ? s.groups() : s.heads()));
             extra.put("num_transformer_submodules", 1);
-            extra.put("token_dim", prefix ? first.groups() * first.headDim() : model.hiddenSize());
+            extra.put("token_dim", prefix ? sites.getFirst().groups() * sites.getFirst().headDim() : model.hiddenSize());
         }
         return extra;
     }
@@ -177,7 +177,7 @@ public final class Adapter {
                         + "; merging would change both. Untie the weights first.");
             }
             Var w = out.getOrDefault(layer.weight(), layer.weight().base());
-            out.put(layer.weight(), copyLike(e.getValue().weight(w), layer.weight()));
+            out.put(layer.weight(), copyLike(layer.oriented(e.getValue().weight(layer.oriented(w))), layer.weight()));
             Var b = layer.bias().map(p -> out.getOrDefault(p, p.base())).orElse(null);
             Var newBias = e.getValue().bias(b);
             if (newBias != b && b == null) {

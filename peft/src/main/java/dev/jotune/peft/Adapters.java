@@ -1,6 +1,6 @@
 package dev.jotune.peft;
 
-import dev.jotune.models.CausalLm;
+import dev.jotune.models.Backbone;
 import dev.jotune.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.Map;
@@ -15,12 +15,12 @@ public final class Adapters {
     private Adapters() {}
 
     /** Attaches a new, untrained adapter; the same seed gives the same start. */
-    public static Adapter create(CausalLm model, String name, TuningMethod method, long seed) {
+    public static Adapter create(Backbone model, String name, TuningMethod method, long seed) {
         return create(model, name, method, seed, Optional.empty());
     }
 
-    /** As {@link #create(CausalLm, String, TuningMethod, long)}, with the model's tokenizer for starts from text. */
-    public static Adapter create(CausalLm model, String name, TuningMethod method, long seed,
+    /** As {@link #create(Backbone, String, TuningMethod, long)}, with the model's tokenizer for starts from text. */
+    public static Adapter create(Backbone model, String name, TuningMethod method, long seed,
             Optional<Function<String, int[]>> tokenizer) {
         return attach(model, name, method, new Attachment(model, seed, Optional.empty(), tokenizer));
     }
@@ -30,18 +30,18 @@ public final class Adapters {
      *
      * @throws AdapterException if it does not fit the model, is damaged, or asks for what is not supported
      */
-    public static Adapter load(CausalLm model, String name, Path folder) {
+    public static Adapter load(Backbone model, String name, Path folder) {
         AdapterFiles.Contents c = AdapterFiles.read(folder);
         return restore(model, name, c.method(), c.tensors());
     }
 
     /** Attaches an adapter whose tensors are given under their file keys. */
-    public static Adapter restore(CausalLm model, String name, TuningMethod method, Map<String, Tensor> tensors) {
+    public static Adapter restore(Backbone model, String name, TuningMethod method, Map<String, Tensor> tensors) {
         Attachment a = new Attachment(model, 0, Optional.of(tensors), Optional.empty());
         return attach(model, name, method, a);
     }
 
-    private static Adapter attach(CausalLm model, String name, TuningMethod method, Attachment a) {
+    private static Adapter attach(Backbone model, String name, TuningMethod method, Attachment a) {
         if (name.isBlank()) {
             throw new AdapterException("an adapter needs a name.");
         }

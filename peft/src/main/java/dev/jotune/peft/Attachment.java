@@ -1,7 +1,8 @@
 package dev.jotune.peft;
 
 import dev.jotune.autograd.Var;
-import dev.jotune.models.CausalLm;
+import dev.jotune.models.Backbone;
+import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Parameter;
@@ -27,7 +28,7 @@ import java.util.stream.Collectors;
 public final class Attachment {
     private static final String PREFIX = "base_model.model.";
 
-    private final CausalLm model;
+    private final Backbone model;
     private final long seed;
     private final Optional<Map<String, Tensor>> saved;
     private final Optional<Function<String, int[]>> tokenizer;
@@ -38,20 +39,20 @@ public final class Attachment {
     private final Map<String, Tap> taps = new LinkedHashMap<>();
     private final Set<String> read = new HashSet<>();
     private Optional<SegmentSource> segments = Optional.empty();
-    private Optional<VirtualTokens> virtualTokens = Optional.empty();
+    private final Map<String, VirtualTokens> virtualTokens = new LinkedHashMap<>();
 
     /**
      * @param saved the tensors of an adapter file, if one is being loaded
      * @param tokenizer text to token ids without special tokens, for methods that start from text
      */
-    Attachment(CausalLm model, long seed, Optional<Map<String, Tensor>> saved, Optional<Function<String, int[]>> tokenizer) {
+    Attachment(Backbone model, long seed, Optional<Map<String, Tensor>> saved, Optional<Function<String, int[]>> tokenizer) {
         this.model = model;
         this.seed = seed;
         this.saved = saved;
         this.tokenizer = tokenizer;
     }
 
-    public CausalLm model() {
+    public Backbone model() {
         return model;
     }
 
@@ -180,9 +181,9 @@ public final class Attachment {
         segments = Optional.of(source);
     }
 
-    /** Puts embedding rows before the input (seam 4). */
-    public void virtualTokens(VirtualTokens tokens) {
-        virtualTokens = Optional.of(tokens);
+    /** Puts embedding rows before the input of the embedding site {@code site} (seam 4). */
+    public void virtualTokens(EmbeddingSite site, VirtualTokens tokens) {
+        virtualTokens.put(site.name(), tokens);
     }
 
     /** Holds a named activation (seam 3). */

@@ -37,7 +37,7 @@ record AnswerTask(Harness h) {
 
     /** The losses of the steps. */
     List<Double> train(Adapter adapter, int steps, double rate) {
-        CausalLm model = adapter.model();
+        CausalLm model = adapter.model().as(CausalLm.class);
         return Harness.train(adapter, steps, rate, step ->
                 model.loss(DecoderInput.of(texts(step, true)), labels(), model.seams().training(7, step)));
     }

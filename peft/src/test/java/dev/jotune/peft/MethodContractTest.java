@@ -8,6 +8,7 @@ import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Linear;
 import dev.jotune.models.CausalLm;
+import dev.jotune.models.DecoderCache;
 import dev.jotune.models.DecoderInput;
 import dev.jotune.models.KvCache;
 import dev.jotune.models.seam.AttentionSite;
@@ -178,7 +179,7 @@ class MethodContractTest {
         if (adapter.hooks().segments().isPresent()) {
             h.assertClose("segments", Harness.logits(model, in), withCachedSegments(model, adapter, in));
         }
-        if (adapter.hooks().virtualTokens().isPresent()) {
+        if (!adapter.hooks().virtualTokens().isEmpty()) {
             h.assertClose("virtual tokens", Harness.logits(model, in), withEmbeddings(model, adapter, in));
         }
     }
@@ -194,7 +195,7 @@ class MethodContractTest {
         Pass tuned = model.seams().inference();
         Pass bare = Pass.inference(List.of());
         long n = adapter.hooks().segments().get().positions();
-        KvCache cache = model.newCache(1, 2);
+        KvCache cache = (KvCache) model.newCache(1, 2);
         cache.grow(null, n);
         List<AttentionSite> sites = model.seams().attentions();
         var segments = adapter.hooks().segments().get().segments(sites, tuned);
@@ -209,7 +210,7 @@ class MethodContractTest {
     private static double[] withEmbeddings(CausalLm model, Adapter adapter, DecoderInput in) {
         Pass bare = Pass.inference(List.of());
         Tensor table = model.seams().parameters().get("model.embed_tokens.weight").base().tensor();
-        Tensor p = adapter.hooks().virtualTokens().get().rows(bare).tensor();
+        Tensor p = adapter.hooks().virtualTokens().get("embed").rows(bare).tensor();
         long n = p.size(0);
         Tensor all = Tensor.empty(table.backend(), table.dtype(), 1, n + in.time(), table.size(1));
         all.select(0, 0).slice(0, 0, n).copyFrom(p);
@@ -322,7 +323,7 @@ class MethodContractTest {
         Pass pass = model.seams().rows(names);
         Tensor ids = h.input(names.size()).ids().get();
         double[] whole = Harness.logits(model, DecoderInput.of(ids), pass);
-        KvCache cache = model.newCache(names.size(), 1);
+        DecoderCache cache = model.newCache(names.size(), 1);
         int time = (int) ids.size(1);
         int width = model.vocabularySize();
         for (int from = 0, to = 2; from < time; from = to, to = Math.min(time, to + 1)) {

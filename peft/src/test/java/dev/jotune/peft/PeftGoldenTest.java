@@ -12,8 +12,8 @@ import dev.jotune.autograd.optim.AdamW;
 import dev.jotune.autograd.optim.Optimizer;
 import dev.jotune.autograd.optim.Schedule;
 import dev.jotune.models.CausalLm;
+import dev.jotune.models.DecoderCache;
 import dev.jotune.models.DecoderInput;
-import dev.jotune.models.KvCache;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.DType;
@@ -195,8 +195,8 @@ class PeftGoldenTest {
         }
         Pass pass = model.seams().inference();
         // peft drops the positions where it puts prompts before the input: they count on over the padding.
-        boolean prompts = pass.groups().stream().anyMatch(g -> g.virtualTokens() > 0);
-        KvCache cache = model.newCache(rows, 4);
+        boolean prompts = pass.groups().stream().anyMatch(g -> g.virtualTokens("embed") > 0);
+        DecoderCache cache = model.newCache(rows, 4);
         DecoderInput in = DecoderInput.of(prompt, mask);
         if (!prompts) {
             in = in.withPositions(Tensor.of(c.backend(), positions, rows, length));

@@ -154,7 +154,7 @@ class PromptIdentityTest {
     /** The table {@code [n, 2 L G D]} of the keys and values that the model computes from {@code ids}. */
     private static Tensor ownKeysAndValues(CausalLm model, long... ids) {
         int n = ids.length;
-        KvCache cache = model.newCache(1, n);
+        KvCache cache = (KvCache) model.newCache(1, n);
         Pass bare = Pass.inference(List.of());
         Recording.off(() -> model.forward(input(model, ids), bare, Optional.of(cache)));
         List<AttentionSite> sites = model.seams().attentions();
@@ -233,7 +233,7 @@ class PromptIdentityTest {
                 return 0;
             }
         };
-        model.seams().attach(new Hooks("empty", Map.of(), Map.of(), Optional.of(empty), Optional.empty(), Map.of()));
+        model.seams().attach(new Hooks("empty", Map.of(), Map.of(), Optional.of(empty), Map.of(), Map.of()));
         assertClose(logits(model, in, model.seams().inference()), plain, 1e-6);
     }
 }

@@ -80,21 +80,40 @@ public final class AttentionDefinition {
         if (keys == 0) {
             return nothing(query, s);
         }
-        // Query heads that share a key/value head become one axis: [B, G, H / G, T, D] against [B or 1, G, 1, D, S].
-        Var q = query.reshape(batch, groups, heads / groups, time, query.size(3));
-        Var k = s.key().reshape(s.key().size(0), groups, 1, keys, query.size(3));
+        Var scores = scores(query, s, scale, softcap);
         Var v = s.value().reshape(s.value().size(0), groups, 1, keys, s.value().size(3));
-        Var scores = q.matmul(k.transpose(-1, -2)).mul(scale).reshape(batch, heads, time, keys);
+        Var p = PROBABILITIES.apply(scores).reshape(batch, groups, heads / groups, time, keys);
+        Var out = p.matmul(v).reshape(batch, heads, time, s.value().size(3));
+        return new Result(out, LSE.apply(scores).reshape(batch, heads, time));
+    }
+
+    /** The scores {@code [B, H, T, S]} of a segment, -infinity where a query must not look. */
+    private static Var scores(Var query, Segment s, double scale, double softcap) {
+        long groups = s.key().size(1);
+        long keys = s.key().size(2);
+        // Query heads that share a key/value head become one axis: [B, G, H / G, T, D] against [B or 1, G, 1, D, S].
+        Var q = query.reshape(query.size(0), groups, query.size(1) / groups, query.size(2), query.size(3));
+        Var k = s.key().reshape(s.key().size(0), groups, 1, keys, query.size(3));
+        Var scores = q.matmul(k.transpose(-1, -2)).mul(scale).reshape(query.size(0), query.size(1), query.size(2), keys);
         if (softcap > 0) {
             scores = CAP.apply(scores, scores.scalarLike(softcap));
         }
         if (s.visible().bias().isPresent()) {
             scores = scores.add(s.visible().bias().get());
         }
-        scores = masked(scores, s.visible(), time, keys);
-        Var p = PROBABILITIES.apply(scores).reshape(batch, groups, heads / groups, time, keys);
-        Var out = p.matmul(v).reshape(batch, heads, time, s.value().size(3));
-        return new Result(out, LSE.apply(scores).reshape(batch, heads, time));
+        return masked(scores, s.visible(), query.size(2), keys);
+    }
+
+    /**
+     * The probabilities that {@link Attention#attend} mixes the values with, {@code e^(score - lse)}, over the keys of all
+     * segments in order; 0 for a query that sees nothing.
+     *
+     * @param lse the log-sum-exp that attend gave, {@code [B, H, T]}
+     * @return {@code [B, H, T, S of all segments]}
+     */
+    public static Var probabilities(Var query, List<Segment> segments, Var lse, double scale, double softcap) {
+        return Var.concat(3, segments.stream().filter(s -> s.key().size(2) > 0)
+                .map(s -> SHARE.apply(scores(query, s, scale, softcap), column(lse))).toArray(Var[]::new));
     }
 
     private static Result nothing(Var query, Segment s) {

@@ -3,8 +3,8 @@ package dev.jotune.models.generate;
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.models.CausalLm;
+import dev.jotune.models.DecoderCache;
 import dev.jotune.models.DecoderInput;
-import dev.jotune.models.KvCache;
 import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Scope;
@@ -50,7 +50,7 @@ public final class CausalLanguageModel implements LanguageModel {
     }
 
     private int contextLength(Group group) {
-        return (int) Math.max(0, model.contextLength() - group.virtualTokens() - group.segmentPositions());
+        return (int) Math.max(0, model.contextLength() - group.virtualTokens(model.seams().input().name()) - group.segmentPositions());
     }
 
     private static Group group(Pass pass) {
@@ -72,13 +72,13 @@ public final class CausalLanguageModel implements LanguageModel {
         private final CausalLm model;
         private final Pass pass;
         private final long virtualTokens;
-        private final KvCache cache;
+        private final DecoderCache cache;
 
         CachedSession(CausalLanguageModel owner, Pass pass, Group group) {
             super(owner.vocabularySize(), owner.contextLength(group));
             this.model = owner.model;
             this.pass = pass;
-            this.virtualTokens = group.virtualTokens();
+            this.virtualTokens = group.virtualTokens(model.seams().input().name());
             this.cache = model.newCache(1, virtualTokens + ROOM);
         }
 

@@ -9,9 +9,13 @@ import dev.jotune.autograd.ops.Embedding;
 import dev.jotune.autograd.ops.LinearCrossEntropy;
 import dev.jotune.autograd.ops.Norms;
 import dev.jotune.models.CausalLm;
+import dev.jotune.models.DecoderCache;
 import dev.jotune.models.DecoderInput;
+import dev.jotune.models.Hidden;
 import dev.jotune.models.KvCache;
+import dev.jotune.models.TokenLayout;
 import dev.jotune.models.Weights;
+import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Pass;
@@ -30,6 +34,7 @@ public final class Llama implements CausalLm {
     private final DType computeType;
     private final Seams seams = new Seams();
     private final Parameter embedTokens;
+    private final EmbeddingSite embedding;
     private final List<LlamaBlock> blocks = new ArrayList<>();
     private final Parameter norm;
     private final LinearLayer head;
@@ -45,6 +50,7 @@ public final class Llama implements CausalLm {
         this.computeType = computeType;
         Weights w = new Weights(source, seams);
         embedTokens = w.parameter("model.embed_tokens.weight", config.vocabSize(), config.hiddenSize());
+        embedding = seams.add(new EmbeddingSite("embed", config.hiddenSize(), Optional.of(embedTokens)));
         seams.addTap("embed");
         for (int i = 0; i < config.numHiddenLayers(); i++) {
             blocks.add(new LlamaBlock(config, i, w, seams));
@@ -106,11 +112,17 @@ public final class Llama implements CausalLm {
     }
 
     @Override
-    public Hidden forward(DecoderInput input, Pass pass, Optional<KvCache> cache) {
-        if (cache.isPresent() && Recording.isOn()) {
-            return Recording.off(() -> forward(input, pass, cache));
+    public DecoderCache newCache(long batch, long capacity) {
+        return new KvCache(backend, computeType, seams.attentions(), batch, capacity);
+    }
+
+    @Override
+    public Hidden forward(DecoderInput input, Pass pass, Optional<DecoderCache> given) {
+        if (given.isPresent() && Recording.isOn()) {
+            return Recording.off(() -> forward(input, pass, given));
         }
-        Layout layout = Layout.of(input, pass, cache, config.maxPositionEmbeddings());
+        Optional<KvCache> cache = given.map(c -> KvCache.of(c, modelType()));
+        TokenLayout layout = TokenLayout.of(input, pass, cache, config.maxPositionEmbeddings(), embedding, true);
         Var h = layout.withVirtualTokens(embed(input, pass), pass);
         h = pass.tap("embed", h);
         cache.ifPresent(c -> c.grow(layout.real(), layout.time()));

@@ -6,6 +6,7 @@ import dev.jotune.autograd.ops.Attention;
 import dev.jotune.autograd.ops.Norms;
 import dev.jotune.autograd.ops.Rotary;
 import dev.jotune.models.KvCache;
+import dev.jotune.models.TokenLayout;
 import dev.jotune.models.Weights;
 import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.LinearLayer;
@@ -22,6 +23,7 @@ final class LlamaBlock {
     private final int layer;
     private final Parameter inputNorm;
     private final Parameter postNorm;
+    private final AttentionSite site;
     private final LinearLayer q;
     private final LinearLayer k;
     private final LinearLayer v;
@@ -43,7 +45,8 @@ final class LlamaBlock {
         long hidden = c.hiddenSize();
         long queries = (long) c.numAttentionHeads() * c.headDim();
         long keys = (long) c.numKeyValueHeads() * c.headDim();
-        seams.add(new AttentionSite(attention, layer, c.numAttentionHeads(), c.numKeyValueHeads(), c.headDim()));
+        site = seams.add(new AttentionSite(attention, layer, c.numAttentionHeads(), c.numKeyValueHeads(), c.headDim(),
+                AttentionSite.Kind.CAUSAL, "layers." + layer + ".attn"));
         q = w.linear(attention + ".q_proj", queries, hidden, c.attentionBias());
         k = w.linear(attention + ".k_proj", keys, hidden, c.attentionBias());
         v = w.linear(attention + ".v_proj", keys, hidden, c.attentionBias());
@@ -65,7 +68,7 @@ final class LlamaBlock {
      *
      * @param added segments that adapters put before the text's own
      */
-    Var forward(Var h, List<Attention.Segment> added, RopeScaling.Tables rope, Layout layout, Pass pass, Optional<KvCache> cache) {
+    Var forward(Var h, List<Attention.Segment> added, RopeScaling.Tables rope, TokenLayout layout, Pass pass, Optional<KvCache> cache) {
         Var x = h.add(attention(norm(h, inputNorm, pass), added, rope, layout, pass, cache));
         Var y = norm(x, postNorm, pass);
         Var middle = pass.tap(act, activation(gate.forward(y, pass), up.forward(y, pass)));
@@ -81,7 +84,7 @@ final class LlamaBlock {
         return pass.perGroup(x, (rows, g) -> Norms.rmsNorm(rows, weight.value(g), config.rmsNormEps()));
     }
 
-    private Var attention(Var x, List<Attention.Segment> added, RopeScaling.Tables rope, Layout layout, Pass pass,
+    private Var attention(Var x, List<Attention.Segment> added, RopeScaling.Tables rope, TokenLayout layout, Pass pass,
             Optional<KvCache> cache) {
         Var queries = rotate(heads(q.forward(x, pass), config.numAttentionHeads()), rope);
         Var keys = rotate(heads(k.forward(x, pass), config.numKeyValueHeads()), rope);
@@ -93,7 +96,7 @@ final class LlamaBlock {
         }
         List<Attention.Segment> segments = new ArrayList<>(added);
         segments.add(new Attention.Segment(keys, values, layout.visible()));
-        Var mixed = Attention.attend(queries, segments, 1 / Math.sqrt(config.headDim()), 0).out();
+        Var mixed = site.attend(queries, segments, 1 / Math.sqrt(config.headDim()), 0, pass);
         Var flat = pass.tap(headOut, mixed.transpose(1, 2)).reshape(x.size(0), x.size(1), -1);
         return pass.tap(attentionOut, o.forward(flat, pass));
     }

@@ -2,6 +2,7 @@ package dev.jotune.models.llama;
 
 import dev.jotune.models.Config;
 import dev.jotune.models.ModelException;
+import java.util.Set;
 
 /**
  * The shape of a Llama, as {@code config.json} gives it in the form of transformers 4 or 5.
@@ -37,9 +38,11 @@ public record LlamaConfig(int hiddenSize, int intermediateSize, int numHiddenLay
         if (headDim % 2 != 0) {
             throw new ModelException(c.origin() + ": head_dim " + headDim + " is odd; rotary embedding needs pairs.");
         }
-        return new LlamaConfig(hidden, c.size("intermediate_size"), c.size("num_hidden_layers"), heads, groups, headDim,
+        LlamaConfig out = new LlamaConfig(hidden, c.size("intermediate_size"), c.size("num_hidden_layers"), heads, groups, headDim,
                 c.size("vocab_size"), context, c.number("rms_norm_eps", 1e-6), c.text("hidden_act", "silu"),
                 c.flag("attention_bias", false), c.flag("mlp_bias", false), c.flag("tie_word_embeddings", false),
                 RopeScaling.read(c, headDim, context));
+        c.finish(Set.of());
+        return out;
     }
 }

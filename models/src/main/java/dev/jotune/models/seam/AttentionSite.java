@@ -1,12 +1,52 @@
 package dev.jotune.models.seam;
 
+import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.Attention;
+import dev.jotune.autograd.ops.AttentionDefinition;
+import java.util.List;
+
 /**
  * One attention of a model.
  *
  * @param path the module's checkpoint path, {@code model.layers.0.self_attn}
- * @param layer its number among the attentions of its stack, from 0
+ * @param layer its number among the layers of its stack, from 0
  * @param heads query heads (H)
  * @param groups key/value heads (G)
  * @param headDim features of a head (D)
+ * @param kind what its queries see
+ * @param tap how the names of its taps begin: {@code layers.0.attn}, {@code decoder.layers.0.cross}
  */
-public record AttentionSite(String path, int layer, int heads, int groups, int headDim) {}
+public record AttentionSite(String path, int layer, int heads, int groups, int headDim, Kind kind, String tap) {
+    /** What the queries of an attention see of its own keys. */
+    public enum Kind {
+        /** A text: each token sees itself and those before it. */
+        CAUSAL,
+        /** A text: each token sees all. */
+        BIDIRECTIONAL,
+        /** The states of an encoder. */
+        CROSS
+    }
+
+    /** The tap that shows the probabilities {@code [B, H, T, S]} over all segments; what it returns is not used. */
+    public String weightsTap() {
+        return tap + ".weights";
+    }
+
+    /**
+     * Attends to all segments together; every backbone attends through here.
+     *
+     * @param query {@code [B, H, T, D]}
+     * @param segments what adapters added first, then the own keys
+     * @param scale factor of the scores
+     * @param softcap see {@link Attention#attend}; 0: none
+     * @return {@code [B, H, T, D]}
+     */
+    public Var attend(Var query, List<Attention.Segment> segments, double scale, double softcap, Pass pass) {
+        Attention.Result result = Attention.attend(query, segments, scale, softcap);
+        // Probabilities are formed for whoever asks to see them, never otherwise.
+        if (pass.isTapped(weightsTap())) {
+            pass.tap(weightsTap(), AttentionDefinition.probabilities(query, segments, result.lse(), scale, softcap));
+        }
+        return result.out();
+    }
+}

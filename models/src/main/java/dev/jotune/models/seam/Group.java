@@ -1,6 +1,7 @@
 package dev.jotune.models.seam;
 
 import java.util.List;
+import java.util.Objects;
 
 /**
  * Rows of a batch that run under the same adapters.
@@ -14,9 +15,9 @@ public record Group(List<Integer> rows, List<Hooks> hooks) {
         return new Group(List.of(), List.copyOf(hooks));
     }
 
-    /** Virtual tokens that precede the text of these rows. */
-    public long virtualTokens() {
-        return hooks.stream().flatMap(h -> h.virtualTokens().stream()).mapToLong(VirtualTokens::count).sum();
+    /** Virtual tokens that stand before the input of these rows at an embedding site. */
+    public long virtualTokens(String site) {
+        return hooks.stream().map(h -> h.virtualTokens().get(site)).filter(Objects::nonNull).mapToLong(VirtualTokens::count).sum();
     }
 
     /** Positions taken by segments that precede the text of these rows. */

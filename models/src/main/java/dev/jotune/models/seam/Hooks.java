@@ -13,20 +13,21 @@ import java.util.Optional;
  * @param projections by module path
  * @param overrides own copies of weights, by parameter path: trained biases, {@code modules_to_save}
  * @param segments added to every attention
- * @param virtualTokens put before the input
+ * @param virtualTokens put before an input, by the name of the embedding site
  * @param taps by activation name
  */
 public record Hooks(String name, Map<String, Projection> projections, Map<String, Var> overrides,
-        Optional<SegmentSource> segments, Optional<VirtualTokens> virtualTokens, Map<String, Tap> taps) {
+        Optional<SegmentSource> segments, Map<String, VirtualTokens> virtualTokens, Map<String, Tap> taps) {
     public Hooks {
         // Copies that keep the order: what is merged, printed or refused first does not depend on the run.
         projections = Collections.unmodifiableMap(new LinkedHashMap<>(projections));
         overrides = Collections.unmodifiableMap(new LinkedHashMap<>(overrides));
+        virtualTokens = Collections.unmodifiableMap(new LinkedHashMap<>(virtualTokens));
         taps = Collections.unmodifiableMap(new LinkedHashMap<>(taps));
     }
 
     /** Only taps: for recording or steering activations. */
     public static Hooks ofTaps(String name, Map<String, Tap> taps) {
-        return new Hooks(name, Map.of(), Map.of(), Optional.empty(), Optional.empty(), taps);
+        return new Hooks(name, Map.of(), Map.of(), Optional.empty(), Map.of(), taps);
     }
 }

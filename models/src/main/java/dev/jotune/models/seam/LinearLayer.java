@@ -9,16 +9,26 @@ import java.util.function.UnaryOperator;
  * Seam 1: a linear layer of a model, {@code y = f(x; W, theta)} with whatever is attached.
  *
  * @param path the module's checkpoint path, {@code model.layers.0.self_attn.q_proj}
- * @param weight {@code [out, in]}
+ * @param weight as stored: {@code [out, in]}, or {@code [in, out]} if transposed
  * @param bias {@code [out]}
+ * @param transposed whether the checkpoint stores {@code [in, out]}, as GPT-2's Conv1D
  */
-public record LinearLayer(String path, Parameter weight, Optional<Parameter> bias) {
+public record LinearLayer(String path, Parameter weight, Optional<Parameter> bias, boolean transposed) {
+    public LinearLayer(String path, Parameter weight, Optional<Parameter> bias) {
+        this(path, weight, bias, false);
+    }
+
     public long in() {
-        return weight.base().size(1);
+        return weight.base().size(transposed ? 0 : 1);
     }
 
     public long out() {
-        return weight.base().size(0);
+        return weight.base().size(transposed ? 1 : 0);
+    }
+
+    /** W as the equations have it, {@code [out, in]}, of a value stored as this layer's weight; and back again. */
+    public Var oriented(Var stored) {
+        return transposed ? stored.transpose(0, 1) : stored;
     }
 
     /** {@code x [B, .., in] -> [B, .., out]}; each group of rows under its own adapters. */
@@ -45,7 +55,7 @@ public record LinearLayer(String path, Parameter weight, Optional<Parameter> bia
 
     /** The layer without projections: {@code x W^T + b}. */
     public Var base(Var x, Group group) {
-        Var w = weight.value(group);
+        Var w = oriented(weight.value(group));
         return bias.isEmpty() ? Linear.apply(x, w) : Linear.apply(x, w, bias.get().value(group));
     }
 }

@@ -99,15 +99,21 @@ public record Pass(List<Group> groups, boolean training, long seed, long step) {
         return Lookup.gather(x.reshape(x.size(0), -1), ids).reshape(shape);
     }
 
-    /** Lets the taps of each group see and change the activation {@code x [B, ..]}. */
-    public Var tap(String name, Var x) {
-        boolean any = false;
+    /** Whether any adapter of the pass holds this tap. */
+    public boolean isTapped(String name) {
         for (Group g : groups) {
             for (Hooks h : g.hooks()) {
-                any |= h.taps().containsKey(name);
+                if (h.taps().containsKey(name)) {
+                    return true;
+                }
             }
         }
-        return any ? perGroup(x, (rows, g) -> tap(name, rows, g)) : x;
+        return false;
+    }
+
+    /** Lets the taps of each group see and change the activation {@code x [B, ..]}. */
+    public Var tap(String name, Var x) {
+        return isTapped(name) ? perGroup(x, (rows, g) -> tap(name, rows, g)) : x;
     }
 
     private Var tap(String name, Var x, Group g) {

@@ -14,6 +14,7 @@ public final class Seams {
     private final SequencedMap<String, Parameter> parameters = new LinkedHashMap<>();
     private final SequencedMap<String, LinearLayer> projections = new LinkedHashMap<>();
     private final List<AttentionSite> attentions = new ArrayList<>();
+    private final SequencedMap<String, EmbeddingSite> embeddings = new LinkedHashMap<>();
     private final List<String> taps = new ArrayList<>();
     private final SequencedMap<String, Hooks> attached = new LinkedHashMap<>();
     private final List<String> active = new ArrayList<>();
@@ -32,9 +33,16 @@ public final class Seams {
         return l;
     }
 
+    /** Adds an attention, and the tap that shows its probabilities. */
     public AttentionSite add(AttentionSite a) {
         attentions.add(a);
+        addTap(a.weightsTap());
         return a;
+    }
+
+    public EmbeddingSite add(EmbeddingSite e) {
+        embeddings.put(e.name(), e);
+        return e;
     }
 
     public String addTap(String name) {
@@ -59,6 +67,16 @@ public final class Seams {
         return List.copyOf(attentions);
     }
 
+    /** Every place where embeddings enter, by name, the main one first. */
+    public SequencedMap<String, EmbeddingSite> embeddings() {
+        return java.util.Collections.unmodifiableSequencedMap(embeddings);
+    }
+
+    /** The main embedding input. */
+    public EmbeddingSite input() {
+        return embeddings.firstEntry().getValue();
+    }
+
     /** The names of the activations that taps may hold. */
     public List<String> taps() {
         return List.copyOf(taps);
@@ -77,6 +95,7 @@ public final class Seams {
         check(hooks.projections().keySet(), projections.keySet(), "linear layer");
         check(hooks.overrides().keySet(), parameters.keySet(), "parameter");
         check(hooks.taps().keySet(), new java.util.HashSet<>(taps), "tap");
+        check(hooks.virtualTokens().keySet(), embeddings.keySet(), "embedding input");
         attached.put(hooks.name(), hooks);
         active.add(hooks.name());
     }

@@ -9,8 +9,9 @@ import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Attention;
 import dev.jotune.models.CausalLm;
 import dev.jotune.models.Config;
+import dev.jotune.models.DecoderCache;
 import dev.jotune.models.DecoderInput;
-import dev.jotune.models.KvCache;
+import dev.jotune.models.Hidden;
 import dev.jotune.models.Models;
 import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.Hooks;
@@ -99,7 +100,7 @@ class LlamaGoldenTest {
             Map<String, Tensor> seen = new LinkedHashMap<>();
             record(seen);
             Pass pass = model.seams().inference();
-            CausalLm.Hidden hidden = model.forward(in, pass, Optional.empty());
+            Hidden hidden = model.forward(in, pass, Optional.empty());
             if (expects("logits")) {
                 closeAtTokens("logits", model.logits(hidden.text(), pass).tensor());
             }
@@ -217,7 +218,7 @@ class LlamaGoldenTest {
                     return n;
                 }
             };
-            model.seams().attach(new Hooks("given", Map.of(), Map.of(), Optional.of(source), Optional.empty(), Map.of()));
+            model.seams().attach(new Hooks("given", Map.of(), Map.of(), Optional.of(source), Map.of(), Map.of()));
             return prefix;
         }
 
@@ -250,7 +251,7 @@ class LlamaGoldenTest {
                     positions[b * length + t] = Math.max(0, position[b] - 1);
                 }
             }
-            KvCache cache = model.newCache(rows, 4);
+            DecoderCache cache = model.newCache(rows, 4);
             Pass pass = model.seams().inference();
             DecoderInput in = DecoderInput.of(prompt, mask).withPositions(Tensor.of(backend, positions, rows, length));
             boolean[] done = new boolean[rows];

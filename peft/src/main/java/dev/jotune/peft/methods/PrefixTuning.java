@@ -13,6 +13,7 @@ import dev.jotune.peft.AdapterException;
 import dev.jotune.peft.Attachment;
 import dev.jotune.peft.Init;
 import dev.jotune.peft.TuningMethod;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -61,9 +62,12 @@ public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
             throw new AdapterException("encoder_hidden_size is " + encoderHiddenSize.get() + "; it must be positive or absent.");
         }
         List<AttentionSite> sites = a.model().seams().attentions();
-        AttentionSite first = sites.getFirst();
-        long token = (long) first.groups() * first.headDim();
-        long width = 2L * sites.size() * token;
+        if (sites.isEmpty()) {
+            throw new AdapterException("prefix tuning needs attentions to add keys to, and a " + a.model().modelType()
+                    + " model has none. Choose another method.");
+        }
+        long token = width(sites.getFirst());
+        long width = 2 * sites.stream().mapToLong(PrefixTuning::width).sum();
         // A file written by PEFT holds P alone; the MLP behind it is gone, and P is trained on directly.
         boolean projected = prefixProjection && (!a.isLoading() || a.holds(EMBEDDING));
         Table table = projected ? projection(a, token, width) : direct(a, width);
@@ -72,6 +76,11 @@ public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
         }
         a.segments(new Prefix(table, numVirtualTokens));
         a.modulesToSave(modulesToSave);
+    }
+
+    /** G D: the numbers in a key. */
+    private static long width(AttentionSite s) {
+        return (long) s.groups() * s.headDim();
     }
 
     private Table direct(Attachment a, long width) {
@@ -94,21 +103,23 @@ public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
         Var value();
     }
 
-    /** Cuts P into segments: {@code reshape (n, 2 L, G, D)}; row 2l is the keys of layer l, 2l + 1 its values. */
+    /** Cuts P into segments: for each attention in order G D columns of keys, then G D of values. */
     private record Prefix(Table table, int n) implements SegmentSource {
         @Override
         public List<List<Attention.Segment>> segments(List<AttentionSite> sites, Pass pass) {
             Var p = table.value();
-            return sites.stream().map(s -> {
-                Var rows = p.reshape(n, -1, s.groups(), s.headDim());
-                return List.of(new Attention.Segment(part(rows, 2 * s.layer()), part(rows, 2 * s.layer() + 1), Attention.Visible.ALL));
-            }).toList();
+            List<List<Attention.Segment>> out = new ArrayList<>();
+            long at = 0;
+            for (AttentionSite s : sites) {
+                out.add(List.of(new Attention.Segment(part(p, at, s), part(p, at + width(s), s), Attention.Visible.ALL)));
+                at += 2 * width(s);
+            }
+            return out;
         }
 
-        /** {@code [n, 2 L, G, D] -> [1, G, n, D]}. */
-        private static Var part(Var p, int index) {
-            Var rows = p.select(1, index).transpose(0, 1);
-            return rows.reshape(1, rows.size(0), rows.size(1), rows.size(2));
+        /** Columns {@code at .. at + G D} of P as {@code [1, G, n, D]}. */
+        private Var part(Var p, long at, AttentionSite s) {
+            return p.slice(1, at, at + width(s)).reshape(1, n, s.groups(), s.headDim()).transpose(1, 2);
         }
 
         @Override

@@ -1,6 +1,7 @@
 package dev.jotune.peft.methods;
 
 import dev.jotune.autograd.Var;
+import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.VirtualTokens;
@@ -62,22 +63,23 @@ public record PromptTuning(int numVirtualTokens, String promptTuningInit, Option
     @Override
     public void attachTo(Attachment a) {
         a.checkVirtualTokens(numVirtualTokens);
-        Var p = a.trainable(TABLE, a.isLoading() ? Init.ZEROS : start(a), numVirtualTokens, a.model().hiddenSize());
-        a.virtualTokens(new Rows(p));
+        EmbeddingSite input = a.model().seams().input();
+        Var p = a.trainable(TABLE, a.isLoading() ? Init.ZEROS : start(a, input), numVirtualTokens, input.hiddenSize());
+        a.virtualTokens(input, new Rows(p));
         a.modulesToSave(modulesToSave);
     }
 
-    private Init start(Attachment a) {
+    private Init start(Attachment a, EmbeddingSite input) {
         return switch (promptTuningInit) {
             case "RANDOM" -> Init.normal(1);
-            case "SAMPLE_VOCAB" -> embeddings(a, i -> Philox.nextInt(a.seed(), 1, i, a.model().vocabularySize()));
+            case "SAMPLE_VOCAB" -> embeddings(input, (i, vocabulary) -> Philox.nextInt(a.seed(), 1, i, vocabulary));
             case "TEXT" -> {
                 int[] ids = a.tokens(promptTuningInitText.orElseThrow(() -> new AdapterException(
                         "prompt_tuning_init TEXT needs a prompt_tuning_init_text.")));
                 if (ids.length == 0) {
                     throw new AdapterException("prompt_tuning_init_text has no tokens; give a text of at least one word.");
                 }
-                yield embeddings(a, i -> ids[i % ids.length]);
+                yield embeddings(input, (i, _) -> ids[i % ids.length]);
             }
             default -> throw new AdapterException("prompt_tuning_init is '" + promptTuningInit
                     + "'; it must be RANDOM, SAMPLE_VOCAB or TEXT.");
@@ -85,15 +87,17 @@ public record PromptTuning(int numVirtualTokens, String promptTuningInit, Option
     }
 
     private interface TokenAt {
-        int id(int position);
+        int id(int position, int vocabulary);
     }
 
-    private Init embeddings(Attachment a, TokenAt token) {
-        Parameter table = a.model().seams().parameters().get("model.embed_tokens.weight");
+    private Init embeddings(EmbeddingSite input, TokenAt token) {
+        Parameter table = input.table().orElseThrow(() -> new AdapterException("prompt_tuning_init " + promptTuningInit
+                + " starts from embeddings of tokens, but this model's input is no text. Use RANDOM."));
+        int vocabulary = Math.toIntExact(table.base().size(0));
         return (b, type, seed, stream, shape) -> {
             Tensor out = Tensor.empty(b, type, shape);
             for (int i = 0; i < numVirtualTokens; i++) {
-                out.select(0, i).copyFrom(table.base().tensor().select(0, token.id(i)));
+                out.select(0, i).copyFrom(table.base().tensor().select(0, token.id(i, vocabulary)));
             }
             return out;
         };

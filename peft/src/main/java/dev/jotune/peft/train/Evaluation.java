@@ -73,7 +73,7 @@ public final class Evaluation {
     public static Perplexity perplexity(CausalLm model, Dataset data, Pass pass) {
         Group group = group(pass);
         Dataset fitting = data.cutTo(room(model, group));
-        boolean first = group.virtualTokens() > 0;
+        boolean first = group.virtualTokens(model.seams().input().name()) > 0;
         // Neighbours of similar length need little padding.
         List<Example> sorted = new ArrayList<>();
         for (int i = 0; i < fitting.size(); i++) {
@@ -112,7 +112,7 @@ public final class Evaluation {
     }
 
     private static int room(CausalLm model, Group group) {
-        return (int) (model.contextLength() - group.virtualTokens() - group.segmentPositions());
+        return (int) (model.contextLength() - group.virtualTokens(model.seams().input().name()) - group.segmentPositions());
     }
 
     // ---- exact match ----
@@ -182,7 +182,7 @@ public final class Evaluation {
         // Without an end token: a choice is not the end of a text.
         TextEncoder encoder = new TextEncoder(tokenizer, new GenerationDefaults(special.bosTokenId(), new int[0],
                 special.padTokenId()), 0);
-        boolean first = group(pass).virtualTokens() > 0;
+        boolean first = group(pass).virtualTokens(model.seams().input().name()) > 0;
         int right = 0;
         for (Choice q : questions) {
             int best = 0;

@@ -1,6 +1,6 @@
 package dev.jotune.peft.train;
 
-import dev.jotune.models.CausalLm;
+import dev.jotune.models.Backbone;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
@@ -33,7 +33,7 @@ final class Fingerprints {
     }
 
     /** The kind of a model, its backend, and a digest of its shapes and the beginning of every weight. */
-    static String of(CausalLm model) {
+    static String of(Backbone model) {
         MessageDigest digest = sha256();
         try (Scope _ = Scope.open()) {
             for (Parameter p : model.seams().parameters().values()) {

@@ -1,6 +1,7 @@
 package dev.jotune.peft.train;
 
 import dev.jotune.autograd.Var;
+import dev.jotune.models.Backbone;
 import dev.jotune.models.CausalLm;
 import dev.jotune.models.seam.Pass;
 
@@ -8,14 +9,14 @@ import dev.jotune.models.seam.Pass;
 @FunctionalInterface
 public interface Objective {
     /** The mean cross-entropy of the labels given the tokens before them. */
-    Objective CAUSAL_LM = (model, batch, pass) -> model.loss(batch.input(), batch.labels(), pass);
+    Objective CAUSAL_LM = (model, batch, pass) -> model.as(CausalLm.class).loss(batch.input(), batch.labels(), pass);
 
     /**
      * A scalar, the mean over whatever {@link #weight} counts.
      *
      * @param pass which adapters run, and the noise of this step
      */
-    Var loss(CausalLm model, Batch batch, Pass pass);
+    Var loss(Backbone model, Batch batch, Pass pass);
 
     /**
      * How much a batch weighs beside the others of an accumulated step, so that small batches add up to exactly the

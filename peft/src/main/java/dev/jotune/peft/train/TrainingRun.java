@@ -9,7 +9,7 @@ import dev.jotune.autograd.optim.GradientTransforms;
 import dev.jotune.autograd.optim.Optimizer;
 import dev.jotune.autograd.optim.RunState;
 import dev.jotune.autograd.optim.Trainable;
-import dev.jotune.models.CausalLm;
+import dev.jotune.models.Backbone;
 import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.peft.Adapter;
@@ -36,7 +36,7 @@ final class TrainingRun {
     private static final String TOKENS = "trained_tokens";
 
     private final Adapter adapter;
-    private final CausalLm model;
+    private final Backbone model;
     private final Dataset data;
     private final TrainOptions options;
     private final TrainingStep parts;
@@ -70,8 +70,8 @@ final class TrainingRun {
                     + "reach it. Attach and activate it, and unmerge it if it is merged.");
         }
         Group group = model.seams().inference().groups().getFirst();
-        firstCounts = group.virtualTokens() > 0;
-        long room = model.contextLength() - group.virtualTokens() - group.segmentPositions();
+        firstCounts = group.virtualTokens(model.seams().input().name()) > 0;
+        long room = model.contextLength() - group.virtualTokens(model.seams().input().name()) - group.segmentPositions();
         if (room < 2) {
             throw new AdapterException("virtual tokens leave " + room + " of the model's " + model.contextLength()
                     + " positions for text. Use fewer virtual tokens.");
@@ -105,15 +105,21 @@ final class TrainingRun {
                 if (!known(e.ids()[t]) || label != Example.IGNORED && !known(label)) {
                     throw new AdapterException("example " + i + " holds the token id "
                             + (known(e.ids()[t]) ? label : e.ids()[t])
-                            + ", but the model's vocabulary has " + model.vocabularySize()
+                            + ", but the model's vocabulary has " + vocabulary()
                             + " tokens. Use the tokenizer that belongs to the model.");
                 }
             }
         }
     }
 
+    /** Rows of the table that token ids are looked up in. */
+    private long vocabulary() {
+        return model.seams().input().table().map(t -> t.base().size(0)).orElseThrow(() -> new AdapterException("a " + model.modelType()
+                + " model reads no token ids, and this data set holds nothing else."));
+    }
+
     private boolean known(int id) {
-        return id >= 0 && id < model.vocabularySize();
+        return id >= 0 && id < vocabulary();
     }
 
     private SequencedMap<String, String> fingerprint(Dataset given) {

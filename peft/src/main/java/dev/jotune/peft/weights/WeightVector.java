@@ -2,7 +2,7 @@ package dev.jotune.peft.weights;
 
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
-import dev.jotune.models.CausalLm;
+import dev.jotune.models.Backbone;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.peft.Adapter;
 import dev.jotune.tensor.Scope;
@@ -89,7 +89,7 @@ public final class WeightVector {
      * @return what undoes it: the weights that were there, the same bytes
      * @throws IllegalArgumentException if the model has no such weight; nothing is changed then
      */
-    public Runnable applyTo(CausalLm model) {
+    public Runnable applyTo(Backbone model) {
         Map<String, Parameter> parameters = model.seams().parameters();
         Map<Parameter, Var> sums = new LinkedHashMap<>();
         values.forEach((path, t) -> {

@@ -1,8 +1,8 @@
 package dev.jotune.peft.train;
 
+import dev.jotune.models.Architectures;
 import dev.jotune.models.CausalLm;
 import dev.jotune.models.Config;
-import dev.jotune.models.Models;
 import dev.jotune.models.Weights;
 import dev.jotune.peft.TuningMethod;
 import dev.jotune.peft.methods.Lora;
@@ -69,7 +69,7 @@ final class TinyModel {
                 return "the test's model";
             }
         };
-        return Models.build(Config.parse(CONFIG, "the test's config"), source, backend, type);
+        return Architectures.build(Config.parse(CONFIG, "the test's config"), source, backend, type).as(CausalLm.class);
     }
 
     /** Texts of 3 to 12 tokens, of which some are given and not learnt. */

@@ -1,12 +1,12 @@
-package dev.jotune.models.llama;
+package dev.jotune.models;
 
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Attention.Visible;
-import dev.jotune.models.DecoderInput;
-import dev.jotune.models.KvCache;
+import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.Pass;
+import dev.jotune.models.seam.VirtualTokens;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
@@ -14,17 +14,25 @@ import java.util.Arrays;
 import java.util.Optional;
 
 /**
- * Where everything lies in one pass: virtual tokens, padding, positions, and what sees what. Worked out once, here.
+ * Where everything lies in one pass over a text: virtual tokens, padding, positions, and what sees what. Worked out
+ * once, here.
  *
+ * @param site where the text is embedded
  * @param time tokens of this pass, virtual ones included
  * @param virtualTokens the most of any row; rows with fewer begin with padding
  * @param positions {@code [B][time]}
  * @param real which tokens of this pass are no padding, {@code [B][time]}; null if all
  * @param visible which of the own and earlier keys a query sees
  */
-record Layout(long time, long virtualTokens, long[][] positions, boolean[][] real, Visible visible) {
+public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, long[][] positions, boolean[][] real, Visible visible) {
 
-    static Layout of(DecoderInput input, Pass pass, Optional<KvCache> cache, int contextLength) {
+    /**
+     * @param contextLength the most positions that the model has
+     * @param causal whether a token sees only itself and those before it
+     * @throws IllegalArgumentException if the text does not fit, or a mask or positions do not cover it
+     */
+    public static TokenLayout of(DecoderInput input, Pass pass, Optional<KvCache> cache, int contextLength, EmbeddingSite site,
+            boolean causal) {
         int batch = Math.toIntExact(input.batch());
         int text = Math.toIntExact(input.time());
         long past = cache.map(KvCache::length).orElse(0L);
@@ -33,7 +41,7 @@ record Layout(long time, long virtualTokens, long[][] positions, boolean[][] rea
         for (Group g : pass.groups()) {
             for (int b = 0; b < batch; b++) {
                 if (g.rows().isEmpty() || g.rows().contains(b)) {
-                    own[b] = g.virtualTokens();
+                    own[b] = g.virtualTokens(site.name());
                     shift[b] = g.segmentPositions();
                 }
             }
@@ -45,7 +53,7 @@ record Layout(long time, long virtualTokens, long[][] positions, boolean[][] rea
         checkContext(past + time + Arrays.stream(shift).max().orElse(0), contextLength, text, past);
         boolean[][] real = real(input, own, virtual, text);
         long[][] positions = positions(input, own, shift, virtual, text, past);
-        return new Layout(time, virtual, positions, real, visible(input, cache, positions, real, past, time));
+        return new TokenLayout(site, time, virtual, positions, real, visible(input, cache, positions, real, past, time, causal));
     }
 
     private static void checkContext(long needed, int contextLength, int text, long past) {
@@ -95,8 +103,8 @@ record Layout(long time, long virtualTokens, long[][] positions, boolean[][] rea
     }
 
     private static Visible visible(DecoderInput input, Optional<KvCache> cache, long[][] positions, boolean[][] real,
-            long past, int time) {
-        Visible v = Visible.causal(past);
+            long past, int time, boolean causal) {
+        Visible v = causal ? Visible.causal(past) : Visible.ALL;
         boolean[][] earlier = cache.map(KvCache::visible).orElse(null);
         Backend backend = input.ids().map(Tensor::backend).orElseGet(() -> input.embeds().get().backend());
         if (real != null || earlier != null) {
@@ -109,7 +117,7 @@ record Layout(long time, long virtualTokens, long[][] positions, boolean[][] rea
             }
             return v.withKeyMask(Tensor.of(backend, mask, positions.length, keys));
         }
-        boolean packed = cache.isEmpty() && input.mask().isEmpty() && input.positions().isPresent();
+        boolean packed = causal && cache.isEmpty() && input.mask().isEmpty() && input.positions().isPresent();
         return packed ? v.withBias(Var.constant(textBoundaries(backend, positions, time))) : v;
     }
 
@@ -134,19 +142,20 @@ record Layout(long time, long virtualTokens, long[][] positions, boolean[][] rea
     }
 
     /** Puts each row's virtual tokens before its text: {@code [B, T, C] -> [B, virtual + T, C]}. */
-    Var withVirtualTokens(Var text, Pass pass) {
+    public Var withVirtualTokens(Var text, Pass pass) {
         if (virtualTokens == 0) {
             return text;
         }
         return pass.perGroup(text, (rows, g) -> {
             Var before = null;
             for (Hooks h : g.hooks()) {
-                if (h.virtualTokens().isPresent()) {
-                    Var tokens = h.virtualTokens().get().rows(pass);
+                VirtualTokens own = h.virtualTokens().get(site.name());
+                if (own != null) {
+                    Var tokens = own.rows(pass);
                     before = before == null ? tokens : Var.concat(0, before, tokens);
                 }
             }
-            long missing = virtualTokens - g.virtualTokens();
+            long missing = virtualTokens - g.virtualTokens(site.name());
             long width = rows.size(2);
             if (missing > 0) {
                 Var padding = Var.constant(Tensor.zeros(rows.backend(), rows.dtype(), missing, width));
