@@ -134,7 +134,8 @@ public final class Config {
 
     /** Whether a field holds an object. */
     public boolean isObject(String field) {
-        return node.path(field).isObject();
+        JsonNode n = get(field);
+        return n != null && n.isObject();
     }
 
     /** A nested object; empty where the field is absent or null. */
@@ -220,25 +221,6 @@ public final class Config {
                 throw wrong(field, n, "an integer or a list of integers");
             }
             out[i] = n.get(i).intValue();
-        }
-        return out;
-    }
-
-    /** A list of numbers; empty where absent. */
-    public double[] numbers(String field) {
-        JsonNode n = node.get(field);
-        if (n == null || n.isNull()) {
-            return new double[0];
-        }
-        if (!n.isArray()) {
-            throw wrong(field, n, "a list of numbers");
-        }
-        double[] out = new double[n.size()];
-        for (int i = 0; i < out.length; i++) {
-            if (!n.get(i).isNumber() || !Double.isFinite(n.get(i).doubleValue())) {
-                throw wrong(field, n, "a list of numbers");
-            }
-            out[i] = n.get(i).doubleValue();
         }
         return out;
     }
