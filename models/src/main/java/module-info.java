@@ -4,8 +4,11 @@ module dev.jotune.models {
     requires com.fasterxml.jackson.databind;
 
     exports dev.jotune.models;
+    exports dev.jotune.models.bart;
     exports dev.jotune.models.generate;
     exports dev.jotune.models.llama;
     exports dev.jotune.models.seam;
+    exports dev.jotune.models.seq2seq;
+    exports dev.jotune.models.t5;
     exports dev.jotune.models.tokenizer;
 }
