@@ -24,7 +24,7 @@ public final class Architectures {
         return switch (type) {
             case "llama" -> new Llama(LlamaConfig.read(config), source, backend, computeType);
             case "t5" -> new T5(T5Config.read(config, source), source, backend, computeType);
-            case "bart" -> new Bart(BartConfig.read(config), source, backend, computeType);
+            case "bart" -> new Bart(BartConfig.read(config, source), source, backend, computeType);
             case "" -> throw new ModelException(config.origin() + " lacks the field 'model_type'.");
             default -> throw new ModelException(config.origin() + ": model_type '" + type + "' is not supported. Supported: llama, t5, bart.");
         };
