@@ -14,4 +14,5 @@ module dev.jotune.models {
     exports dev.jotune.models.seq2seq;
     exports dev.jotune.models.t5;
     exports dev.jotune.models.tokenizer;
+    exports dev.jotune.models.whisper;
 }

@@ -8,6 +8,8 @@ import dev.jotune.models.llama.Llama;
 import dev.jotune.models.llama.LlamaConfig;
 import dev.jotune.models.t5.T5;
 import dev.jotune.models.t5.T5Config;
+import dev.jotune.models.whisper.Whisper;
+import dev.jotune.models.whisper.WhisperConfig;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 import java.util.Collections;
@@ -23,9 +25,10 @@ public final class Architectures {
     }
 
     private static final Map<String, Builder> FAMILIES = Collections.unmodifiableMap(new TreeMap<>(Map.ofEntries(
-            entry("bart", (c, s, b, t) -> new Bart(BartConfig.read(c), s, b, t)),
+            entry("bart", (c, s, b, t) -> new Bart(BartConfig.read(c, s), s, b, t)),
             entry("llama", (c, s, b, t) -> new Llama(LlamaConfig.read(c), s, b, t)),
-            entry("t5", (c, s, b, t) -> new T5(T5Config.read(c, s), s, b, t)))));
+            entry("t5", (c, s, b, t) -> new T5(T5Config.read(c, s), s, b, t)),
+            entry("whisper", (c, s, b, t) -> new Whisper(WhisperConfig.read(c, s), s, b, t)))));
 
     private Architectures() {}
 
