@@ -4,7 +4,10 @@ module dev.jotune.models {
     requires com.fasterxml.jackson.databind;
 
     exports dev.jotune.models;
+    exports dev.jotune.models.bert;
+    exports dev.jotune.models.deberta;
     exports dev.jotune.models.generate;
+    exports dev.jotune.models.head;
     exports dev.jotune.models.llama;
     exports dev.jotune.models.seam;
     exports dev.jotune.models.tokenizer;
