@@ -2,6 +2,7 @@ package dev.jotune.testing;
 
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Activations;
+import dev.jotune.autograd.ops.Convolution;
 import dev.jotune.autograd.ops.CrossEntropy;
 import dev.jotune.autograd.ops.CrossEntropy.Options;
 import dev.jotune.autograd.ops.Embedding;
@@ -14,6 +15,7 @@ import dev.jotune.tensor.Tensor;
 import dev.jotune.testing.KernelConformance.Inputs;
 import dev.jotune.testing.conformance.Case;
 import java.util.List;
+import java.util.Optional;
 
 /** Norms, rotary embedding, products and losses, over odd sizes. */
 final class FusedCases {
@@ -49,6 +51,13 @@ final class FusedCases {
         all.add(KernelConformance.of("layerNorm/no rows", in -> layer(in, in.parameter(0, 9), in.parameter(9))));
         all.add(KernelConformance.of("layerNorm/frozen weight", in -> layer(in, in.parameter(4, 17), Var.constant(in.normal(17)))));
         all.add(KernelConformance.of("layerNorm/not dense", in -> layer(in, in.parameter(6, 5).transpose(0, 1), in.parameter(6))));
+        for (long groups : new long[] {1, 2, 6}) {
+            all.add(KernelConformance.of("convolution/time, groups " + groups, in -> one(Convolution.conv1d(in.parameter(2, 6, 19),
+                    in.parameter(12, 6 / groups, 3), Optional.of(in.parameter(12)), 2, 1, 1, groups))));
+            all.add(KernelConformance.of("convolution/image, groups " + groups, in -> one(Convolution.conv2d(in.parameter(2, 6, 9, 11),
+                    in.parameter(6, 6 / groups, 3, 2), Optional.empty(), new long[] {1, 2}, new long[] {1, 0}, new long[] {2, 1},
+                    groups))));
+        }
         for (Rotary.Layout layout : Rotary.Layout.values()) {
             for (long d : new long[] {2, 4, 6, 14, 16, 18, 34, 64, 66}) {
                 all.add(KernelConformance.of("rotary/" + layout + " " + d, in ->

@@ -1,10 +1,14 @@
 package dev.jotune.models;
 
+import dev.jotune.models.bart.Bart;
+import dev.jotune.models.bart.BartConfig;
 import dev.jotune.models.bert.Bert;
 import dev.jotune.models.deberta.Deberta;
 import dev.jotune.models.head.Fresh;
 import dev.jotune.models.llama.Llama;
 import dev.jotune.models.llama.LlamaConfig;
+import dev.jotune.models.t5.T5;
+import dev.jotune.models.t5.T5Config;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 import java.util.List;
@@ -26,8 +30,11 @@ public final class Architectures {
             case "bert", "roberta", "distilbert" -> Bert.build(config, source, backend, computeType, Optional.empty());
             case "deberta-v2" -> Deberta.build(config, source, backend, computeType, Optional.empty());
             case "llama" -> new Llama(LlamaConfig.read(config), source, backend, computeType);
+            case "t5" -> new T5(T5Config.read(config, source), source, backend, computeType);
+            case "bart" -> new Bart(BartConfig.read(config), source, backend, computeType);
             case "" -> throw new ModelException(config.origin() + " lacks the field 'model_type'.");
-            default -> throw new ModelException(config.origin() + ": model_type '" + type + "' is not supported. Supported: llama, bert, roberta, distilbert, deberta-v2.");
+            default -> throw new ModelException(config.origin() + ": model_type '" + type + "' is not supported. Supported: llama, t5, bart, "
+                    + "bert, roberta, distilbert, deberta-v2.");
         };
     }
 

@@ -15,6 +15,7 @@ import dev.jotune.tensor.kernels.AttentionKernel;
 import dev.jotune.tensor.kernels.FusedKernel;
 import dev.jotune.tensor.kernels.NormKernel;
 import dev.jotune.tensor.kernels.RotaryKernel;
+import dev.jotune.tensor.kernels.ScanKernel;
 import dev.jotune.tensor.random.Philox;
 import java.lang.ref.Reference;
 import java.util.Arrays;
@@ -33,6 +34,7 @@ final class VectorBackend extends ReferenceBackend {
             AttentionKernel.class, new VectorAttention(),
             NormKernel.class, new VectorNorm(),
             RotaryKernel.class, new VectorRotary(),
+            ScanKernel.class, new VectorScan(),
             AdamWKernel.class, new VectorAdamW());
 
     @Override
