@@ -12,6 +12,7 @@ import dev.jotune.tensor.cpu.simd.RowGather;
 import dev.jotune.tensor.expr.Program;
 import dev.jotune.tensor.kernels.AdamWKernel;
 import dev.jotune.tensor.kernels.AttentionKernel;
+import dev.jotune.tensor.kernels.DequantizeKernel;
 import dev.jotune.tensor.kernels.FusedKernel;
 import dev.jotune.tensor.kernels.NormKernel;
 import dev.jotune.tensor.kernels.RotaryKernel;
@@ -33,7 +34,8 @@ final class VectorBackend extends ReferenceBackend {
             AttentionKernel.class, new VectorAttention(),
             NormKernel.class, new VectorNorm(),
             RotaryKernel.class, new VectorRotary(),
-            AdamWKernel.class, new VectorAdamW());
+            AdamWKernel.class, new VectorAdamW(),
+            DequantizeKernel.class, new VectorDequantize());
 
     @Override
     public String name() {
