@@ -5,10 +5,14 @@ import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Reduction;
 import dev.jotune.tensor.Shape;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.expr.Expr;
+import dev.jotune.tensor.expr.Program;
 import java.util.Arrays;
 
 /** The operations that are not element-wise, each with its derivative as operations on {@link Var}. */
 final class Primitives {
+    private static final Program SUM = Program.of(Expr.input(0).plus(Expr.input(1)));
+
     private Primitives() {}
 
     private static Var unary(String op, Var x, Tensor out, java.util.function.UnaryOperator<Var> vjp) {
@@ -54,6 +58,27 @@ final class Primitives {
         Tensor out = Tensor.zeros(x.backend(), Types.of(x), shape);
         out.slice(axis, from, from + x.size(axis)).copyFrom(x.tensor());
         return unary("pad", x, out, g -> g.slice(axis, from, from + x.size(axis)));
+    }
+
+    static Var unfold(Var x, int axis, long size, long step, long dilation) {
+        return unary("unfold", x, x.tensor().unfold(axis, size, step, dilation),
+                g -> fold(g, Shape.axis(axis, x.rank()), x.shape(), step, dilation));
+    }
+
+    /** The adjoint of {@link #unfold}: every element of {@code shape} is the sum of its copies in the windows. */
+    private static Var fold(Var windows, int axis, long[] shape, long step, long dilation) {
+        long size = windows.size(-1);
+        Tensor out = Tensor.zeros(windows.backend(), Types.of(windows), shape);
+        Tensor view = out.unfold(axis, size, step, dilation);
+        if (step >= (size - 1) * dilation + 1) {
+            view.copyFrom(windows.tensor());
+        } else {
+            for (long k = 0; k < size; k++) {
+                Tensor part = view.select(-1, k);
+                windows.backend().map(SUM, new Tensor[] {part, windows.tensor().select(-1, k)}, new Tensor[] {part});
+            }
+        }
+        return unary("fold", windows, out, g -> unfold(g, axis, size, step, dilation));
     }
 
     static Var concat(int axis, Var... parts) {

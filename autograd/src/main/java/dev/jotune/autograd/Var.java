@@ -221,6 +221,16 @@ public final class Var {
         return s.reshape(s.tensor.squeeze(axis).shape());
     }
 
+    /** Zeros before and after the elements of an axis. */
+    public Var pad(int axis, long before, long after) {
+        return before == 0 && after == 0 ? this : Primitives.pad(this, axis, before, before + size(axis) + after);
+    }
+
+    /** Windows over an axis, their elements along a new last axis: see {@link Tensor#unfold}. */
+    public Var unfold(int axis, long size, long step, long dilation) {
+        return Primitives.unfold(this, axis, size, step, dilation);
+    }
+
     /** Stretched to a larger shape. */
     public Var expandTo(long... shape) {
         return Primitives.expand(this, shape);

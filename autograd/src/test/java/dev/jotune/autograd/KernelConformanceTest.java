@@ -6,6 +6,7 @@ import dev.jotune.autograd.ops.Attention;
 import dev.jotune.autograd.ops.AttentionDefinition;
 import dev.jotune.autograd.ops.Norms;
 import dev.jotune.autograd.ops.Rotary;
+import dev.jotune.autograd.ops.SelectiveScan;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.cpu.ReferenceBackend;
@@ -14,6 +15,7 @@ import dev.jotune.tensor.kernels.AttentionKernel;
 import dev.jotune.tensor.kernels.FusedKernel;
 import dev.jotune.tensor.kernels.NormKernel;
 import dev.jotune.tensor.kernels.RotaryKernel;
+import dev.jotune.tensor.kernels.ScanKernel;
 import dev.jotune.testing.KernelConformance;
 import java.util.List;
 import java.util.Optional;
@@ -124,6 +126,23 @@ class KernelConformanceTest {
         }
     }
 
+    /** Starts from nothing, and forgets what the last state is worth. */
+    private static final class WrongScan implements ScanKernel {
+        @Override
+        public void forward(Problem p, Tensor out, Tensor last, Optional<Tensor> kept) {
+            SelectiveScan.Result r = SelectiveScan.definition(Var.constant(p.x()), Var.constant(p.dt()), Var.constant(p.a()),
+                    Var.constant(p.b()), Var.constant(p.c()), Var.constant(p.d()), Var.constant(p.state()).mul(0));
+            out.copyFrom(r.out().tensor());
+            last.copyFrom(r.state().tensor());
+        }
+
+        @Override
+        public void backward(Problem p, Tensor kept, Tensor dOut, Tensor dLast, Targets targets) {
+            Stream.of(targets.x(), targets.dt(), targets.a(), targets.b(), targets.c(), targets.d(), targets.state())
+                    .forEach(t -> t.ifPresent(d -> d.backend().fill(d, 0)));
+        }
+    }
+
     /** Lets the weights decay once more. */
     private static final class WrongAdamW implements AdamWKernel {
         @Override
@@ -140,6 +159,10 @@ class KernelConformanceTest {
         assertThat(KernelConformance.firstFailure(new With(new WrongNorm()), "rmsNorm/frozen rows")).isPresent();
         assertThat(KernelConformance.firstFailure(new With(new WrongNorm()), "layerNorm/17")).isPresent();
         assertThat(KernelConformance.firstFailure(new With(new WrongRotary()), "rotary")).isPresent();
+        assertThat(KernelConformance.firstFailure(new With(new WrongScan()), "scan"))
+                .hasValueSatisfying(m -> assertThat(m).contains("output 0"));
+        assertThat(KernelConformance.firstFailure(new With(new WrongScan()), "scan/from nothing"))
+                .hasValueSatisfying(m -> assertThat(m).contains("gradient"));
         assertThat(KernelConformance.firstFailure(new With(new WrongAttention()), "attention/window"))
                 .hasValueSatisfying(m -> assertThat(m).contains("output 0"));
         assertThat(KernelConformance.firstFailure(new With(new WrongAttention()), "attention/causal"))

@@ -61,6 +61,18 @@ class PrimitiveDerivativesTest {
     }
 
     @Test
+    void windowsAddUpWhereTheyOverlap() {
+        // size, step, dilation over axis 1 of 7 elements: overlapping, touching, with gaps, spread, the whole axis
+        for (long[] w : new long[][] {{3, 1, 1}, {3, 2, 1}, {2, 2, 1}, {2, 3, 1}, {3, 1, 3}, {2, 2, 2}, {7, 1, 1}, {1, 1, 1}}) {
+            checkTwice(v -> v.getFirst().unfold(1, w[0], w[1], w[2]).square(), normal(4, 2, 7, 3));
+        }
+        checkTwice(v -> v.getFirst().transpose(0, 1).unfold(0, 3, 2, 1).unfold(1, 2, 1, 1).square(), normal(4, 3, 7));
+        checkTwice(v -> v.getFirst().pad(1, 2, 1).square(), normal(4, 2, 3));
+        assertThatThrownBy(() -> Var.constant(normal(4, 2, 7)).unfold(1, 3, 1, 4)).isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("one window must fit");
+    }
+
+    @Test
     void concatSendsEveryPartItsOwnGradient() {
         checkTwice(v -> Var.concat(1, v.get(0), v.get(1), v.get(0)).square(), normal(5, 2, 3), normal(6, 2, 1));
         checkTwice(v -> Var.concat(0, v.get(0), v.get(1)).square(), normal(5, 2, 3), normal(6, 0, 3));

@@ -95,6 +95,7 @@ public final class KernelConformance {
         List<Case> all = new ArrayList<>();
         AttentionCases.add(all);
         FusedCases.add(all);
+        ScanCases.add(all);
         AdamWCases.add(all);
         return all;
     }

@@ -277,6 +277,28 @@ public final class Tensor {
         return new Tensor(backend, storage, dtype, sh, st, offset);
     }
 
+    /**
+     * Windows over an axis: {@code [.., N, ..] -> [.., windows, .., size]}, element k of window i being element
+     * {@code i step + k dilation}. A view: windows may share elements, so it is for reading.
+     *
+     * @throws IllegalArgumentException if not one window fits
+     */
+    public Tensor unfold(int axis, long size, long step, long dilation) {
+        int a = Shape.axis(axis, shape.length);
+        long reach = (size - 1) * dilation + 1;
+        if (size < 1 || step < 1 || dilation < 1 || reach > shape[a]) {
+            throw new IllegalArgumentException("axis " + a + " of shape " + Shape.toString(shape) + " has no window of "
+                    + size + " elements, " + dilation + " apart, in steps of " + step + ". All must be positive and one window must fit.");
+        }
+        long[] sh = Arrays.copyOf(shape, shape.length + 1);
+        long[] st = Arrays.copyOf(strides, shape.length + 1);
+        sh[a] = (shape[a] - reach) / step + 1;
+        st[a] = strides[a] * step;
+        sh[shape.length] = size;
+        st[shape.length] = strides[a] * dilation;
+        return new Tensor(backend, storage, dtype, sh, st, offset);
+    }
+
     private static long[] without(long[] xs, int a) {
         long[] r = new long[xs.length - 1];
         for (int i = 0, j = 0; i < xs.length; i++) {

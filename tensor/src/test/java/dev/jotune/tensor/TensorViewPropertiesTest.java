@@ -75,7 +75,7 @@ class TensorViewPropertiesTest {
         for (int s = 0; s < steps; s++) {
             long[] now = naive.shape;
             int rank = now.length;
-            switch (random.nextInt(6)) {
+            switch (random.nextInt(7)) {
                 case 0 -> {
                     int[] order = order(rank, random);
                     long[] to = new long[rank];
@@ -125,6 +125,22 @@ class TensorViewPropertiesTest {
                         return index;
                     });
                     t = t.expand(wider);
+                }
+                case 5 -> {
+                    if (rank > 0 && now[0] > 0) {
+                        long size = 1 + random.nextLong(now[0]);
+                        long step = 1 + random.nextInt(3);
+                        long dilation = size == 1 ? 2 : 1 + random.nextLong((now[0] - 1) / (size - 1));
+                        long[] windows = Arrays.copyOf(now, rank + 1);
+                        windows[0] = (now[0] - (size - 1) * dilation - 1) / step + 1;
+                        windows[rank] = size;
+                        naive = view(naive, windows, index -> {
+                            long[] from = Arrays.copyOf(index, rank);
+                            from[0] = index[0] * step + index[rank] * dilation;
+                            return from;
+                        });
+                        t = t.unfold(0, size, step, dilation);
+                    }
                 }
                 default -> {
                     if (rank > 0 && now[rank - 1] > 0) {

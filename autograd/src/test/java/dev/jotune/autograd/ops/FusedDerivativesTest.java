@@ -77,6 +77,18 @@ class FusedDerivativesTest {
     }
 
     @Test
+    void selectiveScans() {
+        for (int states = 1; states <= 3; states++) {
+            checkTwice(v -> {
+                SelectiveScan.Result r = SelectiveScan.apply(v.get(0), Activations.softplus(v.get(1)), v.get(2).exp().neg(), v.get(3),
+                        v.get(4), v.get(5), v.get(6));
+                return Var.concat(0, r.out().reshape(-1), r.state().reshape(-1));
+            }, normal(30, 2, 3, 2), normal(31, 2, 3, 2), normal(32, 2, states), normal(33, 2, 3, states), normal(34, 2, 3, states),
+                    normal(35, 2), normal(36, 2, 2, states));
+        }
+    }
+
+    @Test
     void linearMaps() {
         checkTwice(v -> Linear.apply(v.get(0), v.get(1), v.get(2)), normal(10, 2, 3, 4), normal(11, 5, 4),
                 normal(12, 5));

@@ -1,5 +1,6 @@
 package dev.jotune.autograd.ops;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.jotune.autograd.Lookup;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.CrossEntropy.Options;
@@ -8,6 +9,9 @@ import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.testing.Golden;
 import dev.jotune.testing.GoldenCheck;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
@@ -17,9 +21,8 @@ import org.junit.jupiter.api.TestFactory;
 /** The golden suite {@code ops}: in F64 on the reference backend, in F32 on the default one. */
 @Tag("golden")
 class OpsGoldenTest {
-    /** Convolution and the selective scan belong to later architectures; the optimisers have their own test. */
-    private static final Set<String> ELSEWHERE =
-            Set.of("convolution", "selective_scan", "optimisers", "schedules", "gradient_clipping");
+    /** What OptimGoldenTest runs. */
+    private static final Set<String> ELSEWHERE = Set.of("optimisers", "schedules", "gradient_clipping");
 
     @TestFactory
     Stream<DynamicTest> inDoublePrecision() {
@@ -47,6 +50,8 @@ class OpsGoldenTest {
             case "rope" -> check.compare(rope(check));
             case "attention" -> AttentionGolden.run(check);
             case "embedding" -> check.compare(embedding(check));
+            case "selective_scan" -> selectiveScan(check);
+            case "convolution" -> check.compare(convolution(check));
             default -> throw new AssertionError("Nothing here knows the case " + id
                     + ". Add it, or list it as elsewhere.");
         }
@@ -179,5 +184,39 @@ class OpsGoldenTest {
         Tensor flat = Tensor.of(c.backend(), index, index.length);
         long rows = c.tensor("upstream.output").size(0);
         return Lookup.scatterAdd(source.reshape(-1, 1), flat, rows * columns).reshape(rows, columns);
+    }
+
+    private static Var convolution(GoldenCheck c) {
+        Var x = c.input("x");
+        if (!c.has("weight")) {
+            Tensor like = c.tensor("upstream.output");
+            return Resize.apply(x, like.size(2), like.size(3), Resize.Method.valueOf(c.name().toUpperCase(Locale.ROOT)));
+        }
+        Var w = c.input("weight");
+        Optional<Var> bias = c.has("bias") ? Optional.of(c.input("bias")) : Optional.empty();
+        long groups = (long) c.setting("groups", 1);
+        if (c.name().startsWith("conv1d_causal_silu")) {
+            return Activations.silu(Convolution.conv1d(x.pad(2, w.size(2) - 1, 0), w, bias, 1, 0, 1, x.size(1)));
+        }
+        long[] stride = pair(c.settings().path("stride"), 1);
+        long[] padding = pair(c.settings().path("padding"), 0);
+        long[] dilation = pair(c.settings().path("dilation"), 1);
+        return c.name().startsWith("conv1d") ? Convolution.conv1d(x, w, bias, stride[0], padding[0], dilation[0], groups)
+                : Convolution.conv2d(x, w, bias, stride, padding, dilation, groups);
+    }
+
+    /** A setting for height and width: one number for both, or two. */
+    private static long[] pair(JsonNode setting, long otherwise) {
+        return setting.isArray() ? new long[] {setting.get(0).asLong(), setting.get(1).asLong()}
+                : new long[] {setting.asLong(otherwise), setting.asLong(otherwise)};
+    }
+
+    private static void selectiveScan(GoldenCheck c) {
+        Var dt = Activations.softplus(c.input("dt"));
+        Var a = c.input("A_log").exp().neg();
+        Var state = c.has("state") ? c.input("state")
+                : Var.constant(Tensor.zeros(c.backend(), c.type(), dt.size(0), a.size(0), a.size(1)));
+        SelectiveScan.Result r = SelectiveScan.apply(c.input("x"), dt, a, c.input("Bmat"), c.input("Cmat"), c.input("D"), state);
+        c.compare(Map.of("output", r.out(), "final_state", r.state()));
     }
 }

@@ -16,6 +16,7 @@ import dev.jotune.tensor.kernels.DequantizeKernel;
 import dev.jotune.tensor.kernels.FusedKernel;
 import dev.jotune.tensor.kernels.NormKernel;
 import dev.jotune.tensor.kernels.RotaryKernel;
+import dev.jotune.tensor.kernels.ScanKernel;
 import dev.jotune.tensor.random.Philox;
 import java.lang.ref.Reference;
 import java.util.Arrays;
@@ -34,8 +35,9 @@ final class VectorBackend extends ReferenceBackend {
             AttentionKernel.class, new VectorAttention(),
             NormKernel.class, new VectorNorm(),
             RotaryKernel.class, new VectorRotary(),
-            AdamWKernel.class, new VectorAdamW(),
-            DequantizeKernel.class, new VectorDequantize());
+            ScanKernel.class, new VectorScan(),
+            DequantizeKernel.class, new VectorDequantize(),
+            AdamWKernel.class, new VectorAdamW());
 
     @Override
     public String name() {

@@ -35,7 +35,9 @@ final class Scratch {
     static final int UNARY = 10;
     /** A vector whose lanes are summed. */
     static final int LANES = 11;
-    private static final int SLOTS = 12;
+    /** Working set of a block of channels of a selective scan. */
+    static final int SCAN = 12;
+    private static final int SLOTS = 13;
 
     private static final ThreadLocal<Scratch> CURRENT = ThreadLocal.withInitial(Scratch::new);
 
