@@ -2,9 +2,12 @@
 module dev.jotune.models {
     requires transitive dev.jotune.autograd;
     requires com.fasterxml.jackson.databind;
+    requires java.desktop;
 
     exports dev.jotune.models;
+    exports dev.jotune.models.audio;
     exports dev.jotune.models.generate;
+    exports dev.jotune.models.image;
     exports dev.jotune.models.llama;
     exports dev.jotune.models.seam;
     exports dev.jotune.models.tokenizer;

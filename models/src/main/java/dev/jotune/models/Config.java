@@ -132,6 +132,12 @@ public final class Config {
         return get(field) != null && !get(field).isNull();
     }
 
+    /** Whether a field holds an object. */
+    public boolean isObject(String field) {
+        JsonNode n = get(field);
+        return n != null && n.isObject();
+    }
+
     /** A nested object; empty where the field is absent or null. */
     public Config child(String field) {
         JsonNode n = get(field);

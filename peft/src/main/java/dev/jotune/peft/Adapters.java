@@ -22,7 +22,7 @@ public final class Adapters {
     /** As {@link #create(Backbone, String, TuningMethod, long)}, with the model's tokenizer for starts from text. */
     public static Adapter create(Backbone model, String name, TuningMethod method, long seed,
             Optional<Function<String, int[]>> tokenizer) {
-        return attach(model, name, method, new Attachment(model, seed, Optional.empty(), tokenizer));
+        return attach(model, name, method.on(model), new Attachment(model, seed, Optional.empty(), tokenizer));
     }
 
     /**
@@ -38,7 +38,7 @@ public final class Adapters {
     /** Attaches an adapter whose tensors are given under their file keys. */
     public static Adapter restore(Backbone model, String name, TuningMethod method, Map<String, Tensor> tensors) {
         Attachment a = new Attachment(model, 0, Optional.of(tensors), Optional.empty());
-        return attach(model, name, method, a);
+        return attach(model, name, method.on(model), a);
     }
 
     private static Adapter attach(Backbone model, String name, TuningMethod method, Attachment a) {

@@ -26,6 +26,10 @@ import java.util.stream.Collectors;
 
 /** What a method declares while it is being attached: trainable tensors under their file keys, and hooks. */
 public final class Attachment {
+    /** What gives a model's outputs; {@code all-linear} leaves it alone, as in PEFT. */
+    private static final Set<String> HEADS = Set.of("lm_head", "proj_out", "cls.predictions.decoder", "lm_head.decoder",
+            "vocab_projector", "score", "classifier", "classifier.out_proj");
+
     private static final String PREFIX = "base_model.model.";
 
     private final Backbone model;
@@ -220,6 +224,10 @@ public final class Attachment {
         }
     }
 
+    private static boolean isHead(LinearLayer l) {
+        return HEADS.stream().anyMatch(h -> l.path().equals(h) || l.path().endsWith("." + h));
+    }
+
     private String modulesPreview() {
         return model.seams().parameters().keySet().stream().map(p -> p.substring(0, p.lastIndexOf('.')))
                 .map(p -> p.substring(p.lastIndexOf('.') + 1)).distinct().sorted().collect(Collectors.joining(", "));
@@ -232,7 +240,7 @@ public final class Attachment {
      */
     public List<LinearLayer> linears(Targets targets, Optional<Targets> exclude, List<Integer> layers, List<String> layersPattern) {
         List<LinearLayer> chosen = model.seams().projections().values().stream()
-                .filter(l -> targets.isAllLinear() ? !l.path().endsWith("lm_head") : targets.matches(l.path()))
+                .filter(l -> targets.isAllLinear() ? !isHead(l) : targets.matches(l.path()))
                 .filter(l -> exclude.isEmpty() || !exclude.get().matches(l.path()))
                 .filter(l -> layers.isEmpty() || Targets.layerOf(l.path(), layersPattern).filter(layers::contains).isPresent())
                 .toList();

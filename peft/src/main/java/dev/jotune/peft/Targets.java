@@ -3,12 +3,14 @@ package dev.jotune.peft;
 import com.fasterxml.jackson.annotation.JsonCreator;
 import com.fasterxml.jackson.annotation.JsonValue;
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.jotune.models.Backbone;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
+import java.util.stream.Collectors;
 
 /**
  * Which modules a method takes, with PEFT's rules: a list entry matches the whole path or a path that ends in
@@ -19,6 +21,9 @@ import java.util.regex.PatternSyntaxException;
  * @param pattern instead of names: a regular expression, or {@code all-linear}
  */
 public record Targets(List<String> names, Optional<String> pattern) {
+    /** What PEFT takes for the model's family when nothing is said: see {@link #of(Backbone)}. */
+    public static final Targets DEFAULT = matching("default");
+
     /** Every linear layer but the head. */
     public static final String ALL_LINEAR = "all-linear";
 
@@ -27,14 +32,38 @@ public record Targets(List<String> names, Optional<String> pattern) {
         return new Targets(List.of(names), Optional.empty());
     }
 
+    /**
+     * The projections that LoRA's descendants take by default, query and value as a rule, by the names that the model's
+     * family gives them. A superset of PEFT's table.
+     *
+     * @throws AdapterException if there is no custom for the family
+     */
+    public static Targets of(Backbone model) {
+        return switch (model.modelType()) {
+            case "llama", "mistral", "mixtral", "qwen2", "qwen2_moe", "qwen3", "gemma2", "gemma3_text", "olmo2", "bart", "whisper",
+                    "clip" -> of("q_proj", "v_proj");
+            case "phi3" -> of("qkv_proj");
+            case "gpt2" -> of("c_attn");
+            case "t5" -> of("q", "v");
+            case "bert", "roberta", "vit", "audio-spectrogram-transformer" -> of("query", "value");
+            case "distilbert" -> of("q_lin", "v_lin");
+            case "deberta-v2" -> of("query_proj", "value_proj");
+            case "mamba" -> of("in_proj", "x_proj");
+            default -> throw new AdapterException("there are no default target_modules for a " + model.modelType()
+                    + " model. Name them, or say " + ALL_LINEAR + ". Its linear layers are called: "
+                    + model.seams().projections().keySet().stream().map(p -> p.substring(p.lastIndexOf('.') + 1)).distinct().sorted()
+                    .collect(Collectors.joining(", ")) + ".");
+        };
+    }
+
     /** By regular expression, or {@code all-linear}. */
     public static Targets matching(String pattern) {
         return new Targets(List.of(), Optional.of(pattern));
     }
 
-    /** As users write it: {@code all-linear}, {@code q_proj,v_proj}, or a regular expression. */
+    /** As users write it: {@code default}, {@code all-linear}, {@code q_proj,v_proj}, or a regular expression. */
     public static Targets parse(String text) {
-        boolean names = text.matches("[\\w.,\\s-]+") && !text.equals(ALL_LINEAR);
+        boolean names = text.matches("[\\w.,\\s-]+") && !text.equals(ALL_LINEAR) && !text.equals(DEFAULT.pattern().get());
         return names ? of(text.trim().split("\\s*,\\s*")) : matching(text);
     }
 
@@ -56,6 +85,11 @@ public record Targets(List<String> names, Optional<String> pattern) {
     @JsonValue
     Object toJson() {
         return pattern.<Object>map(p -> p).orElse(names);
+    }
+
+    /** True for {@link #DEFAULT}. */
+    public boolean isDefault() {
+        return equals(DEFAULT);
     }
 
     /** True for {@code all-linear}. */

@@ -1,5 +1,7 @@
 package dev.jotune.peft;
 
+import dev.jotune.models.Backbone;
+
 /**
  * The hyper-parameters of a tuning method, named as the paper and Hugging Face PEFT name them (in Java's spelling:
  * {@code loraAlpha} is {@code lora_alpha}). A record; its components are the fields of {@code adapter_config.json}.
@@ -14,6 +16,11 @@ public interface TuningMethod {
      * @throws AdapterException if the model has no place for it, or a hyper-parameter is out of range
      */
     void attachTo(Attachment a);
+
+    /** This method with what depends on the model filled in, such as the modules it takes by default. */
+    default TuningMethod on(Backbone model) {
+        return this;
+    }
 
     /** Why an attached, untrained adapter changes the model's output; empty if it does not. */
     default String changesAtStart() {

@@ -6,6 +6,7 @@ import dev.jotune.autograd.InPlace;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Dropout;
 import dev.jotune.autograd.ops.Linear;
+import dev.jotune.models.Backbone;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Pass;
@@ -51,8 +52,8 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
     /** Starts of other making that leave the base model as it is: what was saved is plain LoRA. */
     private static final Set<String> LOADED = Set.of("orthogonal", "eva", "mica");
 
-    /** PEFT's defaults, on the query and value projections. */
-    public static final Lora DEFAULTS = new Lora(8, 8, 0, false, Targets.of("q_proj", "v_proj"), Optional.empty(), Map.of(),
+    /** PEFT's defaults. */
+    public static final Lora DEFAULTS = new Lora(8, 8, 0, false, Targets.DEFAULT, Optional.empty(), Map.of(),
             Map.of(), List.of(), List.of(), "none", false, BooleanNode.TRUE, List.of());
 
     public Lora withRank(int rank, double alpha) {
@@ -63,6 +64,11 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
     public Lora withTargets(Targets targets) {
         return new Lora(r, loraAlpha, loraDropout, useRslora, targets, excludeModules, rankPattern, alphaPattern,
                 layersToTransform, layersPattern, bias, loraBias, initLoraWeights, modulesToSave);
+    }
+
+    @Override
+    public Lora on(Backbone model) {
+        return targetModules.isDefault() ? withTargets(Targets.of(model)) : this;
     }
 
     @Override
