@@ -1,7 +1,11 @@
 package dev.jotune.models;
 
+import dev.jotune.models.bart.Bart;
+import dev.jotune.models.bart.BartConfig;
 import dev.jotune.models.llama.Llama;
 import dev.jotune.models.llama.LlamaConfig;
+import dev.jotune.models.t5.T5;
+import dev.jotune.models.t5.T5Config;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 
@@ -19,8 +23,10 @@ public final class Architectures {
         String type = config.text("model_type", "");
         return switch (type) {
             case "llama" -> new Llama(LlamaConfig.read(config), source, backend, computeType);
+            case "t5" -> new T5(T5Config.read(config, source), source, backend, computeType);
+            case "bart" -> new Bart(BartConfig.read(config), source, backend, computeType);
             case "" -> throw new ModelException(config.origin() + " lacks the field 'model_type'.");
-            default -> throw new ModelException(config.origin() + ": model_type '" + type + "' is not supported. Supported: llama.");
+            default -> throw new ModelException(config.origin() + ": model_type '" + type + "' is not supported. Supported: llama, t5, bart.");
         };
     }
 }
