@@ -6,6 +6,8 @@ import dev.jotune.models.llama.Llama;
 import dev.jotune.models.llama.LlamaConfig;
 import dev.jotune.models.t5.T5;
 import dev.jotune.models.t5.T5Config;
+import dev.jotune.models.mamba.Mamba;
+import dev.jotune.models.mamba.MambaConfig;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 
@@ -25,8 +27,9 @@ public final class Architectures {
             case "llama" -> new Llama(LlamaConfig.read(config), source, backend, computeType);
             case "t5" -> new T5(T5Config.read(config, source), source, backend, computeType);
             case "bart" -> new Bart(BartConfig.read(config), source, backend, computeType);
+            case "mamba" -> new Mamba(MambaConfig.read(config), source, backend, computeType);
             case "" -> throw new ModelException(config.origin() + " lacks the field 'model_type'.");
-            default -> throw new ModelException(config.origin() + ": model_type '" + type + "' is not supported. Supported: llama, t5, bart.");
+            default -> throw new ModelException(config.origin() + ": model_type '" + type + "' is not supported. Supported: llama, t5, bart, mamba.");
         };
     }
 }
