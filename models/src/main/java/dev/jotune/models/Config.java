@@ -138,11 +138,6 @@ public final class Config {
         return n != null && n.isObject();
     }
 
-    /** Whether the field holds a text: for fields that may hold something else as well. */
-    public boolean isText(String field) {
-        return has(field) && get(field).isTextual();
-    }
-
     /** A nested object; empty where the field is absent or null. */
     public Config child(String field) {
         JsonNode n = get(field);
