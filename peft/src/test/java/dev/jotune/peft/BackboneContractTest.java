@@ -10,6 +10,7 @@ import dev.jotune.autograd.optim.AdamW;
 import dev.jotune.autograd.optim.Optimizer;
 import dev.jotune.autograd.optim.Schedule;
 import dev.jotune.models.Backbone;
+import dev.jotune.models.Seq2SeqLm;
 import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.peft.methods.Lora;
@@ -135,6 +136,10 @@ class BackboneContractTest {
         long want = switch (s.method) {
             case Lora _ -> adapter.hooks().projections().keySet().stream().map(model.seams().projections()::get)
                     .mapToLong(l -> RANK * (l.in() + l.out())).sum();
+            // As in peft: P has the layers of the encoder, whatever the decoder reads of it.
+            case PrefixTuning _ when model instanceof Seq2SeqLm ->
+                    2L * TOKENS * model.layers() * model.seams().attentions().getLast().groups() * model.seams().attentions().getLast().headDim();
+            case PromptTuning _ when model instanceof Seq2SeqLm -> 2L * TOKENS * model.hiddenSize();
             case PrefixTuning _ -> model.seams().attentions().stream().mapToLong(a -> 2L * TOKENS * a.groups() * a.headDim()).sum();
             default -> model.seams().embeddings().values().stream().filter(e -> adapter.hooks().virtualTokens().containsKey(e.name()))
                     .mapToLong(EmbeddingSite::hiddenSize).map(c -> c * TOKENS).sum();
