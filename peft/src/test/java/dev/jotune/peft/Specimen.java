@@ -6,7 +6,10 @@ import dev.jotune.models.Backbone;
 import dev.jotune.models.CausalLm;
 import dev.jotune.models.Models;
 import dev.jotune.models.Seq2SeqLm;
+import dev.jotune.models.ast.AstClassifier;
+import dev.jotune.models.clip.Clip;
 import dev.jotune.models.seam.Pass;
+import dev.jotune.models.vit.ViTClassifier;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
@@ -60,6 +63,9 @@ record Specimen(Golden.Case golden, boolean wide) {
         return switch (model) {
             case CausalLm m -> new CausalProbe(m);
             case Seq2SeqLm m -> new Seq2SeqProbe(m);
+            case ViTClassifier m -> new ImageProbe(m);
+            case AstClassifier m -> new AudioProbe(m);
+            case Clip m -> new PairProbe(m);
             default -> throw new AssertionError("no test of the contract knows how to run a " + model.getClass().getSimpleName()
                     + ". Add a Probe.");
         };
