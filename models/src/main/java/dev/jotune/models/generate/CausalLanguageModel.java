@@ -48,7 +48,7 @@ public final class CausalLanguageModel implements StatefulModel {
     }
 
     private int contextLength(Group group) {
-        return (int) Math.max(0, model.contextLength() - group.virtualTokens(model.seams().input().name()) - group.segmentPositions());
+        return (int) Math.max(0, model.contextLength() - group.virtualTokens(model.input().name()) - group.segmentPositions(model.input().name()));
     }
 
     private static Group group(Pass pass) {
@@ -89,7 +89,7 @@ public final class CausalLanguageModel implements StatefulModel {
         Causal(CausalLm model, Pass pass, Group group, int rows) {
             this.model = model;
             this.pass = pass;
-            this.virtualTokens = group.virtualTokens(model.seams().input().name());
+            this.virtualTokens = group.virtualTokens(model.input().name());
             this.cache = model.newCache(rows, virtualTokens + ROOM);
         }
 
