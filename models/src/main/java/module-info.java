@@ -2,6 +2,7 @@
 module dev.jotune.models {
     requires transitive dev.jotune.autograd;
     requires com.fasterxml.jackson.databind;
+    requires org.apache.lucene.core;
     requires java.desktop;
 
     exports dev.jotune.models;
