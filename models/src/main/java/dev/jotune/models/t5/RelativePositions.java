@@ -73,7 +73,7 @@ record RelativePositions(Parameter table, boolean bidirectional, int maxDistance
     /**
      * A segment that stands before the text with positions of its own gets the bias of its distances.
      *
-     * @param before positions from its first key to the text's first
+     * @param before positions from its first key to the first entry of the input
      * @param past tokens of the text before the first query
      */
     Attention.Segment placed(Attention.Segment s, long before, long queries, long past, Pass pass) {
