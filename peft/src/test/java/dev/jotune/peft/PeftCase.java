@@ -3,8 +3,11 @@ package dev.jotune.peft;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.jotune.autograd.Recording;
+import dev.jotune.autograd.Var;
 import dev.jotune.models.Backbone;
 import dev.jotune.models.Models;
+import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
@@ -15,6 +18,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.DoubleUnaryOperator;
 import java.util.stream.Stream;
 
@@ -26,18 +30,17 @@ import java.util.stream.Stream;
  * @param wide F64 on the reference backend; else F32 on the CPU
  */
 record PeftCase(Path folder, JsonNode json, boolean wide) {
-    /** The base models whose adapters are tried. */
-    private static final List<String> MODELS = List.of("llama", "t5");
     private static final String ENCODER = "prompt_encoder.default.";
+    private static final Set<String> FAMILIES = Set.of("llama", "bert", "t5");
 
     static Stream<PeftCase> all(boolean wide) {
         List<String> types = Methods.all().stream().map(MethodInfo::peftType).toList();
         return Golden.cases("peft", "adapters/").filter(c -> Files.exists(c.file("case.json")))
                 .map(c -> new PeftCase(c.folder(), Golden.json(c.file("case.json")), wide))
-                .filter(c -> types.contains(c.json.get("peft_type").asText()) && MODELS.contains(c.modelType()));
+                .filter(c -> types.contains(c.json.get("peft_type").asText()) && FAMILIES.contains(c.family()));
     }
 
-    private String modelType() {
+    private String family() {
         return Golden.json(base().resolve("config.json")).path("model_type").asText();
     }
 
@@ -57,9 +60,16 @@ record PeftCase(Path folder, JsonNode json, boolean wide) {
         return Models.load(base(), backend(), wide ? DType.F64 : DType.F32).backbone();
     }
 
-    /** Logits {@code [B, n + T, V]} of the batch. */
+    /** The logits of the case's batch, {@code [B, n + T, V]} or {@code [B, labels]}. */
     Tensor logits(Backbone model) {
-        return PeftRun.of(model, this).logits();
+        Pass pass = model.seams().inference();
+        return Recording.off(() -> PeftRun.of(model, this).logits(pass)).tensor();
+    }
+
+    /** The loss of the case's batch, in training mode as it was recorded. */
+    Var loss(Backbone model) {
+        boolean training = json.path("gradients_in_training_mode").asBoolean(true);
+        return PeftRun.of(model, this).loss(training ? model.seams().training(0, 0) : model.seams().inference());
     }
 
     /** The recorded numbers are rounded to F32; F64 must come that close. In F32 the case's own tolerance holds. */
@@ -123,9 +133,9 @@ record PeftCase(Path folder, JsonNode json, boolean wide) {
         return out;
     }
 
-    /** peft's name of a tensor behind a prefix, as Jotune calls it. */
+    /** peft's name of a tensor behind a prefix or of a module that is trained whole, as Jotune calls it. */
     static String plain(String name) {
-        return name.startsWith(ENCODER) ? name.substring(ENCODER.length()) : name;
+        return (name.startsWith(ENCODER) ? name.substring(ENCODER.length()) : name).replace("modules_to_save.default.", "");
     }
 
     void close(String what, String tolerance, Golden.Array want, double[] got) {
@@ -168,8 +178,8 @@ record PeftCase(Path folder, JsonNode json, boolean wide) {
     void closeLogits(String what, Golden.Array want, Backbone model, Tensor got, DoubleUnaryOperator tolerance) {
         double[] mask = PeftRun.of(model, this).mask();
         int rows = (int) got.size(0);
-        int time = (int) got.size(1);
-        int width = (int) got.size(2);
+        int width = (int) got.size(-1);
+        int time = (int) (got.numel() / rows / width);
         int text = mask == null ? time : mask.length / rows;
         double[] g = got.toDoubleArray();
         assertThat(got.shape()).as(what).isEqualTo(want.shape());

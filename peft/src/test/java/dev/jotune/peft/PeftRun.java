@@ -9,6 +9,7 @@ import dev.jotune.models.DecoderInput;
 import dev.jotune.models.Encoded;
 import dev.jotune.models.EncoderInput;
 import dev.jotune.models.Seq2SeqLm;
+import dev.jotune.models.SequenceClassifier;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
@@ -17,8 +18,8 @@ import java.util.function.Function;
 
 /** How one kind of model runs on the batch of a {@link PeftCase}. */
 interface PeftRun {
-    /** Logits {@code [B, n + T, V]}. */
-    Tensor logits();
+    /** Logits {@code [B, n + T, V]}, or {@code [B, labels]} of a classifier. */
+    Var logits(Pass pass);
 
     /** Which of the last T positions of the logits are tokens, {@code [B, T]}; null if all are. */
     double[] mask();
@@ -26,12 +27,15 @@ interface PeftRun {
     Var loss(Pass pass);
 
     /** Greedy decoding of the left-padded prompts, with a cache: the new tokens {@code [B][steps]}. */
-    long[][] greedy(int steps);
+    default long[][] greedy(int steps) {
+        throw new AssertionError("a classifier writes nothing");
+    }
 
     static PeftRun of(Backbone model, PeftCase c) {
         return switch (model) {
             case CausalLm m -> new Causal(m, c);
             case Seq2SeqLm m -> new Seq2Seq(m, c);
+            case SequenceClassifier m -> new Classifier(m, c);
             default -> throw new AssertionError("no test knows how peft ran a " + model.getClass().getSimpleName() + ". Add a PeftRun.");
         };
     }
@@ -64,9 +68,8 @@ interface PeftRun {
     /** Decoder-only language models. */
     record Causal(CausalLm model, PeftCase c) implements PeftRun {
         @Override
-        public Tensor logits() {
-            Pass pass = model.seams().inference();
-            return Recording.off(() -> model.logits(model.forward(batch(), pass, Optional.empty()).states(), pass).tensor());
+        public Var logits(Pass pass) {
+            return model.logits(model.forward(batch(), pass, Optional.empty()).states(), pass);
         }
 
         @Override
@@ -119,11 +122,9 @@ interface PeftRun {
     /** Encoder-decoders: the decoder reads the labels shifted right. */
     record Seq2Seq(Seq2SeqLm model, PeftCase c) implements PeftRun {
         @Override
-        public Tensor logits() {
-            Pass pass = model.seams().inference();
+        public Var logits(Pass pass) {
             DecoderInput target = DecoderInput.of(model.shiftRight(c.ids("labels")));
-            return Recording.off(() -> model.logits(model.decode(target, model.encode(batch(), pass), pass, Optional.empty()).states(), pass)
-                    .tensor());
+            return model.logits(model.decode(target, model.encode(batch(), pass), pass, Optional.empty()).states(), pass);
         }
 
         @Override
@@ -148,6 +149,28 @@ interface PeftRun {
             DecoderCache cache = model.newCache(rows, 4);
             return steps(c, rows, steps, DecoderInput.of(Tensor.full(c.backend(), DType.I64, model.decoderStartToken(), rows, 1)),
                     step -> model.logits(last(model.decode(step, source, pass, Optional.of(cache)).text()), pass), DecoderInput::of);
+        }
+    }
+
+    /** Classifiers of texts. */
+    record Classifier(SequenceClassifier model, PeftCase c) implements PeftRun {
+        @Override
+        public Var logits(Pass pass) {
+            return model.logits(model.forward(batch(), pass), pass);
+        }
+
+        @Override
+        public double[] mask() {
+            return null;
+        }
+
+        @Override
+        public Var loss(Pass pass) {
+            return model.loss(batch(), c.ids("labels"), pass);
+        }
+
+        private EncoderInput batch() {
+            return EncoderInput.of(c.ids("input_ids"), c.ids("attention_mask")).withTokenTypes(c.ids("token_type_ids"));
         }
     }
 }

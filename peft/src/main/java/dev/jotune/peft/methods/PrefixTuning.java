@@ -49,6 +49,11 @@ public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
     }
 
     @Override
+    public PrefixTuning withModulesToSave(List<String> modules) {
+        return new PrefixTuning(numVirtualTokens, prefixProjection, encoderHiddenSize, initWeights, modules);
+    }
+
+    @Override
     public String peftType() {
         return "PREFIX_TUNING";
     }
@@ -84,7 +89,7 @@ public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
             a.export(TABLE, () -> Recording.off(table::value).tensor());
         }
         a.segments(new Prefix(table, numVirtualTokens, columns, withSource ? Optional.of("decoder.embed") : Optional.empty()));
-        a.modulesToSave(modulesToSave);
+        a.modulesToSave(modulesToSave, Attachment.UNWRAPPED);
     }
 
     /** Where P has the keys of each attention, its values following: one attention after the other. */

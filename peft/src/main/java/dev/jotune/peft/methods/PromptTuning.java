@@ -57,6 +57,11 @@ public record PromptTuning(int numVirtualTokens, String promptTuningInit, Option
     }
 
     @Override
+    public PromptTuning withModulesToSave(List<String> modules) {
+        return new PromptTuning(numVirtualTokens, promptTuningInit, promptTuningInitText, tokenizerNameOrPath, modules);
+    }
+
+    @Override
     public String peftType() {
         return "PROMPT_TUNING";
     }
@@ -74,7 +79,7 @@ public record PromptTuning(int numVirtualTokens, String promptTuningInit, Option
         long rows = withDecoder ? 2L * numVirtualTokens : numVirtualTokens;
         Var p = a.trainable(TABLE, a.isLoading() ? Init.ZEROS : start(a, input), rows, input.hiddenSize());
         a.virtualTokens(input, new Rows(p, numVirtualTokens));
-        a.modulesToSave(modulesToSave);
+        a.modulesToSave(modulesToSave, Attachment.UNWRAPPED);
     }
 
     private Init start(Attachment a, EmbeddingSite input) {
