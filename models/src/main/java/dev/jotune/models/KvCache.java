@@ -24,7 +24,6 @@ public final class KvCache implements DecoderCache {
     private long capacity;
     private long length;
     private boolean[][] visible;
-    private long[][] positions;
     private boolean masked;
 
     public KvCache(Backend backend, DType dtype, List<AttentionSite> sites, long batch, long capacity) {
@@ -36,7 +35,6 @@ public final class KvCache implements DecoderCache {
         this.keys = new Tensor[sites.size()];
         this.values = new Tensor[sites.size()];
         this.visible = new boolean[Math.toIntExact(batch)][Math.toIntExact(this.capacity)];
-        this.positions = new long[Math.toIntExact(batch)][Math.toIntExact(this.capacity)];
         for (int i = 0; i < keys.length; i++) {
             keys[i] = make(i, this.capacity);
             values[i] = make(i, this.capacity);
@@ -75,14 +73,8 @@ public final class KvCache implements DecoderCache {
         length = newLength;
     }
 
-    /**
-     * Makes room for {@code more} tokens and notes which of them are real and where they stand. Call once per forward
-     * pass.
-     *
-     * @param real {@code [B][more]}; null if all are
-     * @param where {@code [B][more]}
-     */
-    public void grow(boolean[][] real, long[][] where, long more) {
+    /** Makes room for {@code more} tokens and notes which of them are real. Call once per forward pass. */
+    public void grow(boolean[][] real, long more) {
         long need = length + more;
         if (need > capacity) {
             long larger = Math.max(need, 2 * capacity);
@@ -92,7 +84,6 @@ public final class KvCache implements DecoderCache {
             }
             for (int b = 0; b < visible.length; b++) {
                 visible[b] = Arrays.copyOf(visible[b], Math.toIntExact(larger));
-                positions[b] = Arrays.copyOf(positions[b], Math.toIntExact(larger));
             }
             capacity = larger;
         }
@@ -101,7 +92,6 @@ public final class KvCache implements DecoderCache {
                 boolean see = real == null || real[b][t];
                 visible[b][Math.toIntExact(length) + t] = see;
                 masked |= !see;
-                positions[b][Math.toIntExact(length) + t] = where[b][t];
             }
         }
         length = need;
@@ -136,23 +126,19 @@ public final class KvCache implements DecoderCache {
         return masked ? visible : null;
     }
 
-    /** The positions of all tokens so far, {@code [B][length]}. */
-    public long[][] positions() {
-        return Arrays.stream(positions).map(p -> Arrays.copyOf(p, Math.toIntExact(length))).toArray(long[][]::new);
-    }
-
     @Override
     public void reorder(int[] rows) {
-        boolean[][] before = visible;
-        long[][] stood = positions;
         Tensor order = Tensor.of(backend, Arrays.stream(rows).asLongStream().toArray(), rows.length);
         batch = rows.length;
         for (int i = 0; i < keys.length; i++) {
             keys[i] = taken(keys[i], i, order);
             values[i] = taken(values[i], i, order);
         }
-        visible = Arrays.stream(rows).mapToObj(r -> before[r].clone()).toArray(boolean[][]::new);
-        positions = Arrays.stream(rows).mapToObj(r -> stood[r].clone()).toArray(long[][]::new);
+        boolean[][] before = visible;
+        visible = new boolean[rows.length][];
+        for (int b = 0; b < rows.length; b++) {
+            visible[b] = before[rows[b]].clone();
+        }
     }
 
     private Tensor taken(Tensor from, int site, Tensor order) {
