@@ -6,9 +6,9 @@ module dev.jotune.models {
 
     exports dev.jotune.models;
     exports dev.jotune.models.audio;
+    exports dev.jotune.models.decoder;
     exports dev.jotune.models.generate;
     exports dev.jotune.models.image;
-    exports dev.jotune.models.llama;
     exports dev.jotune.models.seam;
     exports dev.jotune.models.tokenizer;
 }

@@ -1,7 +1,7 @@
 package dev.jotune.models;
 
-import dev.jotune.models.llama.Llama;
-import dev.jotune.models.llama.LlamaConfig;
+import dev.jotune.models.decoder.Decoder;
+import dev.jotune.models.decoder.Families;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 
@@ -18,9 +18,11 @@ public final class Architectures {
     public static Backbone build(Config config, Weights.Source source, Backend backend, DType computeType) {
         String type = config.text("model_type", "");
         return switch (type) {
-            case "llama" -> new Llama(LlamaConfig.read(config), source, backend, computeType);
+            case "llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text", "phi3", "olmo2", "mixtral", "qwen2_moe" ->
+                    new Decoder(Families.read(config), source, backend, computeType);
             case "" -> throw new ModelException(config.origin() + " lacks the field 'model_type'.");
-            default -> throw new ModelException(config.origin() + ": model_type '" + type + "' is not supported. Supported: llama.");
+            default -> throw new ModelException(config.origin() + ": model_type '" + type
+                    + "' is not supported. Supported: " + String.join(", ", Families.names()) + ".");
         };
     }
 }
