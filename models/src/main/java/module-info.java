@@ -6,9 +6,16 @@ module dev.jotune.models {
 
     exports dev.jotune.models;
     exports dev.jotune.models.audio;
+    exports dev.jotune.models.bart;
+    exports dev.jotune.models.bert;
+    exports dev.jotune.models.deberta;
     exports dev.jotune.models.decoder;
     exports dev.jotune.models.generate;
+    exports dev.jotune.models.head;
     exports dev.jotune.models.image;
     exports dev.jotune.models.seam;
+    exports dev.jotune.models.seq2seq;
+    exports dev.jotune.models.t5;
     exports dev.jotune.models.tokenizer;
+    exports dev.jotune.models.whisper;
 }

@@ -1,6 +1,7 @@
 package dev.jotune.models;
 
 import dev.jotune.autograd.Var;
+import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Tensor;
 import java.util.Optional;
@@ -8,6 +9,11 @@ import java.util.Optional;
 /** A decoder-only language model, as tuning methods, training and generation see it. */
 public interface CausalLm extends Backbone {
     int vocabularySize();
+
+    /** Where the text is embedded. */
+    default EmbeddingSite input() {
+        return seams().input();
+    }
 
     /**
      * The final, normalised hidden states {@code [B, n + T, C]}: n virtual tokens (the most of any row; rows with fewer

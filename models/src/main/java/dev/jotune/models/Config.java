@@ -221,6 +221,24 @@ public final class Config {
         return n.textValue();
     }
 
+    /** Whether the field is there and is a text, where a field may be a text or something else. */
+    public boolean isText(String field) {
+        JsonNode n = get(field);
+        return n != null && n.isTextual();
+    }
+
+    /** An integer, of either sign. */
+    public int integer(String field, int otherwise) {
+        JsonNode n = get(field);
+        if (n == null || n.isNull()) {
+            return otherwise;
+        }
+        if (!n.isIntegralNumber() || !n.canConvertToInt()) {
+            throw wrong(field, n, "an integer");
+        }
+        return n.intValue();
+    }
+
     /** An integer or a list of integers; empty where absent. */
     public int[] ids(String field) {
         JsonNode n = get(field);

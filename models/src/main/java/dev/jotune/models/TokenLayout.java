@@ -42,7 +42,7 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
             for (int b = 0; b < batch; b++) {
                 if (g.rows().isEmpty() || g.rows().contains(b)) {
                     own[b] = g.virtualTokens(site.name());
-                    shift[b] = g.segmentPositions();
+                    shift[b] = g.segmentPositions(site.name());
                 }
             }
         }

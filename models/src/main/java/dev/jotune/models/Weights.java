@@ -7,6 +7,7 @@ import dev.jotune.models.seam.Seams;
 import dev.jotune.tensor.Tensor;
 import java.util.Arrays;
 import java.util.Optional;
+import java.util.function.UnaryOperator;
 
 /** Takes a model's weights from where they are stored, checks their shapes and registers them with its seams. */
 public final class Weights {
@@ -19,6 +20,27 @@ public final class Weights {
 
         /** For messages. */
         String origin();
+
+        /** These weights under other names: {@code inFile} gives the name in the file for the one that a model asks for. */
+        default Source renamed(UnaryOperator<String> inFile) {
+            Source file = this;
+            return new Source() {
+                @Override
+                public boolean contains(String name) {
+                    return file.contains(inFile.apply(name));
+                }
+
+                @Override
+                public Tensor get(String name) {
+                    return file.get(inFile.apply(name));
+                }
+
+                @Override
+                public String origin() {
+                    return file.origin();
+                }
+            };
+        }
     }
 
     private final Source source;
@@ -39,6 +61,15 @@ public final class Weights {
      * @throws ModelException if it is missing or has another shape
      */
     public Parameter parameter(String path, long... shape) {
+        return seams.add(new Parameter(path, Var.constant(buffer(path, shape))));
+    }
+
+    /**
+     * The tensor {@code path} of the checkpoint that is no parameter: never trained, never counted.
+     *
+     * @throws ModelException if it is missing or has another shape
+     */
+    public Tensor buffer(String path, long... shape) {
         if (!source.contains(path)) {
             throw new ModelException(source.origin() + " lacks the weight " + path + " of shape " + Arrays.toString(shape)
                     + ". The files and config.json do not belong together, or a shard is missing.");
@@ -51,7 +82,7 @@ public final class Weights {
         if (!t.dtype().isFloating()) {
             throw new ModelException(source.origin() + ": " + path + " has type " + t.dtype() + ", expected a floating type.");
         }
-        return seams.add(new Parameter(path, Var.constant(t)));
+        return t;
     }
 
     /** The linear layer {@code path}, {@code [out, in]}. */

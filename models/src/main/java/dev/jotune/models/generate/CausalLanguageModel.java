@@ -50,7 +50,7 @@ public final class CausalLanguageModel implements LanguageModel {
     }
 
     private int contextLength(Group group) {
-        return (int) Math.max(0, model.contextLength() - group.virtualTokens(model.seams().input().name()) - group.segmentPositions());
+        return (int) Math.max(0, model.contextLength() - group.virtualTokens(model.input().name()) - group.segmentPositions(model.input().name()));
     }
 
     private static Group group(Pass pass) {
@@ -78,7 +78,7 @@ public final class CausalLanguageModel implements LanguageModel {
             super(owner.vocabularySize(), owner.contextLength(group));
             this.model = owner.model;
             this.pass = pass;
-            this.virtualTokens = group.virtualTokens(model.seams().input().name());
+            this.virtualTokens = group.virtualTokens(model.input().name());
             this.cache = model.newCache(1, virtualTokens + ROOM);
         }
 

@@ -139,19 +139,44 @@ public record Pass(List<Group> groups, boolean training, long seed, long step) {
 
     /** The segments that adapters add to each attention over {@code batch} rows; rows of other groups do not see them. */
     public List<List<Attention.Segment>> segments(List<AttentionSite> sites, long batch) {
+        return segments(sites, batch, "", (site, s, before) -> s);
+    }
+
+    /** What a model makes of a segment whose keys stand at positions before the text. */
+    @FunctionalInterface
+    public interface Placement {
+        /** @param before positions from the segment's first key to the first entry of the input, be that text, virtual or padding */
+        Attention.Segment place(AttentionSite site, Attention.Segment segment, long before);
+    }
+
+    /**
+     * As {@link #segments(List, long)}, for models whose attention depends on distances.
+     *
+     * @param embedding the site whose input the positions precede
+     * @param placement applied to the segments of adapters that stand for positions there
+     */
+    public List<List<Attention.Segment>> segments(List<AttentionSite> sites, long batch, String embedding, Placement placement) {
         List<List<Attention.Segment>> out = new ArrayList<>();
         sites.forEach(s -> out.add(new ArrayList<>()));
+        long most = groups.stream().mapToLong(g -> g.virtualTokens(embedding)).max().orElse(0);
         for (Group g : groups) {
+            // Rows with fewer virtual tokens than others begin with padding, which lies at no distance.
+            long before = g.segmentPositions(embedding) - (most - g.virtualTokens(embedding));
             for (Hooks h : g.hooks()) {
                 if (h.segments().isEmpty()) {
                     continue;
                 }
                 List<List<Attention.Segment>> added = h.segments().get().segments(sites, this);
+                long positions = h.segments().get().positions(embedding);
                 for (int i = 0; i < out.size(); i++) {
+                    long first = before;
                     for (Attention.Segment s : added.get(i)) {
-                        out.get(i).add(g.rows().isEmpty() ? s : onlyFor(g.rows(), s, batch));
+                        Attention.Segment placed = positions > 0 ? placement.place(sites.get(i), s, first) : s;
+                        out.get(i).add(g.rows().isEmpty() ? placed : onlyFor(g.rows(), placed, batch));
+                        first -= s.key().size(2);
                     }
                 }
+                before -= positions;
             }
         }
         return out;
