@@ -11,6 +11,7 @@ module dev.jotune.models {
     exports dev.jotune.models.deberta;
     exports dev.jotune.models.decoder;
     exports dev.jotune.models.generate;
+    exports dev.jotune.models.gpt2;
     exports dev.jotune.models.head;
     exports dev.jotune.models.image;
     exports dev.jotune.models.seam;

@@ -8,6 +8,8 @@ import dev.jotune.models.bert.Bert;
 import dev.jotune.models.deberta.Deberta;
 import dev.jotune.models.decoder.Decoder;
 import dev.jotune.models.decoder.Families;
+import dev.jotune.models.gpt2.Gpt2;
+import dev.jotune.models.gpt2.Gpt2Config;
 import dev.jotune.models.head.Fresh;
 import dev.jotune.models.t5.T5;
 import dev.jotune.models.t5.T5Config;
@@ -34,6 +36,7 @@ public final class Architectures {
             entry("bert", (c, s, b, t) -> Bert.build(c, s, b, t, Optional.empty())),
             entry("deberta-v2", (c, s, b, t) -> Deberta.build(c, s, b, t, Optional.empty())),
             entry("distilbert", (c, s, b, t) -> Bert.build(c, s, b, t, Optional.empty())),
+            entry("gpt2", (c, s, b, t) -> new Gpt2(Gpt2Config.read(c), s, b, t)),
             entry("roberta", (c, s, b, t) -> Bert.build(c, s, b, t, Optional.empty())),
             entry("t5", (c, s, b, t) -> new T5(T5Config.read(c, s), s, b, t)),
             entry("whisper", (c, s, b, t) -> new Whisper(WhisperConfig.read(c, s), s, b, t))));

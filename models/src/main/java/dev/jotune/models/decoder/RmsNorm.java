@@ -18,8 +18,9 @@ record RmsNorm(Parameter weight, double eps, boolean unit) {
 
     Var apply(Var x, Pass pass) {
         return pass.perGroup(x, (rows, g) -> {
-            Var factor = weight.value(g);
-            return Norms.rmsNorm(rows, unit ? factor.to(rows.dtype()).add(1) : factor, eps);
+            // Narrow weights are widened here: they are a few numbers, and the kernel wants one type.
+            Var factor = weight.value(g).to(rows.dtype());
+            return Norms.rmsNorm(rows, unit ? factor.add(1) : factor, eps);
         });
     }
 }
