@@ -3,7 +3,6 @@ package dev.jotune.models;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Activations;
 import dev.jotune.autograd.ops.CrossEntropy;
-import dev.jotune.autograd.ops.LinearCrossEntropy;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Tensor;
@@ -31,8 +30,7 @@ public record CausalHead(LinearLayer layer, double softcap) {
         Tensor flat = targets.reshape(targets.numel());
         boolean plain = pass.isUniform() && softcap == 0 && layer.bias().isEmpty() && !layer.isTouched(pass.groups().getFirst());
         if (plain) {
-            Var weight = layer.oriented(layer.weight().value(pass.groups().getFirst()));
-            return LinearCrossEntropy.apply(states.reshape(-1, layer.in()), weight, flat);
+            return layer.crossEntropy(states.reshape(-1, layer.in()), flat, pass.groups().getFirst());
         }
         return CrossEntropy.apply(logits(states, pass).reshape(-1, layer.out()), flat);
     }

@@ -1,7 +1,6 @@
 package dev.jotune.models;
 
 import dev.jotune.autograd.Var;
-import dev.jotune.autograd.ops.Embedding;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.DType;
@@ -21,13 +20,13 @@ public record Table(Parameter weight, double scale, DType computeType) {
      * @throws IndexOutOfBoundsException naming the id that is not a row
      */
     public Var rows(Tensor given, Pass pass) {
-        Tensor ids = given.to(weight.base().backend());
+        Tensor ids = given.to(weight.backend());
         if (pass.isUniform()) {
-            return Embedding.lookup(weight.value(pass.groups().getFirst()), ids).to(computeType).mul(scale);
+            return weight.stored(pass.groups().getFirst()).lookup(ids, computeType).mul(scale);
         }
         // Ids travel through perGroup as numbers; a table of 2^24 rows is exact in F32.
         Var asNumbers = Var.constant(ids.to(computeType));
         return pass.perGroup(asNumbers, (x, g) ->
-                Embedding.lookup(weight.value(g), x.tensor().contiguous().to(DType.I64)).to(computeType)).mul(scale);
+                weight.stored(g).lookup(x.tensor().contiguous().to(DType.I64), computeType)).mul(scale);
     }
 }

@@ -17,7 +17,7 @@ public record TokenEmbedding(EmbeddingSite site, Table table) {
      * @param scale factor of what is looked up
      */
     public static TokenEmbedding of(String name, Parameter weight, double scale, DType computeType, Seams seams) {
-        int width = Math.toIntExact(weight.base().size(1));
+        int width = Math.toIntExact(weight.size(1));
         return new TokenEmbedding(seams.add(new EmbeddingSite(name, width, Optional.of(weight))), new Table(weight, scale, computeType));
     }
 

@@ -48,11 +48,8 @@ final class MixtureOfExperts implements FeedForward {
     public Var forward(Var x, Pass pass, List<Var> routed) {
         Var logits = pass.tap(tap, router.forward(x, pass));
         routed.add(logits);
-        long width = x.size(2);
         // Tokens of one expert come from many rows, so each group of rows is sorted on its own.
-        Var out = pass.isUniform() ? mixed(x, logits, pass)
-                : pass.perGroup(Var.concat(2, x, logits), (rows, g) ->
-                        mixed(rows.slice(2, 0, width), rows.slice(2, width, rows.size(2)), pass.within(g)));
+        Var out = pass.perGroup(new Var[] {x, logits}, (v, g) -> new Var[] {mixed(v[0], v[1], pass.within(g))})[0];
         if (shared.isEmpty()) {
             return out;
         }
