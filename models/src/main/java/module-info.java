@@ -4,6 +4,7 @@ module dev.jotune.models {
     requires com.fasterxml.jackson.databind;
     requires java.desktop;
 
+    exports dev.jotune.models;
     exports dev.jotune.models.audio;
     exports dev.jotune.models.bart;
     exports dev.jotune.models.bert;
@@ -12,9 +13,10 @@ module dev.jotune.models {
     exports dev.jotune.models.head;
     exports dev.jotune.models.image;
     exports dev.jotune.models.llama;
+    exports dev.jotune.models.mamba;
     exports dev.jotune.models.seam;
     exports dev.jotune.models.seq2seq;
     exports dev.jotune.models.t5;
     exports dev.jotune.models.tokenizer;
-    exports dev.jotune.models;
+    exports dev.jotune.models.whisper;
 }

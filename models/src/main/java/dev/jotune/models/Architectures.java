@@ -1,5 +1,7 @@
 package dev.jotune.models;
 
+import static java.util.Map.entry;
+
 import dev.jotune.models.bart.Bart;
 import dev.jotune.models.bart.BartConfig;
 import dev.jotune.models.bert.Bert;
@@ -7,16 +9,45 @@ import dev.jotune.models.deberta.Deberta;
 import dev.jotune.models.head.Fresh;
 import dev.jotune.models.llama.Llama;
 import dev.jotune.models.llama.LlamaConfig;
+import dev.jotune.models.mamba.Mamba;
+import dev.jotune.models.mamba.MambaConfig;
 import dev.jotune.models.t5.T5;
 import dev.jotune.models.t5.T5Config;
+import dev.jotune.models.whisper.Whisper;
+import dev.jotune.models.whisper.WhisperConfig;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
+import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
 
 /** Which class reads which {@code model_type}. */
 public final class Architectures {
+    /** How a family's model is made of its configuration and weights. */
+    private interface Builder {
+        Backbone build(Config config, Weights.Source source, Backend backend, DType computeType);
+    }
+
+    private static final Map<String, Builder> FAMILIES = Collections.unmodifiableMap(new TreeMap<>(Map.ofEntries(
+            entry("bart", (c, s, b, t) -> new Bart(BartConfig.read(c, s), s, b, t)),
+            entry("bert", (c, s, b, t) -> Bert.build(c, s, b, t, Optional.empty())),
+            entry("deberta-v2", (c, s, b, t) -> Deberta.build(c, s, b, t, Optional.empty())),
+            entry("distilbert", (c, s, b, t) -> Bert.build(c, s, b, t, Optional.empty())),
+            entry("llama", (c, s, b, t) -> new Llama(LlamaConfig.read(c), s, b, t)),
+            entry("mamba", (c, s, b, t) -> new Mamba(MambaConfig.read(c), s, b, t)),
+            entry("roberta", (c, s, b, t) -> Bert.build(c, s, b, t, Optional.empty())),
+            entry("t5", (c, s, b, t) -> new T5(T5Config.read(c, s), s, b, t)),
+            entry("whisper", (c, s, b, t) -> new Whisper(WhisperConfig.read(c, s), s, b, t)))));
+
     private Architectures() {}
+
+    /** Every {@code model_type} that can be read, in alphabetical order. */
+    public static Set<String> modelTypes() {
+        return FAMILIES.keySet();
+    }
 
     /**
      * The model of a configuration; families are told apart by {@code model_type}.
@@ -26,16 +57,16 @@ public final class Architectures {
      */
     public static Backbone build(Config config, Weights.Source source, Backend backend, DType computeType) {
         String type = config.text("model_type", "");
-        return switch (type) {
-            case "bert", "roberta", "distilbert" -> Bert.build(config, source, backend, computeType, Optional.empty());
-            case "deberta-v2" -> Deberta.build(config, source, backend, computeType, Optional.empty());
-            case "llama" -> new Llama(LlamaConfig.read(config), source, backend, computeType);
-            case "t5" -> new T5(T5Config.read(config, source), source, backend, computeType);
-            case "bart" -> new Bart(BartConfig.read(config), source, backend, computeType);
-            case "" -> throw new ModelException(config.origin() + " lacks the field 'model_type'.");
-            default -> throw new ModelException(config.origin() + ": model_type '" + type + "' is not supported. Supported: llama, t5, bart, "
-                    + "bert, roberta, distilbert, deberta-v2.");
-        };
+        if (type.isEmpty()) {
+            throw new ModelException(config.origin() + " lacks the field 'model_type'. It names the model's family; supported are "
+                    + String.join(", ", modelTypes()) + ".");
+        }
+        Builder builder = FAMILIES.get(type);
+        if (builder == null) {
+            throw new ModelException(config.origin() + ": model_type '" + type + "' is not supported. Supported: "
+                    + String.join(", ", modelTypes()) + ".");
+        }
+        return builder.build(config, source, backend, computeType);
     }
 
     /**
@@ -56,5 +87,16 @@ public final class Architectures {
                     + "'. Supported: bert, roberta, distilbert, deberta-v2.");
         };
         return model.as(SequenceClassifier.class);
+    }
+
+    /** What transformers calls the class of a family's classifiers of texts: {@code architectures} of a configuration. */
+    public static String classifierName(String modelType) {
+        return switch (modelType) {
+            case "bert" -> "BertForSequenceClassification";
+            case "roberta" -> "RobertaForSequenceClassification";
+            case "distilbert" -> "DistilBertForSequenceClassification";
+            case "deberta-v2" -> "DebertaV2ForSequenceClassification";
+            default -> throw new ModelException("a " + modelType + " model has no classifier of texts.");
+        };
     }
 }

@@ -3,11 +3,13 @@ package dev.jotune.peft;
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.models.Backbone;
+import dev.jotune.models.SequenceClassifier;
 import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Projection;
+import dev.jotune.models.seam.StoredWeight;
 import dev.jotune.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -32,7 +34,7 @@ public final class Adapter {
     private final Hooks hooks;
     private final SequencedMap<String, Var> trainables;
     private final SequencedMap<String, Supplier<Tensor>> exports;
-    private final Map<Parameter, Var> merged = new LinkedHashMap<>();
+    private final Map<Parameter, StoredWeight> merged = new LinkedHashMap<>();
     private final Map<Parameter, Var> placed = new LinkedHashMap<>();
     private Optional<String> baseModel = Optional.empty();
     /** Place among the active adapters before merging; -1 if it was not active. */
@@ -87,13 +89,14 @@ public final class Adapter {
     }
 
     /**
-     * Writes PEFT's two files into {@code folder}, atomically: at every moment the folder holds the old adapter, the new
+     * Writes PEFT's two files into {@code folder}, and for a classifier the names of its labels, atomically: at every moment the folder holds the old adapter, the new
      * one, or none.
      */
     public void save(Path folder) {
         Map<String, Object> extra = new LinkedHashMap<>(describe());
         baseModel.ifPresent(name -> extra.put("base_model_name_or_path", name));
-        AdapterFiles.write(folder, method, state(), extra);
+        List<String> labels = model instanceof SequenceClassifier c ? c.labels() : List.of();
+        AdapterFiles.write(folder, method, state(), extra, labels);
     }
 
     /** Notes the name or folder of the base model, which PEFT's automatic classes look for in saved adapters. */
@@ -142,7 +145,7 @@ public final class Adapter {
         active.remove(name);
         model.seams().activate(active.toArray(String[]::new));
         replacements.forEach((p, v) -> {
-            merged.put(p, p.base());
+            merged.put(p, p.stored());
             placed.put(p, v);
             p.replace(v);
         });
@@ -194,7 +197,7 @@ public final class Adapter {
 
     /** A copy outside all scopes. F32 where the base is narrower, so that merging loses nothing. */
     private static Var copyLike(Var v, Parameter p) {
-        Tensor t = Tensor.empty(v.backend(), v.dtype(), p.base().shape());
+        Tensor t = Tensor.empty(v.backend(), v.dtype(), p.shape());
         dev.jotune.tensor.Scope.detach(t);
         return Var.constant(t.copyFrom(v.tensor()));
     }
@@ -205,7 +208,7 @@ public final class Adapter {
             throw new AdapterException("adapter '" + name + "' is not merged.");
         }
         placed.forEach((p, v) -> {
-            if (p.base() != v) {
+            if (!p.stored().equals(new StoredWeight.Dense(v))) {
                 throw new AdapterException("adapter '" + name + "' cannot be un-merged yet: " + p.path()
                         + " was changed again since. Undo the later change first.");
             }

@@ -2,7 +2,6 @@ package dev.jotune.peft;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.assertj.core.api.Assertions.within;
 
 import dev.jotune.autograd.Gradients;
 import dev.jotune.autograd.Recording;
@@ -44,7 +43,6 @@ import org.junit.jupiter.api.io.TempDir;
 class BackboneContractTest {
     private static final int RANK = 2;
     private static final int TOKENS = 3;
-    private static final double STEP = 1e-5;
 
     @TempDir
     Path folder;
@@ -69,8 +67,7 @@ class BackboneContractTest {
 
         void close(String what, double[] got, double[] want) {
             assertThat(got).as(what).hasSameSizeAs(want);
-            // A small output is the difference of numbers as large as the others.
-            double largest = Arrays.stream(want).map(Math::abs).max().orElse(0);
+            double largest = Arrays.stream(want).map(Math::abs).max().orElseThrow();
             for (int i = 0; i < got.length; i++) {
                 assertThat(Math.abs(got[i] - want[i])).as("%s[%d] = %s, want %s", what, i, got[i], want[i])
                         .isLessThanOrEqualTo(specimen.epsilon() * Math.max(1, largest));
@@ -195,9 +192,14 @@ class BackboneContractTest {
                 scale += Math.abs(part);
             }
         }
-        double quotient = (lossAt(s, model, all, at, STEP) - lossAt(s, model, all, at, -STEP)) / (2 * STEP);
         assertThat(scale).isPositive();
-        assertThat(slope).isCloseTo(quotient, within(1e-6 * scale + 1e-9));
+        double least = Double.POSITIVE_INFINITY;
+        // A kink of ReLU between the two points spoils a quotient; a closer pair steps around it.
+        for (double step = 1e-5; step > 1e-8 && least > 1e-6 * scale + 1e-9; step /= 10) {
+            double quotient = (lossAt(s, model, all, at, step) - lossAt(s, model, all, at, -step)) / (2 * step);
+            least = Math.min(least, Math.abs(slope - quotient));
+        }
+        assertThat(least).as("how far the slope %s is from the difference quotient", slope).isLessThanOrEqualTo(1e-6 * scale + 1e-9);
     }
 
     /** The loss with all trainables moved along one random direction. */

@@ -1,10 +1,12 @@
 package dev.jotune.peft;
 
 import dev.jotune.autograd.Var;
+import dev.jotune.models.Architectures;
 import dev.jotune.models.Backbone;
 import dev.jotune.models.CausalLm;
 import dev.jotune.models.Encoder;
 import dev.jotune.models.Models;
+import dev.jotune.models.Seq2SeqLm;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Backends;
@@ -13,7 +15,6 @@ import dev.jotune.testing.Golden;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 
 /**
  * A tiny checkpoint of some architecture as a subject of the contract: rows of input of its own kind,
@@ -22,8 +23,6 @@ import java.util.Set;
  * @param wide F64 on the reference backend; else F32 on the CPU
  */
 record Specimen(Golden.Case golden, boolean wide) {
-    private static final Set<String> FAMILIES = Set.of("llama", "bert", "roberta", "distilbert", "deberta-v2");
-
     /** The rows of the batch that every specimen has. */
     static final List<Integer> BATCH = List.of(0, 1, 2);
 
@@ -44,7 +43,8 @@ record Specimen(Golden.Case golden, boolean wide) {
     static List<Specimen> all() {
         List<Specimen> out = new ArrayList<>();
         // What holds no model (image preprocessing, logits processors) has no configuration of one.
-        Golden.cases("models").filter(c -> FAMILIES.contains(c.json().path("model_type").asText())).forEach(c -> {
+        Golden.cases("models").filter(c -> c.json().hasNonNull("model_type"))
+                .filter(c -> Architectures.modelTypes().contains(c.json().get("model_type").asText())).forEach(c -> {
             out.add(new Specimen(c, true));
             out.add(new Specimen(c, false));
         });
@@ -60,6 +60,7 @@ record Specimen(Golden.Case golden, boolean wide) {
     Probe probe(Backbone model) {
         return switch (model) {
             case CausalLm m -> new CausalProbe(m);
+            case Seq2SeqLm m -> new Seq2SeqProbe(m, golden.file("config.json"));
             case Encoder m -> new EncoderProbe(m);
             default -> throw new AssertionError("no test of the contract knows how to run a " + model.getClass().getSimpleName()
                     + ". Add a Probe.");

@@ -57,7 +57,9 @@ public final class Bart extends EncoderDecoder {
         // Zeros in published files, and absent from some.
         Optional<Tensor> bias = Optional.of("final_logits_bias").filter(w::contains).map(name -> w.buffer(name, 1, config.vocabSize()))
                 .filter(b -> Arrays.stream(b.toDoubleArray()).anyMatch(v -> v != 0)).map(b -> b.reshape(config.vocabSize()));
-        head = new LmHead(seams().add(new LinearLayer("lm_head", shared, Optional.empty())), 1, bias);
+        LinearLayer layer = config.tied() ? seams().add(new LinearLayer("lm_head", shared, Optional.empty()))
+                : w.linear("lm_head", config.vocabSize(), config.dModel(), false);
+        head = new LmHead(layer, 1, bias);
     }
 
     private Side side(BartStack.Options options, BartConfig config, Parameter shared, Weights w) {
