@@ -63,6 +63,10 @@ public record PromptTuning(int numVirtualTokens, String promptTuningInit, Option
     @Override
     public void attachTo(Attachment a) {
         a.checkVirtualTokens(numVirtualTokens);
+        if (a.model().seams().embeddings().isEmpty()) {
+            throw new AdapterException("prompt tuning needs an embedding input to put virtual tokens before, and a "
+                    + a.model().modelType() + " model has none. Choose another method.");
+        }
         EmbeddingSite input = a.model().seams().input();
         Var p = a.trainable(TABLE, a.isLoading() ? Init.ZEROS : start(a, input), numVirtualTokens, input.hiddenSize());
         a.virtualTokens(input, new Rows(p));
