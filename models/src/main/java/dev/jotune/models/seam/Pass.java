@@ -150,7 +150,7 @@ public record Pass(List<Group> groups, boolean training, long seed, long step) {
     /** What a model makes of a segment whose keys stand at positions before the text. */
     @FunctionalInterface
     public interface Placement {
-        /** @param before positions from the segment's first key to the text's first token */
+        /** @param before positions from the segment's first key to the first entry of the input, be that text, virtual or padding */
         Attention.Segment place(AttentionSite site, Attention.Segment segment, long before);
     }
 
@@ -163,8 +163,10 @@ public record Pass(List<Group> groups, boolean training, long seed, long step) {
     public List<List<Attention.Segment>> segments(List<AttentionSite> sites, long batch, String embedding, Placement placement) {
         List<List<Attention.Segment>> out = new ArrayList<>();
         sites.forEach(s -> out.add(new ArrayList<>()));
+        long most = groups.stream().mapToLong(g -> g.virtualTokens(embedding)).max().orElse(0);
         for (Group g : groups) {
-            long before = g.segmentPositions(embedding);
+            // Rows with fewer virtual tokens than others begin with padding, which lies at no distance.
+            long before = g.segmentPositions(embedding) - (most - g.virtualTokens(embedding));
             for (Hooks h : g.hooks()) {
                 if (h.segments().isEmpty()) {
                     continue;

@@ -1,5 +1,6 @@
 package dev.jotune.peft.methods;
 
+import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.Parameter;
@@ -13,6 +14,7 @@ import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.random.Philox;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 
 /**
  * The Power of Scale for Parameter-Efficient Prompt Tuning (Lester et al., arXiv 2104.08691).
@@ -51,6 +53,11 @@ public record PromptTuning(int numVirtualTokens, String promptTuningInit, Option
     }
 
     @Override
+    public PromptTuning withModulesToSave(List<String> modules) {
+        return new PromptTuning(numVirtualTokens, promptTuningInit, promptTuningInitText, tokenizerNameOrPath, modules);
+    }
+
+    @Override
     public String peftType() {
         return "PROMPT_TUNING";
     }
@@ -70,7 +77,7 @@ public record PromptTuning(int numVirtualTokens, String promptTuningInit, Option
         EmbeddingSite input = a.model().seams().input();
         Var p = a.trainable(TABLE, a.isLoading() ? Init.ZEROS : start(a, input), numVirtualTokens, input.hiddenSize());
         a.virtualTokens(input, new Rows(p));
-        a.modulesToSave(modulesToSave);
+        a.modulesToSave(modulesToSave, Attachment.UNWRAPPED);
     }
 
     private Init start(Attachment a, EmbeddingSite input) {
@@ -97,13 +104,11 @@ public record PromptTuning(int numVirtualTokens, String promptTuningInit, Option
     private Init embeddings(EmbeddingSite input, TokenAt token) {
         Parameter table = input.table().orElseThrow(() -> new AdapterException("prompt_tuning_init " + promptTuningInit
                 + " starts from embeddings of tokens, but this model's input is no text. Use RANDOM."));
-        int vocabulary = Math.toIntExact(table.base().size(0));
+        int vocabulary = Math.toIntExact(table.size(0));
         return (b, type, seed, stream, shape) -> {
-            Tensor out = Tensor.empty(b, type, shape);
-            for (int i = 0; i < numVirtualTokens; i++) {
-                out.select(0, i).copyFrom(table.base().tensor().select(0, token.id(i, vocabulary)));
-            }
-            return out;
+            long[] ids = IntStream.range(0, numVirtualTokens).mapToLong(i -> token.id(i, vocabulary)).toArray();
+            Var rows = Recording.off(() -> table.stored().lookup(Tensor.of(b, ids, ids.length), type));
+            return Tensor.empty(b, type, shape).copyFrom(rows.tensor());
         };
     }
 
