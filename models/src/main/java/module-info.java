@@ -15,6 +15,7 @@ module dev.jotune.models {
     exports dev.jotune.models.head;
     exports dev.jotune.models.image;
     exports dev.jotune.models.llama;
+    exports dev.jotune.models.mamba;
     exports dev.jotune.models.patch;
     exports dev.jotune.models.seam;
     exports dev.jotune.models.seq2seq;

@@ -15,6 +15,8 @@ import dev.jotune.models.deberta.Deberta;
 import dev.jotune.models.head.Fresh;
 import dev.jotune.models.llama.Llama;
 import dev.jotune.models.llama.LlamaConfig;
+import dev.jotune.models.mamba.Mamba;
+import dev.jotune.models.mamba.MambaConfig;
 import dev.jotune.models.t5.T5;
 import dev.jotune.models.t5.T5Config;
 import dev.jotune.models.vit.ViT;
@@ -47,6 +49,7 @@ public final class Architectures {
             entry("deberta-v2", (c, s, b, t) -> Deberta.build(c, s, b, t, Optional.empty())),
             entry("distilbert", (c, s, b, t) -> Bert.build(c, s, b, t, Optional.empty())),
             entry("llama", (c, s, b, t) -> new Llama(LlamaConfig.read(c), s, b, t)),
+            entry("mamba", (c, s, b, t) -> new Mamba(MambaConfig.read(c), s, b, t)),
             entry("roberta", (c, s, b, t) -> Bert.build(c, s, b, t, Optional.empty())),
             entry("t5", (c, s, b, t) -> new T5(T5Config.read(c, s), s, b, t)),
             entry("vit", (c, s, b, t) -> ViT.load(ViTConfig.read(c), s, b, t)),

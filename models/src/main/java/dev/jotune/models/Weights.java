@@ -4,6 +4,7 @@ import dev.jotune.autograd.Var;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Seams;
+import dev.jotune.models.seam.StoredWeight;
 import dev.jotune.tensor.Tensor;
 import java.util.Arrays;
 import java.util.Optional;
@@ -17,6 +18,11 @@ public final class Weights {
 
         /** The weight; memory-mapped where the source is a file. */
         Tensor get(String name);
+
+        /** The weight in its quantised form, if it is stored in one; {@link #get} widens it then. */
+        default Optional<StoredWeight.Quantized> quantized(String name) {
+            return Optional.empty();
+        }
 
         /** For messages. */
         String origin();
@@ -61,7 +67,10 @@ public final class Weights {
      * @throws ModelException if it is missing or has another shape
      */
     public Parameter parameter(String path, long... shape) {
-        return seams.add(new Parameter(path, Var.constant(buffer(path, shape))));
+        Optional<StoredWeight.Quantized> quantized = source.contains(path) ? source.quantized(path) : Optional.empty();
+        quantized.ifPresent(q -> checkShape(path, q.shape(), shape));
+        return seams.add(quantized.isPresent() ? new Parameter(path, quantized.get())
+                : new Parameter(path, Var.constant(buffer(path, shape))));
     }
 
     /**
@@ -75,14 +84,18 @@ public final class Weights {
                     + ". The files and config.json do not belong together, or a shard is missing.");
         }
         Tensor t = source.get(path);
-        if (!Arrays.equals(t.shape(), shape)) {
-            throw new ModelException(source.origin() + ": " + path + " has shape " + Arrays.toString(t.shape())
-                    + ", config.json asks for " + Arrays.toString(shape) + ".");
-        }
+        checkShape(path, t.shape(), shape);
         if (!t.dtype().isFloating()) {
             throw new ModelException(source.origin() + ": " + path + " has type " + t.dtype() + ", expected a floating type.");
         }
         return t;
+    }
+
+    private void checkShape(String path, long[] found, long[] asked) {
+        if (!Arrays.equals(found, asked)) {
+            throw new ModelException(source.origin() + ": " + path + " has shape " + Arrays.toString(found)
+                    + ", config.json asks for " + Arrays.toString(asked) + ".");
+        }
     }
 
     /** The linear layer {@code path}, {@code [out, in]}. */

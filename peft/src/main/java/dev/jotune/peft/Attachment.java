@@ -125,7 +125,7 @@ public final class Attachment {
      * @throws AdapterException if the file holds another one than the model
      */
     public void note(Parameter p, String key) {
-        if (holds(key) && !Arrays.equals(stored(key, p.base().shape()).to(DType.F32).toDoubleArray(),
+        if (holds(key) && !Arrays.equals(stored(key, p.shape()).to(DType.F32).toDoubleArray(),
                 p.base().tensor().to(DType.F32).toDoubleArray())) {
             throw new AdapterException("the adapter's " + key + " is not this model's " + p.path()
                     + ". It was made for another base model.");
@@ -197,7 +197,7 @@ public final class Attachment {
 
     /** A trainable copy of one of the model's own weights, stored under {@code key}. */
     public void override(Parameter p, String key) {
-        overrides.put(p.path(), trainable(key, Init.copyOf(p.base().tensor()), p.base().shape()));
+        overrides.put(p.path(), trainable(key, Init.copyOf(p.base().tensor()), p.shape()));
     }
 
     /** Trainable copies of whole modules ({@code modules_to_save}): each must name at least one module. */

@@ -2,6 +2,7 @@ package dev.jotune.peft;
 
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
+import dev.jotune.models.Config;
 import dev.jotune.models.DecoderCache;
 import dev.jotune.models.DecoderInput;
 import dev.jotune.models.Encoded;
@@ -10,13 +11,18 @@ import dev.jotune.models.Seq2SeqLm;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.random.Philox;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
-/** Encoder-decoders over texts: logits of a target given a source. */
-record Seq2SeqProbe(Seq2SeqLm model) implements Specimen.Probe {
+/**
+ * Encoder-decoders: logits of a target given a source, a text or sound.
+ *
+ * @param config the checkpoint's, which says how much sound the model takes
+ */
+record Seq2SeqProbe(Seq2SeqLm model, Path config) implements Specimen.Probe {
     private static final int SOURCE = 5;
     private static final int TARGET = 6;
 
@@ -28,7 +34,19 @@ record Seq2SeqProbe(Seq2SeqLm model) implements Specimen.Probe {
     }
 
     private Encoded encode(List<Integer> rows, Pass pass) {
-        return model.encode(EncoderInput.of(ids(rows, 11, SOURCE)), pass);
+        return model.encode(source(rows), pass);
+    }
+
+    private EncoderInput source(List<Integer> rows) {
+        if (model.seams().embeddings().get("encoder.embed").table().isPresent()) {
+            return EncoderInput.of(ids(rows, 11, SOURCE));
+        }
+        Config c = Config.read(config);
+        int mels = c.size("num_mel_bins");
+        int frames = 2 * c.size("max_source_positions");
+        double[] values = new double[rows.size() * mels * frames];
+        Arrays.setAll(values, i -> Philox.normal(7, rows.get(i / (mels * frames)), i % (mels * frames)));
+        return EncoderInput.of(Var.constant(Tensor.of(model.backend(), model.computeType(), values, rows.size(), mels, frames)));
     }
 
     @Override
@@ -39,7 +57,7 @@ record Seq2SeqProbe(Seq2SeqLm model) implements Specimen.Probe {
 
     @Override
     public Var loss(Pass pass) {
-        return model.loss(EncoderInput.of(ids(Specimen.BATCH, 11, SOURCE)), ids(Specimen.BATCH, 13, TARGET), pass);
+        return model.loss(source(Specimen.BATCH), ids(Specimen.BATCH, 13, TARGET), pass);
     }
 
     @Override

@@ -4,6 +4,7 @@ import dev.jotune.autograd.Var;
 import dev.jotune.models.Architectures;
 import dev.jotune.models.Backbone;
 import dev.jotune.models.CausalLm;
+import dev.jotune.models.Encoder;
 import dev.jotune.models.Models;
 import dev.jotune.models.Seq2SeqLm;
 import dev.jotune.models.ast.AstClassifier;
@@ -62,7 +63,8 @@ record Specimen(Golden.Case golden, boolean wide) {
     Probe probe(Backbone model) {
         return switch (model) {
             case CausalLm m -> new CausalProbe(m);
-            case Seq2SeqLm m -> new Seq2SeqProbe(m);
+            case Seq2SeqLm m -> new Seq2SeqProbe(m, golden.file("config.json"));
+            case Encoder m -> new EncoderProbe(m);
             case ViTClassifier m -> new ImageProbe(m);
             case AstClassifier m -> new AudioProbe(m);
             case Clip m -> new PairProbe(m);

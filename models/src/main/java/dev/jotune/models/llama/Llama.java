@@ -5,8 +5,6 @@ import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Attention;
 import dev.jotune.autograd.ops.CrossEntropy;
-import dev.jotune.autograd.ops.Embedding;
-import dev.jotune.autograd.ops.LinearCrossEntropy;
 import dev.jotune.autograd.ops.Norms;
 import dev.jotune.models.CausalLm;
 import dev.jotune.models.DecoderCache;
@@ -147,12 +145,12 @@ public final class Llama implements CausalLm {
         }
         Tensor ids = input.ids().get().to(backend);
         if (pass.isUniform()) {
-            return Embedding.lookup(embedTokens.value(pass.groups().getFirst()), ids).to(computeType);
+            return embedTokens.stored(pass.groups().getFirst()).lookup(ids, computeType);
         }
         // Ids travel through perGroup as numbers; a table of 2^24 rows is exact in F32.
         Var asNumbers = Var.constant(ids.to(computeType));
         return pass.perGroup(asNumbers, (x, g) ->
-                Embedding.lookup(embedTokens.value(g), x.tensor().contiguous().to(DType.I64)).to(computeType));
+                embedTokens.stored(g).lookup(x.tensor().contiguous().to(DType.I64), computeType));
     }
 
     @Override
@@ -171,7 +169,7 @@ public final class Llama implements CausalLm {
         Var rows = states.reshape(-1, config.hiddenSize());
         Tensor flat = targets.reshape(targets.numel());
         boolean plainHead = pass.isUniform() && !head.isTouched(pass.groups().getFirst());
-        return plainHead ? LinearCrossEntropy.apply(rows, head.weight().value(pass.groups().getFirst()), flat)
+        return plainHead ? head.crossEntropy(rows, flat, pass.groups().getFirst())
                 : CrossEntropy.apply(logits(states, pass).reshape(-1, config.vocabSize()), flat);
     }
 }

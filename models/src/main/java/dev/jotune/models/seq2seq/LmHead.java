@@ -2,7 +2,6 @@ package dev.jotune.models.seq2seq;
 
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.CrossEntropy;
-import dev.jotune.autograd.ops.LinearCrossEntropy;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Tensor;
@@ -27,7 +26,7 @@ public record LmHead(LinearLayer layer, double scale, Optional<Tensor> bias) {
         Tensor flat = targets.reshape(targets.numel());
         boolean plain = pass.isUniform() && bias.isEmpty() && !layer.isTouched(pass.groups().getFirst());
         return plain
-                ? LinearCrossEntropy.apply(states.reshape(-1, layer.in()).mul(scale), layer.weight().value(pass.groups().getFirst()), flat)
+                ? layer.crossEntropy(states.reshape(-1, layer.in()).mul(scale), flat, pass.groups().getFirst())
                 : CrossEntropy.apply(logits(states, pass).reshape(-1, layer.out()), flat);
     }
 }

@@ -5,6 +5,7 @@ import dev.jotune.autograd.ops.Embedding;
 import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Pass;
+import dev.jotune.models.seam.StoredWeight;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
 import java.util.OptionalInt;
@@ -28,7 +29,9 @@ public record TokenEmbedding(Parameter table, OptionalInt padding, double scale,
     }
 
     private Var lookup(Tensor ids, Group g) {
-        Var t = table.value(g);
-        return (padding.isPresent() ? Embedding.lookup(t, ids, padding.getAsInt()) : Embedding.lookup(t, ids)).to(computeType).mul(scale);
+        StoredWeight t = table.stored(g);
+        Var rows = padding.isPresent() && t instanceof StoredWeight.Dense(Var value)
+                ? Embedding.lookup(value, ids, padding.getAsInt()).to(computeType) : t.lookup(ids, computeType);
+        return rows.mul(scale);
     }
 }

@@ -32,7 +32,7 @@ record RelativePositions(Parameter table, boolean bidirectional, int maxDistance
         if (pass.groups().stream().allMatch(g -> table.value(g) == table.value(some))) {
             return bias(buckets, some);
         }
-        Var rows = Var.constant(Tensor.zeros(table.base().backend(), computeType, batch));
+        Var rows = Var.constant(Tensor.zeros(table.backend(), computeType, batch));
         return pass.perGroup(rows, (x, g) -> {
             Var b = bias(buckets, g);
             return b.expandTo(x.size(0), b.size(1), queries, keys);
@@ -51,12 +51,12 @@ record RelativePositions(Parameter table, boolean bidirectional, int maxDistance
                 ids[Math.toIntExact(t * keys) + s] = bucket(s - (first + t));
             }
         }
-        return Tensor.of(table.base().backend(), ids, queries, keys);
+        return Tensor.of(table.backend(), ids, queries, keys);
     }
 
     /** The bucket of a key {@code distance} positions behind the query; negative for keys before it. */
     int bucket(long distance) {
-        int all = Math.toIntExact(table.base().size(0));
+        int all = Math.toIntExact(table.size(0));
         int count = bidirectional ? all / 2 : all;
         int start = bidirectional && distance > 0 ? count : 0;
         long far = bidirectional ? Math.abs(distance) : Math.max(0, -distance);
@@ -73,7 +73,7 @@ record RelativePositions(Parameter table, boolean bidirectional, int maxDistance
     /**
      * A segment that stands before the text with positions of its own gets the bias of its distances.
      *
-     * @param before positions from its first key to the text's first
+     * @param before positions from its first key to the first entry of the input
      * @param past tokens of the text before the first query
      */
     Attention.Segment placed(Attention.Segment s, long before, long queries, long past, Pass pass) {

@@ -1,5 +1,6 @@
 package dev.jotune.peft.methods;
 
+import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.Parameter;
@@ -13,6 +14,7 @@ import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.random.Philox;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 
 /**
  * The Power of Scale for Parameter-Efficient Prompt Tuning (Lester et al., arXiv 2104.08691).
@@ -93,13 +95,11 @@ public record PromptTuning(int numVirtualTokens, String promptTuningInit, Option
     private Init embeddings(EmbeddingSite input, TokenAt token) {
         Parameter table = input.table().orElseThrow(() -> new AdapterException("prompt_tuning_init " + promptTuningInit
                 + " starts from embeddings of tokens, but this model's input is no text. Use RANDOM."));
-        int vocabulary = Math.toIntExact(table.base().size(0));
+        int vocabulary = Math.toIntExact(table.size(0));
         return (b, type, seed, stream, shape) -> {
-            Tensor out = Tensor.empty(b, type, shape);
-            for (int i = 0; i < numVirtualTokens; i++) {
-                out.select(0, i).copyFrom(table.base().tensor().select(0, token.id(i, vocabulary)));
-            }
-            return out;
+            long[] ids = IntStream.range(0, numVirtualTokens).mapToLong(i -> token.id(i, vocabulary)).toArray();
+            Var rows = Recording.off(() -> table.stored().lookup(Tensor.of(b, ids, ids.length), type));
+            return Tensor.empty(b, type, shape).copyFrom(rows.tensor());
         };
     }
 
