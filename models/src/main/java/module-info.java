@@ -2,6 +2,7 @@
 module dev.jotune.models {
     requires transitive dev.jotune.autograd;
     requires com.fasterxml.jackson.databind;
+    requires org.apache.lucene.core;
     requires java.desktop;
 
     exports dev.jotune.models;
@@ -12,6 +13,7 @@ module dev.jotune.models {
     exports dev.jotune.models.clip;
     exports dev.jotune.models.deberta;
     exports dev.jotune.models.generate;
+    exports dev.jotune.models.gguf;
     exports dev.jotune.models.head;
     exports dev.jotune.models.image;
     exports dev.jotune.models.llama;
