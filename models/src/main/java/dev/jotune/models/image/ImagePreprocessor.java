@@ -74,23 +74,39 @@ public record ImagePreprocessor(Optional<Size> size, Resample resample, Optional
     }
 
     /**
-     * The preprocessing of a model folder, from its {@code preprocessor_config.json}.
+     * The preprocessing of a model folder, from its {@code preprocessor_config.json}; where that does not say what kind
+     * it is, the model type of {@code config.json} does.
      *
      * @throws ModelException naming the field that is malformed or not supported
      */
     public static ImagePreprocessor read(Path folder) {
-        return read(Config.read(folder.resolve("preprocessor_config.json")));
+        Config c = Config.read(folder.resolve("preprocessor_config.json"));
+        return type(c).isEmpty() ? read(c, switch (Config.read(folder.resolve("config.json")).text("model_type", "")) {
+            case "clip", "clip_vision_model" -> Kind.CLIP;
+            case "vit" -> Kind.VIT;
+            default -> kind(c);
+        }) : read(c);
     }
 
     /** The preprocessing of a configuration in today's form ({@code "size": {"shortest_edge": 224}}) or the old one (a number). */
     public static ImagePreprocessor read(Config c) {
-        String name = c.text("image_processor_type", c.text("feature_extractor_type", ""));
-        Kind kind = switch (name) {
+        return read(c, kind(c));
+    }
+
+    private static String type(Config c) {
+        return c.text("image_processor_type", c.text("feature_extractor_type", ""));
+    }
+
+    private static Kind kind(Config c) {
+        return switch (type(c)) {
             case "CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor" -> Kind.CLIP;
             case "ViTImageProcessor", "ViTImageProcessorFast", "ViTImageProcessorPil", "ViTFeatureExtractor" -> Kind.VIT;
-            default -> throw new ModelException(c.origin() + ": image_processor_type '" + name
+            default -> throw new ModelException(c.origin() + ": image_processor_type '" + type(c)
                     + "' is not supported. Supported: CLIPImageProcessor, ViTImageProcessor.");
         };
+    }
+
+    private static ImagePreprocessor read(Config c, Kind kind) {
         Size resized = size(c, c.flag("default_to_square", kind.square));
         Size.Exact middle = crop(c);
         Optional<Size> size = c.flag("do_resize", true) ? Optional.of(resized) : Optional.empty();

@@ -297,6 +297,30 @@ class PatchModelsTest {
         refused("{\"model_type\": \"audio-spectrogram-transformer\", \"hidden_act\": \"swishy\"}", "hidden_act", "swishy");
     }
 
+    @Test
+    void towersThatOldFilesDescribeAtLengthAreRead() {
+        // As published by OpenAI with transformers 4.16; only the fields that are not null, false or empty matter.
+        ClipConfig c = ClipConfig.read(Config.parse("""
+                {"_name_or_path": "openai/clip-vit-base-patch32", "architectures": ["CLIPModel"], "initializer_factor": 1.0,
+                 "logit_scale_init_value": 2.6592, "model_type": "clip", "projection_dim": 512, "torch_dtype": "float32",
+                 "transformers_version": null, "text_config_dict": null, "vision_config_dict": null,
+                 "text_config": {"_name_or_path": "", "add_cross_attention": false, "attention_dropout": 0.0, "bos_token_id": 0,
+                  "chunk_size_feed_forward": 0, "cross_attention_hidden_size": null, "diversity_penalty": 0.0, "do_sample": false,
+                  "dropout": 0.0, "encoder_no_repeat_ngram_size": 0, "eos_token_id": 2, "hidden_act": "quick_gelu",
+                  "hidden_size": 512, "id2label": {"0": "LABEL_0", "1": "LABEL_1"}, "initializer_factor": 1.0,
+                  "initializer_range": 0.02, "intermediate_size": 2048, "is_encoder_decoder": false,
+                  "label2id": {"LABEL_0": 0, "LABEL_1": 1}, "layer_norm_eps": 1e-05, "length_penalty": 1.0, "max_length": 20,
+                  "max_position_embeddings": 77, "min_length": 0, "model_type": "clip_text_model", "no_repeat_ngram_size": 0,
+                  "num_attention_heads": 8, "num_beam_groups": 1, "num_beams": 1, "num_hidden_layers": 12,
+                  "num_return_sequences": 1, "pad_token_id": 1, "projection_dim": 512, "pruned_heads": {},
+                  "repetition_penalty": 1.0, "return_dict": true, "temperature": 1.0, "tie_encoder_decoder": false,
+                  "tie_word_embeddings": true, "top_k": 50, "top_p": 1.0, "typical_p": 1.0, "use_bfloat16": false,
+                  "vocab_size": 49408},
+                 "vision_config": {"image_size": 224, "patch_size": 32, "hidden_size": 768, "num_attention_heads": 12}}""", "config.json"));
+        assertThat(c.text().eosTokenId()).isEqualTo(2);
+        assertThat(c.vision().tower().intermediateSize()).isEqualTo(3072);
+    }
+
     private static void refused(String json, String... words) {
         Config config = Config.parse(json, "config.json");
         assertThatThrownBy(() -> dev.jotune.models.Architectures.build(config, StoredWeights.NONE, BACKEND, DType.F64))
