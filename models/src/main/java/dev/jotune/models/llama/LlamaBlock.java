@@ -89,13 +89,9 @@ final class LlamaBlock {
         Var queries = rotate(heads(q.forward(x, pass), config.numAttentionHeads()), rope);
         Var keys = rotate(heads(k.forward(x, pass), config.numKeyValueHeads()), rope);
         Var values = heads(v.forward(x, pass), config.numKeyValueHeads());
-        if (cache.isPresent()) {
-            KvCache.Stored all = cache.get().append(layer, keys.tensor(), values.tensor());
-            keys = Var.constant(all.keys());
-            values = Var.constant(all.values());
-        }
         List<Attention.Segment> segments = new ArrayList<>(added);
-        segments.add(new Attention.Segment(keys, values, layout.visible()));
+        segments.addAll(cache.isPresent() ? cache.get().append(layer, keys.tensor(), values.tensor(), layout.visible())
+                : List.of(new Attention.Segment(keys, values, layout.visible())));
         Var mixed = site.attend(queries, segments, 1 / Math.sqrt(config.headDim()), 0, pass);
         Var flat = pass.tap(headOut, mixed.transpose(1, 2)).reshape(x.size(0), x.size(1), -1);
         return pass.tap(attentionOut, o.forward(flat, pass));

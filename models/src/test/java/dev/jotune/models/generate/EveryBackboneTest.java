@@ -95,7 +95,10 @@ class EveryBackboneTest {
         }
 
         void run() {
-            readsAsItWouldAnew();
+            readsAsItWouldAnew(model);
+            for (int block : new int[] {1, 3, 16}) {
+                readsAsItWouldAnew(new CausalLanguageModel(backbone, backbone.seams()::inference).inBlocks(block));
+            }
             Generator greedy = new Generator(model, options().build());
             Generator drawn = new Generator(model, options().doSample(true).topK(20).build());
             for (Generator generator : List.of(greedy, drawn, greedy.with(BeamSearch.of(3).withReturnSequences(2)),
@@ -130,7 +133,7 @@ class EveryBackboneTest {
         }
 
         /** Rows copied, dropped and exchanged have the logits of their own texts. */
-        private void readsAsItWouldAnew() {
+        private void readsAsItWouldAnew(LanguageModel model) {
             int vocabulary = model.vocabularySize();
             int[][] texts = {{1, 2, 3}, {4, 5, 6}};
             try (BatchSession batch = model.openBatch(2)) {
