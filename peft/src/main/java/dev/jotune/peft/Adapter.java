@@ -108,9 +108,10 @@ public final class Adapter {
         return AdapterConfig.write(method, describe());
     }
 
-    /** What PEFT notes about the model beside the hyper-parameters, for methods that do not target modules. */
+    /** What PEFT notes about the model beside the hyper-parameters: its task, and its shape for methods that do not target modules. */
     private Map<String, ?> describe() {
         Map<String, Object> extra = new LinkedHashMap<>();
+        TaskType.of(model).ifPresent(t -> extra.put("task_type", t.name()));
         if (hooks.segments().isPresent() || !hooks.virtualTokens().isEmpty()) {
             List<AttentionSite> sites = model.seams().attentions();
             boolean prefix = hooks.segments().isPresent();

@@ -7,7 +7,10 @@ import dev.jotune.models.CausalLm;
 import dev.jotune.models.Encoder;
 import dev.jotune.models.Models;
 import dev.jotune.models.Seq2SeqLm;
+import dev.jotune.models.ast.AstClassifier;
+import dev.jotune.models.clip.Clip;
 import dev.jotune.models.seam.Pass;
+import dev.jotune.models.vit.ViTClassifier;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
@@ -62,6 +65,9 @@ record Specimen(Golden.Case golden, boolean wide) {
             case CausalLm m -> new CausalProbe(m);
             case Seq2SeqLm m -> new Seq2SeqProbe(m, golden.file("config.json"));
             case Encoder m -> new EncoderProbe(m);
+            case ViTClassifier m -> new ImageProbe(m);
+            case AstClassifier m -> new AudioProbe(m);
+            case Clip m -> new PairProbe(m);
             default -> throw new AssertionError("no test of the contract knows how to run a " + model.getClass().getSimpleName()
                     + ". Add a Probe.");
         };

@@ -31,8 +31,7 @@ record BertNormalizer(boolean clean, boolean separateChinese, boolean stripAccen
             result = separated(result);
         }
         if (stripAccents) {
-            result = DECOMPOSED.normalize(result)
-                    .filter(c -> Character.getType(c) != Character.NON_SPACING_MARK);
+            result = DECOMPOSED.normalize(result).filter(c -> !Characters.isNonSpacingMark(c));
         }
         return lowercase ? LOWERCASE.normalize(result) : result;
     }
@@ -42,7 +41,7 @@ record BertNormalizer(boolean clean, boolean separateChinese, boolean stripAccen
         for (int i = 0; i < text.length(); i++) {
             int c = text.codePoint(i);
             boolean space = Characters.isWhiteSpace(c);
-            if (c == 0 || c == 0xFFFD || !Characters.isPlainSpace(c) && Characters.isControl(c)) {
+            if (Characters.isControl(c)) {
                 continue;
             }
             builder.addAs(space ? ' ' : c, i);

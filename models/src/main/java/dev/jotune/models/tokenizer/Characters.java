@@ -3,6 +3,13 @@ package dev.jotune.models.tokenizer;
 /** Unicode classes as the tokenizer format means them, where Java's own differ or have no name. */
 final class Characters {
 
+    private static final CharacterTable PUNCTUATION = CharacterTable.read("punctuation");
+    private static final CharacterTable CONTROL = CharacterTable.read("control");
+    private static final CharacterTable NONSPACING = CharacterTable.read("nonspacing");
+    private static final CharacterTable COMBINING = CharacterTable.read("combining");
+
+    private static final CharacterTable NORMALIZED = CharacterTable.read("normalized");
+
     private Characters() {}
 
     /** The property White_Space. */
@@ -24,30 +31,14 @@ final class Characters {
         };
     }
 
-    /** Tab and line ends, which cleaning does not take for control characters. */
-    static boolean isPlainSpace(int c) {
-        return c == '\t' || c == '\n' || c == '\r';
-    }
-
-    /** Control, format, surrogate or private use. */
+    /** What cleaning drops: control, format and private use characters, U+0000 and U+FFFD. */
     static boolean isControl(int c) {
-        return switch (Character.getType(c)) {
-            case Character.CONTROL, Character.FORMAT, Character.SURROGATE, Character.PRIVATE_USE -> true;
-            default -> false;
-        };
+        return CONTROL.contains(c);
     }
 
     /** Unicode's punctuation, and every ASCII character that is neither letter, digit, space nor control. */
     static boolean isPunctuation(int c) {
-        if (c < 0x80) {
-            return c > ' ' && c < 0x7F && !Character.isLetterOrDigit(c);
-        }
-        return switch (Character.getType(c)) {
-            case Character.CONNECTOR_PUNCTUATION, Character.DASH_PUNCTUATION, Character.START_PUNCTUATION,
-                    Character.END_PUNCTUATION, Character.INITIAL_QUOTE_PUNCTUATION,
-                    Character.FINAL_QUOTE_PUNCTUATION, Character.OTHER_PUNCTUATION -> true;
-            default -> false;
-        };
+        return PUNCTUATION.contains(c);
     }
 
     /** Digits, letters that are numbers, and other numbers. */
@@ -60,10 +51,17 @@ final class Characters {
 
     /** Combining marks of any kind. */
     static boolean isMark(int c) {
-        return switch (Character.getType(c)) {
-            case Character.NON_SPACING_MARK, Character.ENCLOSING_MARK, Character.COMBINING_SPACING_MARK -> true;
-            default -> false;
-        };
+        return COMBINING.contains(c);
+    }
+
+    /** Marks that take no room of their own, such as most accents. */
+    static boolean isNonSpacingMark(int c) {
+        return NONSPACING.contains(c);
+    }
+
+    /** What normalization forms take apart, put together or reorder. */
+    static boolean isNormalized(int c) {
+        return NORMALIZED.contains(c);
     }
 
     /** The ideographs of Chinese, Japanese and Korean, as BERT counts them. */

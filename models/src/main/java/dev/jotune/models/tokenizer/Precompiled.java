@@ -19,13 +19,21 @@ final class Precompiled implements Normalizer {
     /** Text that one user sees as one character; a short one is looked up whole before its parts are. */
     private static final Pattern CLUSTER = Pattern.compile("\\X");
     private static final int LONGEST_CLUSTER = 5;
+    private static final int FIRST_MARK = 0x300;
+    /** The one code point without a character that Java takes for an ordinary one. */
+    private static final int UNASSIGNED = 0x378;
 
     private final int[] units;
     private final byte[] replacements;
+    /** The ASCII characters that have no replacement. */
+    private final boolean[] plain = new boolean[0x80];
 
     private Precompiled(int[] units, byte[] replacements) {
         this.units = units;
         this.replacements = replacements;
+        for (int c = 0; c < plain.length; c++) {
+            plain[c] = c != '\r' && find(new byte[] {(byte) c}) < 0;
+        }
     }
 
     static Precompiled read(JsonView view) {
@@ -49,15 +57,65 @@ final class Precompiled implements Normalizer {
 
     @Override
     public NormalizedText normalize(NormalizedText text) {
-        String string = text.toString();
-        Matcher clusters = CLUSTER.matcher(string);
+        int first = 0;
+        while (first < text.length() && isPlain(text, first)) {
+            first++;
+        }
+        if (first == text.length()) {
+            return text;
+        }
         List<Change> changes = new ArrayList<>(text.length());
-        int at = 0;
-        while (clusters.find()) {
-            int end = at + string.codePointCount(clusters.start(), clusters.end());
+        for (int i = 0; i < text.length(); ) {
+            if (isPlain(text, i)) {
+                changes.add(new Change(text.codePoint(i), 0));
+                i++;
+                continue;
+            }
+            // Where two characters below the first combining mark meet, a cluster ends (but a line end is one).
+            int end = i + 1;
+            while (end < text.length()
+                    && (text.codePoint(end - 1) >= FIRST_MARK || text.codePoint(end) >= FIRST_MARK || isLineEnd(text, end))) {
+                end++;
+            }
+            replaceClusters(text, i, end, changes);
+            i = end;
+        }
+        return text.transformed(changes);
+    }
+
+    /** An ASCII character that stays as it is and is a cluster of its own. */
+    private boolean isPlain(NormalizedText text, int index) {
+        int c = text.codePoint(index);
+        return c < plain.length && plain[c] && (index + 1 == text.length() || text.codePoint(index + 1) < FIRST_MARK);
+    }
+
+    private static boolean isLineEnd(NormalizedText text, int index) {
+        return text.codePoint(index - 1) == '\r' && text.codePoint(index) == '\n';
+    }
+
+    /**
+     * The text with other characters for those that Java's expression cuts at and the reference does not: ones that
+     * are not assigned, except those set aside for control.
+     */
+    private static String readable(NormalizedText text, int from, int to) {
+        int[] codePoints = new int[to - from];
+        for (int i = 0; i < codePoints.length; i++) {
+            int c = text.codePoint(from + i);
+            boolean control = c == 0x2065 || c >= 0xFFF0 && c <= 0xFFF8 || c >= 0xE0000 && c <= 0xE0FFF;
+            codePoints[i] = Character.getType(c) == Character.UNASSIGNED && !control ? UNASSIGNED : c;
+        }
+        return new String(codePoints, 0, codePoints.length);
+    }
+
+    private void replaceClusters(NormalizedText text, int from, int to, List<Change> changes) {
+        String clusters = readable(text, from, to);
+        Matcher matcher = CLUSTER.matcher(clusters);
+        int at = from;
+        while (matcher.find()) {
+            int end = at + clusters.codePointCount(matcher.start(), matcher.end());
             boolean replaced = false;
             if (end - at <= LONGEST_CLUSTER) {
-                byte[] cluster = clusters.group().getBytes(StandardCharsets.UTF_8);
+                byte[] cluster = text.substring(at, end).getBytes(StandardCharsets.UTF_8);
                 replaced = cluster.length <= LONGEST_CLUSTER && replace(cluster, end - at, changes);
             }
             for (int i = at; !replaced && i < end; i++) {
@@ -68,7 +126,6 @@ final class Precompiled implements Normalizer {
             }
             at = end;
         }
-        return text.transformed(changes);
     }
 
     /** Adds the replacement for {@code count} old characters that read {@code key}, if there is one. */

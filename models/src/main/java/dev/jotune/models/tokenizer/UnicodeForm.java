@@ -11,17 +11,33 @@ import java.util.Map;
  * A Unicode normalization form (Unicode Standard Annex 15).
  *
  * <p>Java gives the normalised text but not where its characters came from. That is found out by decomposing the old
- * characters one at a time, and matching what they give with the new text, decomposed too.
+ * characters one at a time, and matching what they give with the new text, decomposed too. Characters that the format's
+ * reference does not know yet part the text: they stay as they are.
  */
 record UnicodeForm(java.text.Normalizer.Form form) implements Normalizer {
 
     @Override
     public NormalizedText normalize(NormalizedText text) {
-        String old = text.toString();
-        if (java.text.Normalizer.isNormalized(old, form)) {
+        int first = 0;
+        while (first < text.length() && text.codePoint(first) < 0x80) {
+            first++;
+        }
+        if (first == text.length() || java.text.Normalizer.isNormalized(text.toString(), form)) {
             return text;
         }
-        return text.transformed(changes(text, old));
+        List<Change> changes = new ArrayList<>(text.length());
+        for (int i = 0; i < text.length(); ) {
+            if (!Characters.isNormalized(text.codePoint(i))) {
+                changes.add(new Change(text.codePoint(i++), 0));
+                continue;
+            }
+            int start = i;
+            while (i < text.length() && Characters.isNormalized(text.codePoint(i))) {
+                i++;
+            }
+            changes.addAll(changes(text.slice(start, i), text.substring(start, i)));
+        }
+        return text.transformed(changes);
     }
 
     private List<Change> changes(NormalizedText text, String old) {

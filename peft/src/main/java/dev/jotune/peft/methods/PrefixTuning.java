@@ -43,6 +43,11 @@ public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
     }
 
     @Override
+    public PrefixTuning withModulesToSave(List<String> modules) {
+        return new PrefixTuning(numVirtualTokens, prefixProjection, encoderHiddenSize, initWeights, modules);
+    }
+
+    @Override
     public String peftType() {
         return "PREFIX_TUNING";
     }
@@ -75,7 +80,7 @@ public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
             a.export(TABLE, () -> Recording.off(table::value).tensor());
         }
         a.segments(new Prefix(table, numVirtualTokens));
-        a.modulesToSave(modulesToSave);
+        a.modulesToSave(modulesToSave, Attachment.UNWRAPPED);
     }
 
     /** G D: the numbers in a key. */

@@ -53,6 +53,11 @@ public record PromptTuning(int numVirtualTokens, String promptTuningInit, Option
     }
 
     @Override
+    public PromptTuning withModulesToSave(List<String> modules) {
+        return new PromptTuning(numVirtualTokens, promptTuningInit, promptTuningInitText, tokenizerNameOrPath, modules);
+    }
+
+    @Override
     public String peftType() {
         return "PROMPT_TUNING";
     }
@@ -68,7 +73,7 @@ public record PromptTuning(int numVirtualTokens, String promptTuningInit, Option
         EmbeddingSite input = a.model().seams().input();
         Var p = a.trainable(TABLE, a.isLoading() ? Init.ZEROS : start(a, input), numVirtualTokens, input.hiddenSize());
         a.virtualTokens(input, new Rows(p));
-        a.modulesToSave(modulesToSave);
+        a.modulesToSave(modulesToSave, Attachment.UNWRAPPED);
     }
 
     private Init start(Attachment a, EmbeddingSite input) {
