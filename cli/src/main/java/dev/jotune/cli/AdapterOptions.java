@@ -1,6 +1,6 @@
 package dev.jotune.cli;
 
-import dev.jotune.models.CausalLm;
+import dev.jotune.models.Backbone;
 import dev.jotune.peft.Adapter;
 import dev.jotune.peft.Adapters;
 import java.nio.file.Path;
@@ -23,7 +23,7 @@ final class AdapterOptions {
     }
 
     /** Attaches them in order. */
-    List<Adapter> attach(CausalLm model) {
+    List<Adapter> attach(Backbone model) {
         List<Adapter> out = new ArrayList<>();
         for (Path folder : folders) {
             out.add(Adapters.load(model, (out.size() + 1) + " " + folder, folder));
