@@ -5,6 +5,7 @@ module dev.jotune.models {
     requires java.desktop;
 
     exports dev.jotune.models;
+    exports dev.jotune.models.chat;
     exports dev.jotune.models.audio;
     exports dev.jotune.models.generate;
     exports dev.jotune.models.image;
