@@ -8,6 +8,7 @@ module dev.jotune.tensor {
     exports dev.jotune.tensor.expr;
     exports dev.jotune.tensor.io;
     exports dev.jotune.tensor.kernels;
+    exports dev.jotune.tensor.quant;
     exports dev.jotune.tensor.random;
 
     uses dev.jotune.tensor.BackendProvider;

@@ -9,11 +9,16 @@ import dev.jotune.autograd.ops.Embedding;
 import dev.jotune.autograd.ops.Linear;
 import dev.jotune.autograd.ops.LinearCrossEntropy;
 import dev.jotune.autograd.ops.Norms;
+import dev.jotune.autograd.ops.QuantizedLinear;
 import dev.jotune.autograd.ops.Rotary;
 import dev.jotune.autograd.ops.Softmax;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.quant.BlockFormat;
+import dev.jotune.tensor.quant.Nf4Matrix;
+import dev.jotune.tensor.quant.QuantizedMatrix;
 import dev.jotune.testing.KernelConformance.Inputs;
 import dev.jotune.testing.conformance.Case;
+import dev.jotune.testing.conformance.QuantCases;
 import java.util.List;
 import java.util.Optional;
 
@@ -58,6 +63,13 @@ final class FusedCases {
                     in.parameter(6, 6 / groups, 3, 2), Optional.empty(), new long[] {1, 2}, new long[] {1, 0}, new long[] {2, 1},
                     groups))));
         }
+        for (BlockFormat format : BlockFormat.values()) {
+            all.add(KernelConformance.of("quantizedLinear/" + format, in ->
+                    quantized(in, QuantCases.random(in.backend(), format, 33, 2L * format.elements()))));
+        }
+        all.add(KernelConformance.of("quantizedLinear/NF4", in -> quantized(in, Nf4Matrix.quantize(in.normal(19, 77)))));
+        // More than fits into one block of widened rows.
+        all.add(KernelConformance.of("quantizedLinear/many rows", in -> quantized(in, Nf4Matrix.quantize(in.normal(3000, 512)))));
         for (Rotary.Layout layout : Rotary.Layout.values()) {
             for (long d : new long[] {2, 4, 6, 14, 16, 18, 34, 64, 66}) {
                 all.add(KernelConformance.of("rotary/" + layout + " " + d, in ->
@@ -70,6 +82,11 @@ final class FusedCases {
 
     private static Var[] one(Var v) {
         return new Var[] {v};
+    }
+
+    private static Var[] quantized(Inputs in, QuantizedMatrix weight) {
+        Var x = in.parameter(2, 3, weight.columns());
+        return one(in.definition() ? QuantizedLinear.definition(x, weight) : QuantizedLinear.apply(x, weight));
     }
 
     private static Var[] rms(Inputs in, Var x, Var weight) {

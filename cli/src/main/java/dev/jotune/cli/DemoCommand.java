@@ -4,6 +4,7 @@ import dev.jotune.models.Models;
 import dev.jotune.models.generate.Generation;
 import dev.jotune.models.generate.SamplingOptions;
 import dev.jotune.models.generate.TextGenerator;
+import dev.jotune.models.seam.Parameter;
 import dev.jotune.peft.Adapter;
 import dev.jotune.peft.Adapters;
 import dev.jotune.peft.methods.PrefixTuning;
@@ -135,7 +136,7 @@ final class DemoCommand implements Runnable {
     }
 
     private static long parameters(Models.Loaded model) {
-        return model.model().seams().parameters().values().stream().mapToLong(p -> p.base().tensor().numel()).sum();
+        return model.model().seams().parameters().values().stream().mapToLong(Parameter::numel).sum();
     }
 
     private static SequencedMap<String, String> settings(Models.Loaded model, Backend backend, Adapter adapter, PrefixTuning method,

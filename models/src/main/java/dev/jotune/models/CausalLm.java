@@ -1,6 +1,7 @@
 package dev.jotune.models;
 
 import dev.jotune.autograd.Var;
+import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Tensor;
 import java.util.Optional;
@@ -8,6 +9,11 @@ import java.util.Optional;
 /** A decoder-only language model, as tuning methods, training and generation see it. */
 public interface CausalLm extends Backbone {
     int vocabularySize();
+
+    /** Where the text is embedded. */
+    default EmbeddingSite input() {
+        return seams().input();
+    }
 
     /**
      * The final, normalised hidden states {@code [B, n + T, C]}: n virtual tokens (the most of any row; rows with fewer
@@ -26,6 +32,11 @@ public interface CausalLm extends Backbone {
      * predicts the text's first token. Never stores the logits of the whole batch.
      */
     Var loss(DecoderInput input, Tensor labels, Pass pass);
+
+    /** Whether padding on the left, told by a mask, leaves a text's logits what they are without it. */
+    default boolean ignoresPadding() {
+        return true;
+    }
 
     @Override
     CausalLm withCheckpointing(boolean on);

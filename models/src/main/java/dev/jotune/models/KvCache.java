@@ -7,6 +7,7 @@ import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 
 /**
  * The keys and values of the tokens so far, one dense segment per layer, for decoding without derivatives.
@@ -126,24 +127,35 @@ public final class KvCache implements DecoderCache {
         return masked ? visible : null;
     }
 
+    /**
+     * @throws IllegalArgumentException if there is no such row, or none is left
+     */
     @Override
     public void reorder(int[] rows) {
-        Tensor order = Tensor.of(backend, Arrays.stream(rows).asLongStream().toArray(), rows.length);
-        batch = rows.length;
-        for (int i = 0; i < keys.length; i++) {
-            keys[i] = taken(keys[i], i, order);
-            values[i] = taken(values[i], i, order);
+        boolean[][] after = new boolean[rows.length][];
+        boolean same = rows.length == batch;
+        for (int i = 0; i < rows.length; i++) {
+            after[i] = visible[Objects.checkIndex(rows[i], visible.length)].clone();
+            same &= rows[i] == i;
         }
-        boolean[][] before = visible;
-        visible = new boolean[rows.length][];
-        for (int b = 0; b < rows.length; b++) {
-            visible[b] = before[rows[b]].clone();
+        if (rows.length == 0) {
+            throw new IllegalArgumentException("a cache of 0 rows was asked for. Free it instead.");
+        }
+        if (same) {
+            return;
+        }
+        batch = rows.length;
+        visible = after;
+        for (int i = 0; i < keys.length; i++) {
+            keys[i] = taken(keys[i], make(i, capacity), rows);
+            values[i] = taken(values[i], make(i, capacity), rows);
         }
     }
 
-    private Tensor taken(Tensor from, int site, Tensor order) {
-        Tensor to = make(site, capacity);
-        backend.gather(from.reshape(from.size(0), -1), order, to.reshape(batch, -1));
+    private Tensor taken(Tensor from, Tensor to, int[] rows) {
+        for (int i = 0; i < rows.length; i++) {
+            to.slice(0, i, i + 1).slice(2, 0, length).copyFrom(from.slice(0, rows[i], rows[i] + 1).slice(2, 0, length));
+        }
         from.storage().free();
         return to;
     }

@@ -31,18 +31,18 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
      * @param causal whether a token sees only itself and those before it
      * @throws IllegalArgumentException if the text does not fit, or a mask or positions do not cover it
      */
-    public static TokenLayout of(DecoderInput input, Pass pass, Optional<KvCache> cache, int contextLength, EmbeddingSite site,
+    public static TokenLayout of(DecoderInput input, Pass pass, Optional<? extends DecoderCache> cache, int contextLength, EmbeddingSite site,
             boolean causal) {
         int batch = Math.toIntExact(input.batch());
         int text = Math.toIntExact(input.time());
-        long past = cache.map(KvCache::length).orElse(0L);
+        long past = cache.map(DecoderCache::length).orElse(0L);
         long[] own = new long[batch];
         long[] shift = new long[batch];
         for (Group g : pass.groups()) {
             for (int b = 0; b < batch; b++) {
                 if (g.rows().isEmpty() || g.rows().contains(b)) {
                     own[b] = g.virtualTokens(site.name());
-                    shift[b] = g.segmentPositions();
+                    shift[b] = g.segmentPositions(site.name());
                 }
             }
         }
@@ -102,10 +102,10 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
         return p;
     }
 
-    private static Visible visible(DecoderInput input, Optional<KvCache> cache, long[][] positions, boolean[][] real,
+    private static Visible visible(DecoderInput input, Optional<? extends DecoderCache> cache, long[][] positions, boolean[][] real,
             long past, int time, boolean causal) {
         Visible v = causal ? Visible.causal(past) : Visible.ALL;
-        boolean[][] earlier = cache.map(KvCache::visible).orElse(null);
+        boolean[][] earlier = cache.map(c -> c instanceof KvCache keys ? keys.visible() : null).orElse(null);
         Backend backend = input.ids().map(Tensor::backend).orElseGet(() -> input.embeds().get().backend());
         if (real != null || earlier != null) {
             int keys = Math.toIntExact(past) + time;

@@ -3,11 +3,13 @@ package dev.jotune.peft;
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.models.Backbone;
+import dev.jotune.models.Seq2SeqLm;
 import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Projection;
+import dev.jotune.models.seam.StoredWeight;
 import dev.jotune.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -32,7 +34,7 @@ public final class Adapter {
     private final Hooks hooks;
     private final SequencedMap<String, Var> trainables;
     private final SequencedMap<String, Supplier<Tensor>> exports;
-    private final Map<Parameter, Var> merged = new LinkedHashMap<>();
+    private final Map<Parameter, StoredWeight> merged = new LinkedHashMap<>();
     private final Map<Parameter, Var> placed = new LinkedHashMap<>();
     private Optional<String> baseModel = Optional.empty();
     /** Place among the active adapters before merging; -1 if it was not active. */
@@ -107,15 +109,16 @@ public final class Adapter {
         return AdapterConfig.write(method, describe());
     }
 
-    /** What PEFT notes about the model beside the hyper-parameters, for methods that do not target modules. */
+    /** What PEFT notes about the model beside the hyper-parameters: its task, and its shape for methods that do not target modules. */
     private Map<String, ?> describe() {
         Map<String, Object> extra = new LinkedHashMap<>();
+        TaskType.of(model).ifPresent(t -> extra.put("task_type", t.name()));
         if (hooks.segments().isPresent() || !hooks.virtualTokens().isEmpty()) {
             List<AttentionSite> sites = model.seams().attentions();
             boolean prefix = hooks.segments().isPresent();
             extra.put("num_layers", model.layers());
             sites.stream().findFirst().ifPresent(s -> extra.put("num_attention_heads", prefix ? s.groups() : s.heads()));
-            extra.put("num_transformer_submodules", 1);
+            extra.put("num_transformer_submodules", model instanceof Seq2SeqLm ? 2 : 1);
             extra.put("token_dim", prefix ? sites.getFirst().groups() * sites.getFirst().headDim() : model.hiddenSize());
         }
         return extra;
@@ -141,7 +144,7 @@ public final class Adapter {
         active.remove(name);
         model.seams().activate(active.toArray(String[]::new));
         replacements.forEach((p, v) -> {
-            merged.put(p, p.base());
+            merged.put(p, p.stored());
             placed.put(p, v);
             p.replace(v);
         });
@@ -193,7 +196,7 @@ public final class Adapter {
 
     /** A copy outside all scopes. F32 where the base is narrower, so that merging loses nothing. */
     private static Var copyLike(Var v, Parameter p) {
-        Tensor t = Tensor.empty(v.backend(), v.dtype(), p.base().shape());
+        Tensor t = Tensor.empty(v.backend(), v.dtype(), p.shape());
         dev.jotune.tensor.Scope.detach(t);
         return Var.constant(t.copyFrom(v.tensor()));
     }
@@ -204,7 +207,7 @@ public final class Adapter {
             throw new AdapterException("adapter '" + name + "' is not merged.");
         }
         placed.forEach((p, v) -> {
-            if (p.base() != v) {
+            if (!p.stored().equals(new StoredWeight.Dense(v))) {
                 throw new AdapterException("adapter '" + name + "' cannot be un-merged yet: " + p.path()
                         + " was changed again since. Undo the later change first.");
             }

@@ -126,7 +126,7 @@ final class AdapterConfig {
                 ? JSON.nullNode() : e.getValue()));
         extra.forEach((k, v) -> sorted.put(k, JSON.valueToTree(v)));
         sorted.put("peft_type", JSON.valueToTree(method.peftType()));
-        sorted.put("task_type", JSON.valueToTree("CAUSAL_LM"));
+        sorted.putIfAbsent("task_type", JSON.nullNode());
         sorted.put("inference_mode", JSON.valueToTree(true));
         sorted.putIfAbsent("base_model_name_or_path", JSON.nullNode());
         sorted.put("auto_mapping", JSON.nullNode());

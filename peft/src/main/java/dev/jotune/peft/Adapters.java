@@ -22,7 +22,8 @@ public final class Adapters {
     /** As {@link #create(Backbone, String, TuningMethod, long)}, with the model's tokenizer for starts from text. */
     public static Adapter create(Backbone model, String name, TuningMethod method, long seed,
             Optional<Function<String, int[]>> tokenizer) {
-        return attach(model, name, method.on(model), new Attachment(model, seed, Optional.empty(), tokenizer));
+        TuningMethod own = TaskType.complete(method.on(model), model);
+        return attach(model, name, own, new Attachment(model, seed, Optional.empty(), tokenizer, own.modulesToSave()));
     }
 
     /**
@@ -37,8 +38,8 @@ public final class Adapters {
 
     /** Attaches an adapter whose tensors are given under their file keys. */
     public static Adapter restore(Backbone model, String name, TuningMethod method, Map<String, Tensor> tensors) {
-        Attachment a = new Attachment(model, 0, Optional.of(tensors), Optional.empty());
-        return attach(model, name, method.on(model), a);
+        TuningMethod own = TaskType.complete(method.on(model), model);
+        return attach(model, name, own, new Attachment(model, 0, Optional.of(tensors), Optional.empty(), own.modulesToSave()));
     }
 
     private static Adapter attach(Backbone model, String name, TuningMethod method, Attachment a) {

@@ -30,7 +30,11 @@ public final class Attachment {
     private static final Set<String> HEADS = Set.of("lm_head", "proj_out", "cls.predictions.decoder", "lm_head.decoder",
             "vocab_projector", "score", "classifier", "classifier.out_proj");
 
-    private static final String PREFIX = "base_model.model.";
+    /** How keys begin where PEFT's method wraps the model. */
+    public static final String WRAPPED = "base_model.model.";
+
+    /** How they begin where the method leaves the model as it is and changes its input alone. */
+    public static final String UNWRAPPED = "base_model.";
 
     private final Backbone model;
     private final long seed;
@@ -42,18 +46,22 @@ public final class Attachment {
     private final Map<String, Var> overrides = new LinkedHashMap<>();
     private final Map<String, Tap> taps = new LinkedHashMap<>();
     private final Set<String> read = new HashSet<>();
+    private final List<String> whole;
     private Optional<SegmentSource> segments = Optional.empty();
     private final Map<String, VirtualTokens> virtualTokens = new LinkedHashMap<>();
 
     /**
      * @param saved the tensors of an adapter file, if one is being loaded
      * @param tokenizer text to token ids without special tokens, for methods that start from text
+     * @param whole modules that are trained whole, and so are no targets
      */
-    Attachment(Backbone model, long seed, Optional<Map<String, Tensor>> saved, Optional<Function<String, int[]>> tokenizer) {
+    Attachment(Backbone model, long seed, Optional<Map<String, Tensor>> saved, Optional<Function<String, int[]>> tokenizer,
+            List<String> whole) {
         this.model = model;
         this.seed = seed;
         this.saved = saved;
         this.tokenizer = tokenizer;
+        this.whole = List.copyOf(whole);
     }
 
     public Backbone model() {
@@ -83,7 +91,7 @@ public final class Attachment {
 
     /** The adapter file's key of a tensor that belongs to a module of the model. */
     public static String key(String path) {
-        return PREFIX + path;
+        return WRAPPED + path;
     }
 
     /**
@@ -125,7 +133,7 @@ public final class Attachment {
      * @throws AdapterException if the file holds another one than the model
      */
     public void note(Parameter p, String key) {
-        if (holds(key) && !Arrays.equals(stored(key, p.base().shape()).to(DType.F32).toDoubleArray(),
+        if (holds(key) && !Arrays.equals(stored(key, p.shape()).to(DType.F32).toDoubleArray(),
                 p.base().tensor().to(DType.F32).toDoubleArray())) {
             throw new AdapterException("the adapter's " + key + " is not this model's " + p.path()
                     + ". It was made for another base model.");
@@ -197,19 +205,29 @@ public final class Attachment {
 
     /** A trainable copy of one of the model's own weights, stored under {@code key}. */
     public void override(Parameter p, String key) {
-        overrides.put(p.path(), trainable(key, Init.copyOf(p.base().tensor()), p.base().shape()));
+        overrides.put(p.path(), trainable(key, Init.copyOf(p.base().tensor()), p.shape()));
     }
 
-    /** Trainable copies of whole modules ({@code modules_to_save}): each must name at least one module. */
-    public void modulesToSave(List<String> modules) {
+    /**
+     * Trainable copies of whole modules ({@code modules_to_save}): each must name at least one module, by how its path
+     * ends.
+     *
+     * @param keys {@link #WRAPPED} or {@link #UNWRAPPED}: how the copies' keys begin
+     */
+    public void modulesToSave(List<String> modules, String keys) {
+        Set<String> done = new HashSet<>();
         for (String m : modules) {
             boolean any = false;
             for (Parameter p : model.seams().parameters().values()) {
-                String module = p.path().substring(0, p.path().lastIndexOf('.'));
-                if (Targets.of(m).matches(module)) {
-                    override(p, key(p.path()));
+                if (isWithin(m, p.path())) {
                     any = true;
+                    if (done.add(p.path())) {
+                        override(p, keys + p.path());
+                    }
                 }
+            }
+            if (!any && TaskType.isOptional(m, model)) {
+                continue;
             }
             // A tied head has no weight of its own; PEFT then copies the tied one.
             LinearLayer tied = model.seams().projections().get(m);
@@ -228,6 +246,16 @@ public final class Attachment {
         return HEADS.stream().anyMatch(h -> l.path().equals(h) || l.path().endsWith("." + h));
     }
 
+    /** Whether the parameter lies in a module whose path ends with {@code name}: a text, as in PEFT, not a whole segment. */
+    private static boolean isWithin(String name, String parameter) {
+        for (int dot = parameter.indexOf('.'); dot >= 0; dot = parameter.indexOf('.', dot + 1)) {
+            if (parameter.startsWith(name, dot - name.length()) && dot >= name.length()) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     private String modulesPreview() {
         return model.seams().parameters().keySet().stream().map(p -> p.substring(0, p.lastIndexOf('.')))
                 .map(p -> p.substring(p.lastIndexOf('.') + 1)).distinct().sorted().collect(Collectors.joining(", "));
@@ -241,6 +269,7 @@ public final class Attachment {
     public List<LinearLayer> linears(Targets targets, Optional<Targets> exclude, List<Integer> layers, List<String> layersPattern) {
         List<LinearLayer> chosen = model.seams().projections().values().stream()
                 .filter(l -> targets.isAllLinear() ? !isHead(l) : targets.matches(l.path()))
+                .filter(l -> whole.stream().noneMatch(m -> isWithin(m, l.path() + ".")))
                 .filter(l -> exclude.isEmpty() || !exclude.get().matches(l.path()))
                 .filter(l -> layers.isEmpty() || Targets.layerOf(l.path(), layersPattern).filter(layers::contains).isPresent())
                 .toList();

@@ -1,6 +1,7 @@
 package dev.jotune.peft;
 
 import dev.jotune.models.Backbone;
+import java.util.List;
 
 /**
  * The hyper-parameters of a tuning method, named as the paper and Hugging Face PEFT name them (in Java's spelling:
@@ -19,6 +20,16 @@ public interface TuningMethod {
 
     /** This method with what depends on the model filled in, such as the modules it takes by default. */
     default TuningMethod on(Backbone model) {
+        return this;
+    }
+
+    /** Modules that are trained whole beside what the method adds ({@code modules_to_save}). */
+    default List<String> modulesToSave() {
+        return List.of();
+    }
+
+    /** This method with other {@link #modulesToSave}; itself where it cannot train modules whole. */
+    default TuningMethod withModulesToSave(List<String> modules) {
         return this;
     }
 

@@ -1,13 +1,17 @@
 package dev.jotune.peft;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
+import dev.jotune.models.Backbone;
 import dev.jotune.models.CausalLm;
 import dev.jotune.models.DecoderInput;
+import dev.jotune.models.EncoderInput;
 import dev.jotune.models.Models;
+import dev.jotune.models.SequenceClassifier;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Backends;
@@ -21,7 +25,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Several LoRA adapters on one Llama, as PEFT computes them: in one batch, switched, stacked, merged, swapped. */
+/** Several LoRA adapters on one Llama or BERT, as PEFT computes them: in one batch, switched, stacked, merged, swapped. */
 @Tag("golden")
 class MultiGoldenTest {
     /** One case of the suite's folder {@code multi} on one machine. */
@@ -38,15 +42,25 @@ class MultiGoldenTest {
             return wide ? Backends.reference() : Backends.cpu();
         }
 
-        CausalLm model() {
-            return Models.load(base(), backend(), wide ? DType.F64 : DType.F32).model();
+        Backbone backbone() {
+            return Models.load(base(), backend(), wide ? DType.F64 : DType.F32).backbone();
         }
 
-        Adapter load(CausalLm model, String name) {
+        CausalLm model() {
+            return backbone().as(CausalLm.class);
+        }
+
+        /** Which adapter each row of the batch runs under. */
+        List<String> rows() {
+            return Golden.children(json().get("adapter_names")).stream().map(JsonNode::asText)
+                    .map(n -> n.equals("__base__") ? "" : n).toList();
+        }
+
+        Adapter load(Backbone model, String name) {
             return load(model, name, name);
         }
 
-        Adapter load(CausalLm model, String name, String part) {
+        Adapter load(Backbone model, String name, String part) {
             return Adapters.load(model, name, Golden.folder("peft").resolve("multi/parts").resolve(part));
         }
 
@@ -90,9 +104,24 @@ class MultiGoldenTest {
         Multi m = of("mixed_batch_lora", wide);
         CausalLm model = m.model();
         m.json().get("adapters").fieldNames().forEachRemaining(name -> m.load(model, name));
-        List<String> rows = Golden.children(m.json().get("adapter_names")).stream().map(JsonNode::asText)
-                .map(n -> n.equals("__base__") ? "" : n).toList();
-        m.check("logits", model, model.seams().rows(rows));
+        m.check("logits", model, model.seams().rows(m.rows()));
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void rowsOfOneBatchHaveHeadsOfTheirOwn(boolean wide) {
+        Multi m = of("mixed_batch_heads", wide);
+        SequenceClassifier model = m.backbone().as(SequenceClassifier.class);
+        m.json().get("adapters").properties().forEach(e -> m.load(model, e.getKey(), e.getValue().asText().replace("multi/parts/", "")));
+        Pass pass = model.seams().rows(m.rows());
+        EncoderInput in = EncoderInput.of(m.ids("input_ids"), m.ids("attention_mask")).withTokenTypes(m.ids("token_type_ids"));
+        double[] got = Recording.off(() -> model.logits(model.forward(in, pass), pass)).tensor().toDoubleArray();
+        double[] want = Golden.array(m.golden().file("expected.safetensors"), "logits").values();
+        double stated = m.golden().json().at("/tolerances/logits").asDouble();
+        assertThat(got).hasSameSizeAs(want);
+        for (int i = 0; i < got.length; i++) {
+            assertThat(got[i]).as("logits[%d]", i).isCloseTo(want[i], within(wide ? 1e-5 : stated));
+        }
     }
 
     @ParameterizedTest

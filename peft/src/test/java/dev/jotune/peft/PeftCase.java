@@ -3,9 +3,11 @@ package dev.jotune.peft;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.jotune.models.CausalLm;
-import dev.jotune.models.DecoderInput;
+import dev.jotune.autograd.Recording;
+import dev.jotune.autograd.Var;
+import dev.jotune.models.Backbone;
 import dev.jotune.models.Models;
+import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
@@ -16,6 +18,8 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.function.DoubleUnaryOperator;
 import java.util.stream.Stream;
 
 /**
@@ -27,16 +31,17 @@ import java.util.stream.Stream;
  */
 record PeftCase(Path folder, JsonNode json, boolean wide) {
     private static final String ENCODER = "prompt_encoder.default.";
+    private static final Set<String> FAMILIES = Set.of("llama", "bert", "t5");
 
     static Stream<PeftCase> all(boolean wide) {
         List<String> types = Methods.all().stream().map(MethodInfo::peftType).toList();
         return Golden.cases("peft", "adapters/").filter(c -> Files.exists(c.file("case.json")))
                 .map(c -> new PeftCase(c.folder(), Golden.json(c.file("case.json")), wide))
-                .filter(c -> types.contains(c.json.get("peft_type").asText()) && c.isLlama());
+                .filter(c -> types.contains(c.json.get("peft_type").asText()) && FAMILIES.contains(c.family()));
     }
 
-    private boolean isLlama() {
-        return Golden.json(base().resolve("config.json")).path("model_type").asText().equals("llama");
+    private String family() {
+        return Golden.json(base().resolve("config.json")).path("model_type").asText();
     }
 
     Path base() {
@@ -51,18 +56,26 @@ record PeftCase(Path folder, JsonNode json, boolean wide) {
         return wide ? Backends.reference() : Backends.cpu();
     }
 
-    CausalLm model() {
-        return Models.load(base(), backend(), wide ? DType.F64 : DType.F32).model();
+    Backbone model() {
+        return Models.load(base(), backend(), wide ? DType.F64 : DType.F32).backbone();
+    }
+
+    /** The logits of the case's batch, {@code [B, n + T, V]} or {@code [B, labels]}. */
+    Tensor logits(Backbone model) {
+        Pass pass = model.seams().inference();
+        return Recording.off(() -> PeftRun.of(model, this).logits(pass)).tensor();
+    }
+
+    /** The loss of the case's batch, in training mode as it was recorded. */
+    Var loss(Backbone model) {
+        boolean training = json.path("gradients_in_training_mode").asBoolean(true);
+        return PeftRun.of(model, this).loss(training ? model.seams().training(0, 0) : model.seams().inference());
     }
 
     /** The recorded numbers are rounded to F32; F64 must come that close. In F32 the case's own tolerance holds. */
     double tolerance(String what, double want) {
         double stated = json.get("tolerances").get(what).asDouble();
         return wide ? Math.min(stated, 2e-6 * Math.max(1, Math.abs(want))) : stated;
-    }
-
-    DecoderInput batch() {
-        return DecoderInput.of(ids("input_ids"), ids("attention_mask"));
     }
 
     Tensor ids(String name) {
@@ -85,17 +98,17 @@ record PeftCase(Path folder, JsonNode json, boolean wide) {
     }
 
     /** The adapter as peft saved it. */
-    Adapter load(CausalLm model) {
+    Adapter load(Backbone model) {
         return Adapters.load(model, Adapters.DEFAULT_NAME, folder);
     }
 
     /** The adapter as peft saved it, with everything trainable in the hand: also the encoder that no file holds. */
-    Adapter trainable(CausalLm model) {
+    Adapter trainable(Backbone model) {
         return hasEncoder() ? restored(model, tensors("extra.safetensors")) : load(model);
     }
 
     /** The adapter as training began: the saved one (for what does not train), overwritten by what trains. */
-    Adapter initial(CausalLm model) {
+    Adapter initial(Backbone model) {
         Map<String, Tensor> start = new LinkedHashMap<>();
         if (!hasEncoder()) {
             start.putAll(tensors("adapter_model.safetensors"));
@@ -104,7 +117,7 @@ record PeftCase(Path folder, JsonNode json, boolean wide) {
         return restored(model, start);
     }
 
-    private Adapter restored(CausalLm model, Map<String, Tensor> tensors) {
+    private Adapter restored(Backbone model, Map<String, Tensor> tensors) {
         return Adapters.restore(model, Adapters.DEFAULT_NAME, AdapterFiles.read(folder).method(), tensors);
     }
 
@@ -120,9 +133,9 @@ record PeftCase(Path folder, JsonNode json, boolean wide) {
         return out;
     }
 
-    /** peft's name of a tensor behind a prefix, as Jotune calls it. */
+    /** peft's name of a tensor behind a prefix or of a module that is trained whole, as Jotune calls it. */
     static String plain(String name) {
-        return name.startsWith(ENCODER) ? name.substring(ENCODER.length()) : name;
+        return (name.startsWith(ENCODER) ? name.substring(ENCODER.length()) : name).replace("modules_to_save.default.", "");
     }
 
     void close(String what, String tolerance, Golden.Array want, double[] got) {
@@ -157,19 +170,24 @@ record PeftCase(Path folder, JsonNode json, boolean wide) {
     }
 
     /** Compares logits {@code [B, n + T, V]} where there is a token: everywhere before the text, in it where the mask is 1. */
-    void closeLogits(String what, Golden.Array want, Tensor got) {
-        double[] mask = ids("attention_mask").toDoubleArray();
+    void closeLogits(String what, Golden.Array want, Backbone model) {
+        closeLogits(what, want, model, logits(model), v -> tolerance("logits", v));
+    }
+
+    /** The same with a tolerance of the caller's, by the number wanted. */
+    void closeLogits(String what, Golden.Array want, Backbone model, Tensor got, DoubleUnaryOperator tolerance) {
+        double[] mask = PeftRun.of(model, this).mask();
         int rows = (int) got.size(0);
-        int time = (int) got.size(1);
-        int width = (int) got.size(2);
-        int text = mask.length / rows;
+        int width = (int) got.size(-1);
+        int time = (int) (got.numel() / rows / width);
+        int text = mask == null ? time : mask.length / rows;
         double[] g = got.toDoubleArray();
         assertThat(got.shape()).as(what).isEqualTo(want.shape());
         for (int i = 0; i < g.length; i++) {
             int t = i / width % time - (time - text);
-            if (t < 0 || mask[i / (width * time) * text + t] != 0) {
+            if (t < 0 || mask == null || mask[i / (width * time) * text + t] != 0) {
                 assertThat(Math.abs(g[i] - want.values()[i])).as("%s[%d] = %s, want %s", what, i, g[i], want.values()[i])
-                        .isLessThanOrEqualTo(tolerance("logits", want.values()[i]));
+                        .isLessThanOrEqualTo(tolerance.applyAsDouble(want.values()[i]));
             }
         }
     }

@@ -42,6 +42,34 @@ public final class Convolution {
     }
 
     /**
+     * Along time, each channel by itself, channels last: {@code y[b, t, e] = bias[e] + sum_k w[e, 0, k] x[b, t + k, e]}.
+     *
+     * @param x {@code [B, T + K - 1, E]}
+     * @param w {@code [E, 1, K]}
+     * @param bias {@code [E]}
+     * @return {@code [B, T, E]}
+     * @throws IllegalArgumentException if the shapes do not fit each other
+     */
+    public static Var depthwise(Var x, Var w, Optional<Var> bias) {
+        boolean fits = x.rank() == 3 && w.rank() == 3 && w.size(0) == x.size(2) && w.size(1) == 1 && w.size(2) >= 1
+                && w.size(2) <= x.size(1) + 1 && bias.stream().allMatch(b -> b.rank() == 1 && b.size(0) == x.size(2));
+        if (!fits) {
+            throw new IllegalArgumentException("a depthwise convolution needs x [B, T + K - 1, E], w [E, 1, K] and a bias [E], got "
+                    + Arrays.toString(x.shape()) + ", " + Arrays.toString(w.shape())
+                    + bias.map(b -> " and " + Arrays.toString(b.shape())).orElse(""));
+        }
+        long time = x.size(1) - w.size(2) + 1;
+        Var y = null;
+        for (long k = 0; k < w.size(2); k++) {
+            Var at = x.slice(1, k, k + time);
+            Var factor = w.select(2, k).reshape(-1);
+            y = y != null ? MULTIPLY_ADD.apply(y, at, factor)
+                    : bias.isPresent() ? MULTIPLY_ADD.apply(bias.get(), at, factor) : at.mul(factor);
+        }
+        return y;
+    }
+
+    /**
      * Along two axes; pairs are (height, width).
      *
      * @param x {@code [B, Cin, H, W]}

@@ -14,6 +14,7 @@ import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.expr.Derivative;
 import dev.jotune.tensor.expr.Expr;
 import dev.jotune.tensor.expr.Program;
+import dev.jotune.tensor.quant.QuantizedMatrix;
 import java.util.Arrays;
 
 /**
@@ -58,15 +59,31 @@ public final class LinearCrossEntropy {
      * @param chunkRows rows whose logits exist at a time
      */
     public static Var apply(Var hidden, Var weight, Tensor labels, Options options, long chunkRows) {
-        check(hidden, weight, labels, options, chunkRows);
+        check(hidden, weight.shape(), labels, options, chunkRows);
+        return counted(hidden, VocabularyMatrix.of(weight), labels, options, chunkRows);
+    }
+
+    /**
+     * The same with a matrix {@code [V, C]} that stays quantised: it is widened a few rows at a time, once for every
+     * chunk of logits and once more for their gradient. The mean over labels other than
+     * {@link CrossEntropy#IGNORE_INDEX}.
+     */
+    public static Var apply(Var hidden, QuantizedMatrix weight, Tensor labels) {
+        long chunkRows = Math.max(64, CHUNK_ELEMENTS / Math.max(1, weight.rows()));
+        check(hidden, new long[] {weight.rows(), weight.columns()}, labels, Options.MEAN, chunkRows);
+        return counted(hidden, VocabularyMatrix.of(weight), labels, Options.MEAN, chunkRows);
+    }
+
+    /** The loss over the rows whose labels count. */
+    private static Var counted(Var hidden, VocabularyMatrix weight, Tensor labels, Options options, long chunkRows) {
         long[] rows = countedRows(labels, options.ignoreIndex());
         if (rows.length == labels.size(0)) {
-            return counted(hidden, weight, labels, options, chunkRows);
+            return all(hidden, weight, labels, options, chunkRows);
         }
         Tensor ids = Tensor.of(hidden.backend(), rows, rows.length);
         long[] all = labels.toLongArray();
         Tensor kept = Tensor.of(labels.backend(), Arrays.stream(rows).map(r -> all[(int) r]).toArray(), rows.length);
-        Var loss = counted(Lookup.gather(hidden, ids), weight, kept, options, chunkRows);
+        Var loss = all(Lookup.gather(hidden, ids), weight, kept, options, chunkRows);
         return options.reduction() != Reduction.NONE ? loss
                 : Lookup.scatterAdd(loss.reshape(rows.length, 1), ids, labels.size(0)).reshape(labels.size(0));
     }
@@ -81,14 +98,14 @@ public final class LinearCrossEntropy {
         return java.util.stream.IntStream.range(0, y.length).filter(i -> y[i] != ignored).asLongStream().toArray();
     }
 
-    private static Var counted(Var hidden, Var weight, Tensor labels, Options options, long chunkRows) {
+    private static Var all(Var hidden, VocabularyMatrix weight, Tensor labels, Options options, long chunkRows) {
         boolean none = options.reduction() == Reduction.NONE;
         boolean dWeight = Recording.isOn() && weight.requiresGrad();
         if (none && dWeight) {
             // Each row's gradient would have to be kept: there is no shorter way.
-            return definition(hidden, weight, labels, options);
+            return CrossEntropy.apply(weight.product(hidden), labels, options);
         }
-        Targets targets = Targets.of(labels, weight.size(0), options);
+        Targets targets = Targets.of(labels, weight.classes(), options);
         double factor = switch (options.reduction()) {
             case NONE -> 1;
             case SUM -> 1 / options.numItems().orElse(1);
@@ -100,11 +117,11 @@ public final class LinearCrossEntropy {
             Var rows = Var.constant(parts.rows());
             return none ? rows.reshape(rows.size(0)) : rows.sum().mul(factor);
         }).tensor();
-        return Fused.record("linear_cross_entropy", new Var[] {hidden, weight}, new Tensor[] {value},
+        return Fused.record("linear_cross_entropy", weight.inputs(hidden), new Tensor[] {value},
                 (up, needed) -> new Tensor[] {
                     needed[0] ? scaled(parts.dHidden(), none ? up[0].unsqueeze(1) : up[0]) : null,
-                    needed[1] ? scaled(parts.dWeight(), up[0]) : null},
-                in -> new Var[] {definition(in[0], in[1], labels, options)})[0];
+                    needed.length > 1 && needed[1] ? scaled(parts.dWeight(), up[0]) : null},
+                in -> new Var[] {CrossEntropy.apply(weight.with(in).product(in[0]), labels, options)})[0];
     }
 
     private static Tensor scaled(Tensor gradient, Tensor upstream) {
@@ -114,18 +131,17 @@ public final class LinearCrossEntropy {
     /** Losses {@code [M, 1]} and the gradients by their sum times the factor; null where not asked for. */
     private record Parts(Tensor rows, Tensor dHidden, Tensor dWeight) {}
 
-    private static Parts parts(Var hidden, Var weight, Targets targets, double factor, long chunkRows, boolean dHidden,
+    private static Parts parts(Var hidden, VocabularyMatrix weight, Targets targets, double factor, long chunkRows, boolean dHidden,
             boolean dWeight) {
         Backend backend = hidden.backend();
-        DType type = hidden.dtype() == DType.F64 || weight.dtype() == DType.F64 ? DType.F64 : DType.F32;
+        DType type = hidden.dtype() == DType.F64 || weight.isF64() ? DType.F64 : DType.F32;
         long count = hidden.size(0);
-        long classes = weight.size(0);
+        long classes = weight.classes();
         Tensor rows = Tensor.empty(backend, type, count, 1);
         Tensor gradHidden = dHidden ? Tensor.empty(backend, type, hidden.shape()) : null;
-        Tensor gradWeight = dWeight ? Tensor.zeros(backend, type, weight.shape()) : null;
+        Tensor gradWeight = dWeight ? Tensor.zeros(backend, type, classes, hidden.size(1)) : null;
         try (Scope scope = Scope.open()) {
             Tensor x = hidden.tensor();
-            Tensor w = weight.tensor();
             Tensor labels = Tensor.of(backend, type, targets.label(), count, 1);
             Tensor weights = Tensor.of(backend, type, targets.weight(), count, 1);
             Tensor scale = Tensor.full(backend, type, factor);
@@ -135,7 +151,7 @@ public final class LinearCrossEntropy {
             for (long from = 0; from < count; from += size) {
                 long to = Math.min(count, from + size);
                 Tensor part = logits.slice(0, 0, to - from);
-                backend.matmul(x.slice(0, from, to), w.transpose(0, 1), part, false);
+                weight.logits(x.slice(0, from, to), part);
                 Tensor label = labels.slice(0, from, to);
                 Tensor rowWeight = weights.slice(0, from, to);
                 Tensor loss = rows.slice(0, from, to);
@@ -146,7 +162,7 @@ public final class LinearCrossEntropy {
                 Tensor d = dLogits.slice(0, 0, to - from);
                 backend.map(LOSS_AND_GRADIENT, new Tensor[] {part, label, rowWeight, scale}, new Tensor[] {loss, d});
                 if (dHidden) {
-                    backend.matmul(d, w, gradHidden.slice(0, from, to), false);
+                    weight.back(d, gradHidden.slice(0, from, to));
                 }
                 if (dWeight) {
                     backend.matmul(d.transpose(0, 1), x.slice(0, from, to), gradWeight, true);
@@ -156,12 +172,12 @@ public final class LinearCrossEntropy {
         return new Parts(rows, gradHidden, gradWeight);
     }
 
-    private static void check(Var hidden, Var weight, Tensor labels, Options options, long chunkRows) {
-        if (hidden.rank() != 2 || weight.rank() != 2 || hidden.size(1) != weight.size(1) || labels.rank() != 1
+    private static void check(Var hidden, long[] weight, Tensor labels, Options options, long chunkRows) {
+        if (hidden.rank() != 2 || weight.length != 2 || hidden.size(1) != weight[1] || labels.rank() != 1
                 || labels.size(0) != hidden.size(0) || labels.dtype().isFloating()) {
             throw new IllegalArgumentException("linearCrossEntropy needs hidden [M, C], weight [V, C] and integer "
                     + "labels [M], got "
-                    + Arrays.toString(hidden.shape()) + ", " + Arrays.toString(weight.shape()) + " and " + labels
+                    + Arrays.toString(hidden.shape()) + ", " + Arrays.toString(weight) + " and " + labels
                     + ". Flatten leading axes with reshape.");
         }
         if (options.labelSmoothing() != 0 || options.classWeights().isPresent()) {

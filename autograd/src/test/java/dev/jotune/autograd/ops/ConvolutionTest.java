@@ -9,6 +9,7 @@ import static org.assertj.core.api.Assertions.within;
 import dev.jotune.autograd.Var;
 import dev.jotune.tensor.Tensor;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
@@ -84,6 +85,23 @@ class ConvolutionTest {
                 new long[] {1, 1}, 2).square(), normal(1, 1, 4, 3, 4), normal(2, 2, 2, 2, 2), normal(3, 2));
         checkTwice(v -> Convolution.conv2d(v.get(0), v.get(1), Optional.empty(), new long[] {2, 2}, new long[] {0, 0},
                 new long[] {1, 1}, 1).square(), normal(1, 2, 1, 4, 5), normal(2, 2, 1, 2, 2));
+    }
+
+    @Test
+    void depthwiseOverTimeIsTheSameWithChannelsLast() {
+        for (long k = 1; k <= 4; k++) {
+            Tensor x = normal(k, 2, 5 + k, 3);
+            Var w = Var.constant(normal(10 + k, 3, 1, k));
+            Var bias = Var.constant(normal(20 + k, 3));
+            for (Optional<Var> b : List.of(Optional.of(bias), Optional.<Var>empty())) {
+                assertThat(Convolution.depthwise(Var.constant(x), w, b).tensor().toDoubleArray()).containsExactly(Convolution.conv1d(
+                        Var.constant(x.transpose(1, 2)), w, b, 1, 0, 1, 3).tensor().transpose(1, 2).toDoubleArray(), within(1e-13));
+            }
+        }
+        checkTwice(v -> Convolution.depthwise(v.get(0), v.get(1), Optional.of(v.get(2))).square(), normal(1, 2, 4, 2),
+                normal(2, 2, 1, 3), normal(3, 2));
+        assertThatThrownBy(() -> Convolution.depthwise(Var.constant(normal(1, 2, 4, 3)), Var.constant(normal(2, 2, 1, 3)), Optional.empty()))
+                .hasMessageContaining("[2, 4, 3], [2, 1, 3]");
     }
 
     @Test

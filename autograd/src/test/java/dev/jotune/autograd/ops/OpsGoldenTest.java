@@ -24,6 +24,9 @@ class OpsGoldenTest {
     /** What OptimGoldenTest runs. */
     private static final Set<String> ELSEWHERE = Set.of("optimisers", "schedules", "gradient_clipping");
 
+    /** Checks without numbers, which only say in words where torch gives NaN. */
+    private static final Set<String> REMARKS = Set.of("all_minus_inf", "all_ignored");
+
     @TestFactory
     Stream<DynamicTest> inDoublePrecision() {
         return tests("reference", DType.F64);
@@ -36,7 +39,7 @@ class OpsGoldenTest {
 
     private static Stream<DynamicTest> tests(String backend, DType type) {
         return Golden.cases("ops").filter(c -> !ELSEWHERE.contains(c.id())).flatMap(c -> c.checks().stream()
-                .filter(check -> check.has("inputs") && check.get("inputs").size() > 0)
+                .filter(check -> !REMARKS.contains(check.get("name").asText()))
                 .map(check -> DynamicTest.dynamicTest(c.id() + "/" + check.get("name").asText(),
                         () -> run(c.id(), new GoldenCheck(c, check, Backends.get(backend), type)))));
     }

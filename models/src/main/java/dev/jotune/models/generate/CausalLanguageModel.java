@@ -1,14 +1,12 @@
 package dev.jotune.models.generate;
 
-import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.models.CausalLm;
-import dev.jotune.models.DecoderCache;
 import dev.jotune.models.DecoderInput;
+import dev.jotune.models.DecoderCache;
 import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.Pass;
-import dev.jotune.tensor.Scope;
-import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.Backend;
 import java.util.Optional;
 import java.util.function.Supplier;
 
@@ -17,7 +15,7 @@ import java.util.function.Supplier;
  * forward pass; only its last token goes through the output head. What is virtual or prefixed takes its share of the
  * context and lies in the cache before the text, so that going back never touches it.
  */
-public final class CausalLanguageModel implements LanguageModel {
+public final class CausalLanguageModel implements StatefulModel {
     /** Tokens that a session's cache has room for at first; it doubles as needed. */
     private static final int ROOM = 64;
 
@@ -50,66 +48,93 @@ public final class CausalLanguageModel implements LanguageModel {
     }
 
     private int contextLength(Group group) {
-        return (int) Math.max(0, model.contextLength() - group.virtualTokens(model.seams().input().name()) - group.segmentPositions());
+        return (int) Math.max(0, model.contextLength() - group.virtualTokens(model.input().name()) - group.segmentPositions(model.input().name()));
     }
 
     private static Group group(Pass pass) {
         if (!pass.isUniform()) {
-            throw new IllegalArgumentException("the pass has " + pass.groups().size()
-                    + " groups of rows, but a session "
-                    + "is one text. Give a pass with the adapters of that text.");
+            throw new IllegalArgumentException("the pass has " + pass.groups().size() + " groups of rows, but all texts of a "
+                    + "model run under the same adapters. Give a pass with the adapters of those texts.");
         }
         return pass.groups().getFirst();
     }
 
     @Override
-    public Session open() {
-        Pass chosen = pass.get();
-        return new CachedSession(this, chosen, group(chosen));
+    public boolean readsUnequal() {
+        return model.ignoresPadding();
     }
 
-    private static final class CachedSession extends IncrementalSession {
+    @Override
+    public Session open() {
+        Pass chosen = pass.get();
+        return new CachedSession(new Causal(model, chosen, group(chosen), 1), this, contextLength(group(chosen)));
+    }
+
+    @Override
+    public BatchSession openBatch(int rows) {
+        return open(rows, false);
+    }
+
+    @Override
+    public StatefulBatch openStateful(int rows) {
+        return open(rows, true);
+    }
+
+    private CachedRows open(int rows, boolean keepStates) {
+        Pass chosen = pass.get();
+        return new CachedRows(new Causal(model, chosen, group(chosen), rows), this, contextLength(group(chosen)), rows, keepStates);
+    }
+
+    private static final class Causal implements CachedDecoder {
         private final CausalLm model;
         private final Pass pass;
         private final long virtualTokens;
         private final DecoderCache cache;
 
-        CachedSession(CausalLanguageModel owner, Pass pass, Group group) {
-            super(owner.vocabularySize(), owner.contextLength(group));
-            this.model = owner.model;
+        Causal(CausalLm model, Pass pass, Group group, int rows) {
+            this.model = model;
             this.pass = pass;
-            this.virtualTokens = group.virtualTokens(model.seams().input().name());
-            this.cache = model.newCache(1, virtualTokens + ROOM);
+            this.virtualTokens = group.virtualTokens(model.input().name());
+            this.cache = model.newCache(rows, virtualTokens + ROOM);
         }
 
         @Override
-        protected void advance(int[] history, int from, int to, float[] logits) {
-            try (Scope _ = Scope.open()) {
-                float[] last = Recording.off(() -> read(history, from, to)).toFloatArray();
-                System.arraycopy(last, 0, logits, 0, logits.length);
-            }
-        }
-
-        private Tensor read(int[] history, int from, int to) {
-            long[] ids = new long[to - from];
-            for (int i = from; i < to; i++) {
-                ids[i - from] = history[i];
-            }
-            DecoderInput input = DecoderInput.of(Tensor.of(model.backend(), ids, 1, ids.length));
-            Var states = model.forward(input, pass, Optional.of(cache)).states();
-            return model.logits(states.slice(1, states.size(1) - 1, states.size(1)), pass).tensor();
-        }
-
-        /** The first pass puts the virtual tokens before the text; without text they are read again. */
-        @Override
-        protected void truncate(int length) {
-            long kept = length == 0 ? 0 : virtualTokens + length;
-            // Shorter already if a pass failed before it wrote.
-            cache.truncate(Math.min(kept, cache.length()));
+        public Backend backend() {
+            return model.backend();
         }
 
         @Override
-        protected void release() {
+        public int stateSize() {
+            return model.hiddenSize();
+        }
+
+        @Override
+        public long virtualTokens() {
+            return virtualTokens;
+        }
+
+        @Override
+        public DecoderCache cache() {
+            return cache;
+        }
+
+        @Override
+        public Var states(DecoderInput input) {
+            return model.forward(input, pass, Optional.of(cache)).text();
+        }
+
+        @Override
+        public Var logits(Var states) {
+            return model.logits(states, pass);
+        }
+
+        @Override
+        public void reorder(int[] rows) {
+            cache.reorder(rows);
+        }
+
+        @Override
+        public void free() {
             cache.free();
         }
     }

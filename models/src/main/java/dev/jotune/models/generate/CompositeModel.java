@@ -69,13 +69,33 @@ abstract class CompositeModel implements LanguageModel {
         }
     }
 
+    @Override
+    public boolean readsUnequal() {
+        return members.stream().allMatch(LanguageModel::readsUnequal);
+    }
+
+    @Override
+    public BatchSession openBatch(int rows) {
+        List<BatchSession> opened = new ArrayList<>();
+        try {
+            for (LanguageModel member : members) {
+                opened.add(member.openBatch(rows));
+            }
+            return new LockStepBatch(opened, combiner(), this, rows);
+        } catch (RuntimeException | Error e) {
+            closeAll(opened, e);
+            throw e;
+        }
+    }
+
     /** Closes all, whatever any of them throws; what they throw is added to {@code first} if there is one. */
-    static void closeAll(List<Session> sessions, Throwable first) {
+    static void closeAll(List<? extends AutoCloseable> sessions, Throwable first) {
         RuntimeException failure = null;
-        for (Session session : sessions) {
+        for (AutoCloseable session : sessions) {
             try {
                 session.close();
-            } catch (RuntimeException e) {
+            } catch (Exception thrown) {
+                RuntimeException e = thrown instanceof RuntimeException own ? own : new IllegalStateException(thrown);
                 if (first != null) {
                     first.addSuppressed(e);
                 } else if (failure == null) {

@@ -1,20 +1,23 @@
 package dev.jotune.models.generate;
 
-import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 
 /**
- * Decodes any {@link LanguageModel}, a combination of several too, token by token. A generator keeps nothing between
- * texts; several threads may use it if the model lets several sessions run at once.
+ * Decodes any {@link LanguageModel}, a combination of several too, by any {@link Strategy}; several texts at once give
+ * what each gives alone. A generator keeps nothing between texts; several threads may use it if the model lets several
+ * sessions run at once.
  */
 public final class Generator {
 
     private final LanguageModel model;
-    private final SamplingOptions options;
-    private final List<Supplier<? extends LogitsProcessor>> extra;
+    private final Strategy strategy;
+    private final TextRules rules;
 
     public Generator(LanguageModel model, SamplingOptions options) {
         this(model, options, List.of());
@@ -25,12 +28,39 @@ public final class Generator {
      * @throws IllegalArgumentException if an end token or suppressed token is outside the model's vocabulary
      */
     public Generator(LanguageModel model, SamplingOptions options, List<Supplier<? extends LogitsProcessor>> extra) {
+        this(model, Strategy.STEPWISE, new TextRules(options, extra, Optional.empty(), List.of()));
         Require.inVocabulary("eos_token_id", SamplingOptions.ints(options.eosTokenIds()), model.vocabularySize());
         Require.inVocabulary("suppress_tokens", SamplingOptions.ints(options.suppressTokens()),
                 model.vocabularySize());
+    }
+
+    private Generator(LanguageModel model, Strategy strategy, TextRules rules) {
         this.model = model;
-        this.options = options;
-        this.extra = List.copyOf(extra);
+        this.strategy = strategy;
+        this.rules = rules;
+    }
+
+    /**
+     * This generator with another way to look for a text.
+     *
+     * @throws IllegalArgumentException if the strategy does not go with the model or the options
+     */
+    public Generator with(Strategy other) {
+        other.check(model, rules.options());
+        return new Generator(model, other, rules);
+    }
+
+    /** This generator, writing only what an automaton accepts; end tokens come only where it accepts. */
+    public Generator within(TokenAutomaton constraint) {
+        return new Generator(model, strategy,
+                new TextRules(rules.options(), rules.extra(), Optional.of(constraint), rules.stop()));
+    }
+
+    /** This generator, ending texts by one more condition. */
+    public Generator until(StopCondition condition) {
+        List<StopCondition> all = new ArrayList<>(rules.stop());
+        all.add(condition);
+        return new Generator(model, strategy, new TextRules(rules.options(), rules.extra(), rules.constraint(), all));
     }
 
     /** Continues a prompt; ids only. */
@@ -55,17 +85,39 @@ public final class Generator {
      * @throws IllegalStateException    if no token is left to choose or the logits hold NaN
      */
     public Generation generate(int[] prompt, long row, TextDecoder decoder, GenerationListener listener) {
-        check(prompt, decoder);
-        List<LogitsProcessor> processors = new ArrayList<>();
-        extra.forEach(supplier -> processors.add(supplier.get()));
-        processors.addAll(options.processors(prompt.length));
-        Sampler sampler = new Sampler(processors, options.isGreedy(), options.seed(), row);
-        try (LanguageModel.Session session = model.open()) {
-            return new Text(prompt, decoder, listener).write(session, sampler);
-        }
+        return generate(List.of(new TextRequest(prompt, row, decoder, listener))).getFirst();
     }
 
-    private void check(int[] prompt, TextDecoder decoder) {
+    /** Continues several prompts together, of any lengths; each result is what the prompt would give alone. */
+    public List<Generation> generate(List<TextRequest> requests) {
+        return hypotheses(requests).stream().map(found -> found.getFirst().generation()).toList();
+    }
+
+    /** Continues several prompts together; all the texts that the strategy gives for each, the best first. */
+    public List<List<Hypothesis>> hypotheses(List<TextRequest> requests) {
+        requests.forEach(this::check);
+        if (requests.isEmpty()) {
+            return List.of();
+        }
+        List<Writing> texts = new ArrayList<>();
+        for (TextRequest request : requests) {
+            texts.add(new Writing(rules, request, strategy.contextLength(model)));
+        }
+        if (model.readsUnequal()) {
+            return strategy.write(model, texts);
+        }
+        Map<Writing, List<Hypothesis>> found = new IdentityHashMap<>();
+        for (List<Writing> alike : texts.stream().collect(Collectors.groupingBy(Writing::promptLength)).values()) {
+            List<List<Hypothesis>> ofThese = strategy.write(model, alike);
+            for (int i = 0; i < alike.size(); i++) {
+                found.put(alike.get(i), ofThese.get(i));
+            }
+        }
+        return texts.stream().map(found::get).toList();
+    }
+
+    private void check(TextRequest request) {
+        int[] prompt = request.prompt();
         if (prompt.length == 0) {
             throw new IllegalArgumentException("The prompt has 0 tokens. Begin at least with the "
                     + "beginning-of-text token.");
@@ -74,80 +126,15 @@ public final class Generator {
             throw new IllegalArgumentException("The prompt has " + prompt.length + " tokens, more than the model's "
                     + "context of " + model.contextLength() + ". Shorten the prompt.");
         }
+        int longest = rules.options().maxLength();
+        if (longest > 0 && prompt.length >= longest) {
+            throw new IllegalArgumentException("The prompt has " + prompt.length + " tokens, but max_length is "
+                    + longest + ", prompt included. Raise it.");
+        }
         Require.inVocabulary("The prompt", prompt, model.vocabularySize());
-        if (decoder == TextDecoder.NONE && !options.stopStrings().isEmpty()) {
-            throw new IllegalArgumentException("Stop strings " + options.stopStrings() + " need text, but there is "
-                    + "no decoder. Pass the tokenizer's, or leave the stop strings out.");
-        }
-    }
-
-    /** One text while it is written. */
-    private final class Text {
-
-        private final int promptLength;
-        private final TextDecoder decoder;
-        private final GenerationListener listener;
-        private final TokenHistory history = new TokenHistory();
-        private final StopStrings stops = new StopStrings(options.stopStrings());
-        private final StringBuilder text = new StringBuilder();
-        private final float[] logits = new float[model.vocabularySize()];
-        private final int[] chosen = new int[1];
-
-        Text(int[] prompt, TextDecoder decoder, GenerationListener listener) {
-            history.append(prompt);
-            promptLength = prompt.length;
-            this.decoder = decoder;
-            this.listener = listener;
-        }
-
-        Generation write(LanguageModel.Session session, Sampler sampler) {
-            long start = System.nanoTime();
-            session.feed(Arrays.copyOf(history.array(), promptLength));
-            session.logits(logits);
-            long promptRead = System.nanoTime();
-            FinishReason reason = step(sampler);
-            while (reason == null) {
-                session.feed(chosen);
-                session.logits(logits);
-                reason = step(sampler);
-            }
-            if (!stops.found()) {
-                emit(stops.push(decoder.finish()));
-                reason = stops.found() ? FinishReason.STOP_STRING : reason;
-                emit(stops.flush());
-            }
-            long end = System.nanoTime();
-            return new Generation(Arrays.copyOfRange(history.array(), promptLength, history.length()),
-                    text.toString(), reason, promptLength, Duration.ofNanos(promptRead - start),
-                    Duration.ofNanos(end - promptRead));
-        }
-
-        /** Chooses a token; gives the reason if it is the last, or null. */
-        private FinishReason step(Sampler sampler) {
-            int written = history.length() - promptLength;
-            int token = sampler.next(history.array(), history.length(), logits, written);
-            chosen[0] = token;
-            history.append(chosen);
-            listener.token(token);
-            if (options.eosTokenIds().contains(token)) {
-                return FinishReason.END_TOKEN;
-            }
-            emit(stops.push(decoder.push(token)));
-            if (stops.found()) {
-                return FinishReason.STOP_STRING;
-            }
-            if (written + 1 == options.maxNewTokens()) {
-                return FinishReason.MAX_NEW_TOKENS;
-            }
-            // The last token may lie just beyond the context: it need not be read any more.
-            return history.length() > model.contextLength() ? FinishReason.CONTEXT_FULL : null;
-        }
-
-        private void emit(String piece) {
-            if (!piece.isEmpty()) {
-                text.append(piece);
-                listener.text(piece);
-            }
+        if (request.decoder() == TextDecoder.NONE && !rules.options().stopStrings().isEmpty()) {
+            throw new IllegalArgumentException("Stop strings " + rules.options().stopStrings() + " need text, but there "
+                    + "is no decoder. Pass the tokenizer's, or leave the stop strings out.");
         }
     }
 }

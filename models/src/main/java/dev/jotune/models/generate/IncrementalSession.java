@@ -4,8 +4,8 @@ import java.util.Arrays;
 
 /**
  * The part of a session that all models with a cache share. Tokens wait until logits are asked for and then go
- * through the model together, so that a prompt is one forward pass however it was fed. Going back drops one cached
- * token more than asked: the last token is read again to give its logits.
+ * through the model together, so that a prompt is one forward pass however it was fed. Where logits are asked for right
+ * after going back, the last token is read again to give them.
  */
 public abstract class IncrementalSession implements LanguageModel.Session {
 
@@ -14,7 +14,7 @@ public abstract class IncrementalSession implements LanguageModel.Session {
     private final TokenHistory history = new TokenHistory();
     private final float[] last;
     private int cached;
-    /** The length of the history whose logits {@code last} holds; 0 if of none. Otherwise it equals {@code cached}. */
+    /** The length of the history whose logits {@code last} holds; 0 if of none. */
     private int lastLength;
     private boolean closed;
 
@@ -44,8 +44,27 @@ public abstract class IncrementalSession implements LanguageModel.Session {
      */
     protected abstract void advance(int[] history, int from, int to, float[] logits);
 
-    /** Forgets all but the first {@code length} cached tokens. */
-    protected abstract void truncate(int length);
+    /**
+     * Reads tokens as the other method does, and gives the logits after each of the last of them. One by one here; a
+     * model that can do it in one pass should.
+     *
+     * @param logits [n][V] with n from 1 to {@code to - from}
+     */
+    protected void advance(int[] history, int from, int to, float[][] logits) {
+        int at = from;
+        for (int i = 0; i < logits.length; i++) {
+            int next = to - logits.length + 1 + i;
+            advance(history, at, next, logits[i]);
+            at = next;
+        }
+    }
+
+    /**
+     * Forgets all but the first {@code length} cached tokens.
+     *
+     * @return how many stay: fewer where what is cached cannot go back that far only; the others are read again
+     */
+    protected abstract int truncate(int length);
 
     /** Frees the cache. Called once. */
     protected abstract void release();
@@ -69,22 +88,14 @@ public abstract class IncrementalSession implements LanguageModel.Session {
 
     @Override
     public final void logits(float[] out) {
-        checkOpen();
-        int length = history.length();
-        if (length == 0) {
-            throw new IllegalStateException("The history is empty, so there are no next-token logits. "
-                    + "Feed at least one token, for example the beginning-of-text token.");
-        }
-        if (out.length != vocabularySize) {
-            throw new IllegalArgumentException("The array for logits has " + out.length + " elements, but the "
-                    + "vocabulary has " + vocabularySize + " tokens. Pass one of that size.");
-        }
-        if (cached < length) {
+        int length = checkLogits(1, out);
+        if (lastLength != length) {
+            forget(Math.min(cached, length - 1));
             lastLength = 0;
             try {
                 advance(history.array(), cached, length, last);
             } catch (RuntimeException | Error e) {
-                truncate(cached);
+                cached = truncate(cached);
                 throw e;
             }
             cached = length;
@@ -94,13 +105,54 @@ public abstract class IncrementalSession implements LanguageModel.Session {
     }
 
     @Override
+    public final void logits(float[][] out) {
+        int length = checkLogits(out.length, out);
+        forget(Math.min(cached, length - out.length));
+        lastLength = 0;
+        try {
+            advance(history.array(), cached, length, out);
+        } catch (RuntimeException | Error e) {
+            cached = truncate(cached);
+            throw e;
+        }
+        cached = length;
+        lastLength = length;
+        System.arraycopy(out[out.length - 1], 0, last, 0, vocabularySize);
+    }
+
+    private int checkLogits(int places, float[]... out) {
+        checkOpen();
+        int length = history.length();
+        if (length == 0) {
+            throw new IllegalStateException("The history is empty, so there are no next-token logits. "
+                    + "Feed at least one token, for example the beginning-of-text token.");
+        }
+        if (places < 1 || places > length) {
+            throw new IllegalArgumentException("Logits after the last " + places + " tokens were asked for, but the "
+                    + "history has " + length + ". Ask for 1 to " + length + ".");
+        }
+        for (float[] row : out) {
+            if (row.length != vocabularySize) {
+                throw new IllegalArgumentException("The array for logits has " + row.length + " elements, but the "
+                        + "vocabulary has " + vocabularySize + " tokens. Pass one of that size.");
+            }
+        }
+        return length;
+    }
+
+    private void forget(int length) {
+        if (length < cached) {
+            cached = truncate(length);
+        }
+    }
+
+    @Override
     public final void rewind(int length) {
         checkOpen();
         history.rewind(length);
-        if (length < cached || (length == cached && length != lastLength)) {
-            cached = Math.max(0, length - 1);
+        forget(Math.min(cached, length));
+        if (lastLength > length) {
             lastLength = 0;
-            truncate(cached);
         }
     }
 

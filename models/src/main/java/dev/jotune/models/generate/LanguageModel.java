@@ -17,6 +17,19 @@ public interface LanguageModel {
     Session open();
 
     /**
+     * Whether a batch may begin with texts of unequal length. A model that reads padding as if it were text takes those
+     * of one length together instead; {@link Generator} sees to it.
+     */
+    default boolean readsUnequal() {
+        return true;
+    }
+
+    /** Several texts, with empty histories, to be read and written in lock step. */
+    default BatchSession openBatch(int rows) {
+        return new SeparateRows(this, rows);
+    }
+
+    /**
      * One text being read and written: a history, and whatever the model keeps of it (a KV cache). Not for use by
      * several threads.
      */
@@ -39,6 +52,15 @@ public interface LanguageModel {
          * @throws IllegalStateException if the history is empty
          */
         void logits(float[] out);
+
+        /**
+         * Logits after each of the last tokens, in their order; the last are those of {@link #logits(float[])}. One
+         * pass where the model can: speculative decoding checks a draft so.
+         *
+         * @param out [n][V] with n from 1 to the history's length
+         * @throws IllegalArgumentException if n is not
+         */
+        void logits(float[][] out);
 
         /**
          * Takes the history back to its first {@code length} tokens.

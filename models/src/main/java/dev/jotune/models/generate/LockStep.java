@@ -50,6 +50,22 @@ final class LockStep implements LanguageModel.Session {
     }
 
     @Override
+    public void logits(float[][] out) {
+        int n = out.length;
+        float[][][] each = new float[logits.length][n][logits[0].length];
+        for (int i = 0; i < each.length; i++) {
+            members.get(i).logits(each[i]);
+        }
+        float[][] ofPlace = new float[each.length][];
+        for (int t = 0; t < n; t++) {
+            for (int i = 0; i < each.length; i++) {
+                ofPlace[i] = each[i][t];
+            }
+            combiner.combine(history.array(), history.length() - n + 1 + t, ofPlace, out[t]);
+        }
+    }
+
+    @Override
     public void rewind(int length) {
         history.rewind(length);
         for (LanguageModel.Session member : members) {

@@ -19,16 +19,23 @@ import java.util.List;
  * @param repetitionPenalty  above 0; 1 is off
  * @param noRepeatNgramSize  let no n-gram occur twice; 0 is off
  * @param minNewTokens       no end token before so many new tokens
+ * @param minLength          no end token before the text, prompt included, has so many tokens
  * @param maxNewTokens       at least 1
+ * @param maxLength          the most tokens of a text, prompt included; 0 sets no such limit
  * @param seed               of the draws: the same seed gives the same text
  * @param stopStrings        text that ends the result and does not belong to it
  * @param eosTokenIds        end tokens; none means that only the other conditions end a text
  * @param suppressTokens     tokens never chosen
+ * @param beginSuppressTokens tokens not chosen first
+ * @param forcedBosTokenId   the token after the first one, as some encoder-decoders need it; -1 is off
+ * @param forcedEosTokenIds  one of them is the last token that the limits allow; none is off
  */
 public record SamplingOptions(boolean doSample, double temperature, int topK, double topP, double minP,
                               double typicalP, double epsilonCutoff, double etaCutoff, double repetitionPenalty,
-                              int noRepeatNgramSize, int minNewTokens, int maxNewTokens, long seed,
-                              List<String> stopStrings, List<Integer> eosTokenIds, List<Integer> suppressTokens) {
+                              int noRepeatNgramSize, int minNewTokens, int minLength, int maxNewTokens,
+                              int maxLength, long seed, List<String> stopStrings, List<Integer> eosTokenIds,
+                              List<Integer> suppressTokens, List<Integer> beginSuppressTokens, int forcedBosTokenId,
+                              List<Integer> forcedEosTokenIds) {
 
     /**
      * @throws IllegalArgumentException if a setting is outside its range; the message names it
@@ -51,6 +58,9 @@ public record SamplingOptions(boolean doSample, double temperature, int topK, do
         Require.atLeast("no_repeat_ngram_size", noRepeatNgramSize, 0, "0 allows repetition.");
         Require.atLeast("min_new_tokens", minNewTokens, 0, "0 lets the text end at once.");
         Require.atLeast("max_new_tokens", maxNewTokens, 1, "Ask for at least one token.");
+        Require.atLeast("min_length", minLength, 0, "0 lets the text end at once.");
+        Require.atLeast("max_length", maxLength, 0, "It counts the prompt; 0 sets no limit.");
+        Require.atLeast("forced_bos_token_id", forcedBosTokenId, -1, "-1 forces none.");
         if (minNewTokens > maxNewTokens) {
             throw new IllegalArgumentException("min_new_tokens is " + minNewTokens + ", more than max_new_tokens "
                     + maxNewTokens + ". Lower the first or raise the second.");
@@ -63,6 +73,10 @@ public record SamplingOptions(boolean doSample, double temperature, int topK, do
         suppressTokens = List.copyOf(suppressTokens);
         Require.tokens("eos_token_id", ints(eosTokenIds));
         Require.tokens("suppress_tokens", ints(suppressTokens));
+        beginSuppressTokens = List.copyOf(beginSuppressTokens);
+        forcedEosTokenIds = List.copyOf(forcedEosTokenIds);
+        Require.tokens("begin_suppress_tokens", ints(beginSuppressTokens));
+        Require.tokens("forced_eos_token_id", ints(forcedEosTokenIds));
     }
 
     /** Greedy decoding of at most so many tokens, everything else off. */
@@ -81,19 +95,44 @@ public record SamplingOptions(boolean doSample, double temperature, int topK, do
     }
 
     /**
-     * The processors of these settings, in the order of Hugging Face's generate: what forbids and penalises, then,
-     * when sampling, temperature, top-k, top-p, min-p, typical, epsilon and eta.
+     * The processors of these settings, in the order of Hugging Face's generate: {@link #changes}, then, when
+     * sampling, {@link #draws}.
      *
-     * @param promptLength number of the prompt's tokens, for {@code minNewTokens}
+     * @param promptLength number of the prompt's tokens
      */
     public List<LogitsProcessor> processors(int promptLength) {
+        List<LogitsProcessor> chain = changes(promptLength);
+        chain.addAll(draws());
+        return chain;
+    }
+
+    /** What forbids, penalises and forces, however a token is then chosen. */
+    List<LogitsProcessor> changes(int promptLength) {
         List<LogitsProcessor> chain = new ArrayList<>();
+        int[] ends = ints(eosTokenIds);
         addIf(repetitionPenalty != 1, chain, new RepetitionPenalty(repetitionPenalty));
         if (noRepeatNgramSize > 0) {
             chain.add(new NoRepeatNgram(noRepeatNgramSize));
         }
-        addIf(minNewTokens > 0, chain, Suppress.minNewTokens(promptLength, minNewTokens, ints(eosTokenIds)));
+        addIf(minLength > 0, chain, Suppress.minLength(minLength, ends));
+        addIf(minNewTokens > 0, chain, Suppress.minNewTokens(promptLength, minNewTokens, ends));
+        if (forcedBosTokenId >= 0) {
+            chain.add(ForcedToken.first(forcedBosTokenId));
+        }
+        if (!forcedEosTokenIds.isEmpty()) {
+            int last = (int) Math.min(Integer.MAX_VALUE, (long) promptLength + maxNewTokens);
+            chain.add(ForcedToken.last(maxLength > 0 ? Math.min(maxLength, last) : last, ints(forcedEosTokenIds)));
+        }
         addIf(!suppressTokens.isEmpty(), chain, Suppress.always(ints(suppressTokens)));
+        // A forced first token is not the one meant.
+        int begin = promptLength == 1 && forcedBosTokenId >= 0 ? 2 : promptLength;
+        addIf(!beginSuppressTokens.isEmpty(), chain, Suppress.at(begin, ints(beginSuppressTokens)));
+        return chain;
+    }
+
+    /** What only sampling does: temperature, top-k, top-p, min-p, typical, epsilon and eta. */
+    List<LogitsProcessor> draws() {
+        List<LogitsProcessor> chain = new ArrayList<>();
         if (isGreedy()) {
             return chain;
         }
@@ -135,11 +174,16 @@ public record SamplingOptions(boolean doSample, double temperature, int topK, do
         private double repetitionPenalty = 1;
         private int noRepeatNgramSize;
         private int minNewTokens;
+        private int minLength;
         private int maxNewTokens = 128;
+        private int maxLength;
         private long seed;
         private List<String> stopStrings = List.of();
         private List<Integer> eosTokenIds = List.of();
         private List<Integer> suppressTokens = List.of();
+        private List<Integer> beginSuppressTokens = List.of();
+        private int forcedBosTokenId = -1;
+        private List<Integer> forcedEosTokenIds = List.of();
 
         private Builder() {
         }
@@ -224,13 +268,39 @@ public record SamplingOptions(boolean doSample, double temperature, int topK, do
             return this;
         }
 
+        public Builder minLength(int value) {
+            minLength = value;
+            return this;
+        }
+
+        public Builder maxLength(int value) {
+            maxLength = value;
+            return this;
+        }
+
+        public Builder beginSuppressTokens(int... values) {
+            beginSuppressTokens = Arrays.stream(values).boxed().toList();
+            return this;
+        }
+
+        public Builder forcedBosTokenId(int value) {
+            forcedBosTokenId = value;
+            return this;
+        }
+
+        public Builder forcedEosTokenIds(int... values) {
+            forcedEosTokenIds = Arrays.stream(values).boxed().toList();
+            return this;
+        }
+
         /**
          * @throws IllegalArgumentException if a setting is outside its range
          */
         public SamplingOptions build() {
             return new SamplingOptions(doSample, temperature, topK, topP, minP, typicalP, epsilonCutoff, etaCutoff,
-                    repetitionPenalty, noRepeatNgramSize, minNewTokens, maxNewTokens, seed, stopStrings, eosTokenIds,
-                    suppressTokens);
+                    repetitionPenalty, noRepeatNgramSize, minNewTokens, minLength, maxNewTokens, maxLength, seed,
+                    stopStrings, eosTokenIds, suppressTokens, beginSuppressTokens, forcedBosTokenId,
+                    forcedEosTokenIds);
         }
     }
 }

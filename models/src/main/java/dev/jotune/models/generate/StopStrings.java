@@ -17,6 +17,14 @@ final class StopStrings {
         this.stops = stops;
     }
 
+    /** One that has seen the same and goes its own way. */
+    StopStrings copy() {
+        StopStrings copy = new StopStrings(stops);
+        copy.held.append(held);
+        copy.found = found;
+        return copy;
+    }
+
     boolean found() {
         return found;
     }

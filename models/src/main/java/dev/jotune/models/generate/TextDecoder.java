@@ -14,6 +14,11 @@ public interface TextDecoder {
         public String finish() {
             return "";
         }
+
+        @Override
+        public TextDecoder copy() {
+            return this;
+        }
     };
 
     /** Takes the next id and gives the text that is complete now, perhaps none. */
@@ -21,4 +26,13 @@ public interface TextDecoder {
 
     /** Gives what is left. */
     String finish();
+
+    /**
+     * Another decoder that has seen the same ids and goes its own way; beam search, which follows several texts, needs
+     * it.
+     */
+    default TextDecoder copy() {
+        throw new UnsupportedOperationException("This decoder cannot be copied, which beam search with text needs. "
+                + "Use the tokenizer's, or override copy().");
+    }
 }

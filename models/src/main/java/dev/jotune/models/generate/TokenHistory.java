@@ -17,6 +17,19 @@ final class TokenHistory {
         return tokens;
     }
 
+    /** The tokens, as an array of their own. */
+    int[] tokens() {
+        return Arrays.copyOf(tokens, length);
+    }
+
+    /** An equal history that goes its own way. */
+    TokenHistory copy() {
+        TokenHistory copy = new TokenHistory();
+        copy.tokens = tokens.clone();
+        copy.length = length;
+        return copy;
+    }
+
     void append(int... more) {
         int needed = Math.addExact(length, more.length);
         if (needed > tokens.length) {

@@ -20,6 +20,11 @@ public record Group(List<Integer> rows, List<Hooks> hooks) {
         return hooks.stream().map(h -> h.virtualTokens().get(site)).filter(Objects::nonNull).mapToLong(VirtualTokens::count).sum();
     }
 
+    /** Positions taken by segments that precede the input of these rows at an embedding site. */
+    public long segmentPositions(String site) {
+        return hooks.stream().flatMap(h -> h.segments().stream()).mapToLong(s -> s.positions(site)).sum();
+    }
+
     /** Positions taken by segments that precede the text of these rows. */
     public long segmentPositions() {
         return hooks.stream().flatMap(h -> h.segments().stream()).mapToLong(SegmentSource::positions).sum();

@@ -1,7 +1,7 @@
 package dev.jotune.models.seam;
 
 import dev.jotune.autograd.Var;
-import dev.jotune.autograd.ops.Linear;
+import dev.jotune.tensor.Tensor;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
 
@@ -19,11 +19,11 @@ public record LinearLayer(String path, Parameter weight, Optional<Parameter> bia
     }
 
     public long in() {
-        return weight.base().size(transposed ? 0 : 1);
+        return weight.size(transposed ? 0 : 1);
     }
 
     public long out() {
-        return weight.base().size(transposed ? 1 : 0);
+        return weight.size(transposed ? 1 : 0);
     }
 
     /** W as the equations have it, {@code [out, in]}, of a value stored as this layer's weight; and back again. */
@@ -55,7 +55,12 @@ public record LinearLayer(String path, Parameter weight, Optional<Parameter> bia
 
     /** The layer without projections: {@code x W^T + b}. */
     public Var base(Var x, Group group) {
-        Var w = oriented(weight.value(group));
-        return bias.isEmpty() ? Linear.apply(x, w) : Linear.apply(x, w, bias.get().value(group));
+        Var y = weight.stored(group).product(x, transposed);
+        return bias.isEmpty() ? y : y.add(bias.get().value(group));
+    }
+
+    /** The mean cross-entropy of {@code base(hidden) [M, out]} under labels {@code [M]}, without a bias; logits are never stored. */
+    public Var crossEntropy(Var hidden, Tensor labels, Group group) {
+        return weight.stored(group).crossEntropy(hidden, transposed, labels);
     }
 }

@@ -57,6 +57,11 @@ public record Pass(List<Group> groups, boolean training, long seed, long step) {
         return groups.size() == 1;
     }
 
+    /** This pass for the rows of one of its groups alone. */
+    public Pass within(Group group) {
+        return new Pass(List.of(Group.all(group.hooks())), training, seed, step);
+    }
+
     /** A number for the noise of one use in this pass: equal names give equal noise. */
     public long stream(String use) {
         long h = 0xcbf29ce484222325L;
@@ -68,19 +73,29 @@ public record Pass(List<Group> groups, boolean training, long seed, long step) {
 
     /** Applies {@code f} to the rows of each group of {@code x [B, ..]} and puts the results back in order. */
     public Var perGroup(Var x, BiFunction<Var, Group, Var> f) {
+        return perGroup(new Var[] {x}, (v, g) -> new Var[] {f.apply(v[0], g)})[0];
+    }
+
+    /** As {@link #perGroup(Var, BiFunction)}, for functions of several values {@code [B, ..]} with several results. */
+    public Var[] perGroup(Var[] x, BiFunction<Var[], Group, Var[]> f) {
         if (isUniform()) {
             return f.apply(x, groups.getFirst());
         }
-        List<Var> parts = new ArrayList<>();
-        long[] order = new long[Math.toIntExact(x.size(0))];
+        List<Var[]> parts = new ArrayList<>();
+        Integer[] order = new Integer[Math.toIntExact(x[0].size(0))];
         int at = 0;
         for (Group g : groups) {
-            parts.add(f.apply(take(x, g.rows()), g));
+            parts.add(f.apply(Arrays.stream(x).map(v -> take(v, g.rows())).toArray(Var[]::new), g));
             for (int row : g.rows()) {
                 order[row] = at++;
             }
         }
-        return take(Var.concat(0, parts.toArray(Var[]::new)), Arrays.stream(order).mapToObj(i -> (int) i).toList());
+        Var[] out = new Var[parts.getFirst().length];
+        for (int i = 0; i < out.length; i++) {
+            int k = i;
+            out[i] = take(Var.concat(0, parts.stream().map(p -> p[k]).toArray(Var[]::new)), List.of(order));
+        }
+        return out;
     }
 
     /** Rows of {@code x} by number: a view where they are neighbours. */
@@ -134,19 +149,44 @@ public record Pass(List<Group> groups, boolean training, long seed, long step) {
 
     /** The segments that adapters add to each attention over {@code batch} rows; rows of other groups do not see them. */
     public List<List<Attention.Segment>> segments(List<AttentionSite> sites, long batch) {
+        return segments(sites, batch, "", (site, s, before) -> s);
+    }
+
+    /** What a model makes of a segment whose keys stand at positions before the text. */
+    @FunctionalInterface
+    public interface Placement {
+        /** @param before positions from the segment's first key to the first entry of the input, be that text, virtual or padding */
+        Attention.Segment place(AttentionSite site, Attention.Segment segment, long before);
+    }
+
+    /**
+     * As {@link #segments(List, long)}, for models whose attention depends on distances.
+     *
+     * @param embedding the site whose input the positions precede
+     * @param placement applied to the segments of adapters that stand for positions there
+     */
+    public List<List<Attention.Segment>> segments(List<AttentionSite> sites, long batch, String embedding, Placement placement) {
         List<List<Attention.Segment>> out = new ArrayList<>();
         sites.forEach(s -> out.add(new ArrayList<>()));
+        long most = groups.stream().mapToLong(g -> g.virtualTokens(embedding)).max().orElse(0);
         for (Group g : groups) {
+            // Rows with fewer virtual tokens than others begin with padding, which lies at no distance.
+            long before = g.segmentPositions(embedding) - (most - g.virtualTokens(embedding));
             for (Hooks h : g.hooks()) {
                 if (h.segments().isEmpty()) {
                     continue;
                 }
                 List<List<Attention.Segment>> added = h.segments().get().segments(sites, this);
+                long positions = h.segments().get().positions(embedding);
                 for (int i = 0; i < out.size(); i++) {
+                    long first = before;
                     for (Attention.Segment s : added.get(i)) {
-                        out.get(i).add(g.rows().isEmpty() ? s : onlyFor(g.rows(), s, batch));
+                        Attention.Segment placed = positions > 0 ? placement.place(sites.get(i), s, first) : s;
+                        out.get(i).add(g.rows().isEmpty() ? placed : onlyFor(g.rows(), placed, batch));
+                        first -= s.key().size(2);
                     }
                 }
+                before -= positions;
             }
         }
         return out;

@@ -96,6 +96,10 @@ public final class Seams {
         check(hooks.overrides().keySet(), parameters.keySet(), "parameter");
         check(hooks.taps().keySet(), new java.util.HashSet<>(taps), "tap");
         check(hooks.virtualTokens().keySet(), embeddings.keySet(), "embedding input");
+        if (hooks.segments().isPresent() && attentions.isEmpty()) {
+            throw new IllegalArgumentException("the adapter '" + hooks.name() + "' adds keys and values to attentions, and the model has none. "
+                    + "Give it what the model has a place for: linear layers, taps, virtual tokens.");
+        }
         attached.put(hooks.name(), hooks);
         active.add(hooks.name());
     }

@@ -16,4 +16,12 @@ public interface SegmentSource {
 
     /** How far the text's positions move: the number of positions that the segments stand for. */
     long positions();
+
+    /**
+     * How far the input at one embedding site moves, where a model has several. By default as far as any; a source that
+     * serves only one stack moves that one.
+     */
+    default long positions(String site) {
+        return positions();
+    }
 }

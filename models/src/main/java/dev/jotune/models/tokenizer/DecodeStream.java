@@ -30,6 +30,15 @@ public final class DecodeStream {
         this.skipSpecialTokens = skipSpecialTokens;
     }
 
+    /** Another stream that has seen the same ids and goes its own way. */
+    public DecodeStream copy() {
+        DecodeStream copy = new DecodeStream(tokenizer, skipSpecialTokens);
+        copy.window = window.clone();
+        copy.context = context;
+        copy.size = size;
+        return copy;
+    }
+
     /** Takes the next id and gives the text that is now complete, often that of this id, perhaps none. */
     public String push(int id) {
         String token = tokenizer.visibleToken(id, skipSpecialTokens);

@@ -17,6 +17,11 @@ final class TableModel implements LanguageModel {
     /** One entry for each forward pass: the numbers of tokens read. */
     final List<Integer> passes = new ArrayList<>();
     int open;
+    /** How often logits after several tokens were asked for at once. */
+    int verified;
+    private int longest;
+    /** Goes back further than asked. */
+    boolean forgetful;
     /** Fails the next forward pass. */
     boolean broken;
 
@@ -65,6 +70,13 @@ final class TableModel implements LanguageModel {
         return table.apply(history).clone();
     }
 
+    /** The most tokens that a text had when it was read; then begins anew. */
+    int longest() {
+        int most = longest;
+        longest = 0;
+        return most;
+    }
+
     @Override
     public int vocabularySize() {
         return vocabularySize;
@@ -95,12 +107,22 @@ final class TableModel implements LanguageModel {
                 }
                 passes.add(to - from);
                 cache = Arrays.copyOf(history, to);
+                longest = Math.max(longest, to);
                 System.arraycopy(table.apply(cache), 0, logits, 0, logits.length);
             }
 
             @Override
-            protected void truncate(int length) {
-                cache = Arrays.copyOf(cache, length);
+            protected void advance(int[] history, int from, int to, float[][] logits) {
+                verified++;
+                super.advance(history, from, to, logits);
+            }
+
+            @Override
+            protected int truncate(int length) {
+                // A model whose state cannot go back far keeps less than asked.
+                int kept = forgetful ? length / 2 : length;
+                cache = Arrays.copyOf(cache, kept);
+                return kept;
             }
 
             @Override

@@ -72,6 +72,12 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
     }
 
     @Override
+    public Lora withModulesToSave(List<String> modules) {
+        return new Lora(r, loraAlpha, loraDropout, useRslora, targetModules, excludeModules, rankPattern, alphaPattern,
+                layersToTransform, layersPattern, bias, loraBias, initLoraWeights, modules);
+    }
+
+    @Override
     public String peftType() {
         return "LORA";
     }
@@ -104,7 +110,7 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
                 a.override(p, Attachment.key(adapted ? p.path().replaceFirst("bias$", "base_layer.bias") : p.path()));
             }
         }
-        a.modulesToSave(modulesToSave);
+        a.modulesToSave(modulesToSave, Attachment.WRAPPED);
     }
 
     private boolean trainsBias(Parameter p, List<LinearLayer> targets) {

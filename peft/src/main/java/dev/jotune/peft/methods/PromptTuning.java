@@ -1,6 +1,8 @@
 package dev.jotune.peft.methods;
 
+import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
+import dev.jotune.models.Seq2SeqLm;
 import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Pass;
@@ -13,12 +15,16 @@ import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.random.Philox;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 
 /**
  * The Power of Scale for Parameter-Efficient Prompt Tuning (Lester et al., arXiv 2104.08691).
  *
  * <p>The input becomes {@code [P; E(x)]}: n trainable rows {@code P [n, C]} before the embedded text. Trainable:
  * {@code n C}.
+ *
+ * <p>An encoder-decoder reads them before the source. As in PEFT its P then has 2 n rows, of which the second half, meant for
+ * the decoder, is never read.
  *
  * @param numVirtualTokens n
  * @param promptTuningInit {@code RANDOM} (standard normal, as PEFT), {@code SAMPLE_VOCAB} (embeddings of random tokens)
@@ -51,6 +57,11 @@ public record PromptTuning(int numVirtualTokens, String promptTuningInit, Option
     }
 
     @Override
+    public PromptTuning withModulesToSave(List<String> modules) {
+        return new PromptTuning(numVirtualTokens, promptTuningInit, promptTuningInitText, tokenizerNameOrPath, modules);
+    }
+
+    @Override
     public String peftType() {
         return "PROMPT_TUNING";
     }
@@ -64,9 +75,11 @@ public record PromptTuning(int numVirtualTokens, String promptTuningInit, Option
     public void attachTo(Attachment a) {
         a.checkVirtualTokens(numVirtualTokens);
         EmbeddingSite input = a.model().seams().input();
-        Var p = a.trainable(TABLE, a.isLoading() ? Init.ZEROS : start(a, input), numVirtualTokens, input.hiddenSize());
-        a.virtualTokens(input, new Rows(p));
-        a.modulesToSave(modulesToSave);
+        boolean withDecoder = a.model() instanceof Seq2SeqLm;
+        long rows = withDecoder ? 2L * numVirtualTokens : numVirtualTokens;
+        Var p = a.trainable(TABLE, a.isLoading() ? Init.ZEROS : start(a, input), rows, input.hiddenSize());
+        a.virtualTokens(input, new Rows(p, numVirtualTokens));
+        a.modulesToSave(modulesToSave, Attachment.UNWRAPPED);
     }
 
     private Init start(Attachment a, EmbeddingSite input) {
@@ -93,25 +106,24 @@ public record PromptTuning(int numVirtualTokens, String promptTuningInit, Option
     private Init embeddings(EmbeddingSite input, TokenAt token) {
         Parameter table = input.table().orElseThrow(() -> new AdapterException("prompt_tuning_init " + promptTuningInit
                 + " starts from embeddings of tokens, but this model's input is no text. Use RANDOM."));
-        int vocabulary = Math.toIntExact(table.base().size(0));
+        int vocabulary = Math.toIntExact(table.size(0));
         return (b, type, seed, stream, shape) -> {
-            Tensor out = Tensor.empty(b, type, shape);
-            for (int i = 0; i < numVirtualTokens; i++) {
-                out.select(0, i).copyFrom(table.base().tensor().select(0, token.id(i, vocabulary)));
-            }
-            return out;
+            long[] ids = IntStream.range(0, numVirtualTokens).mapToLong(i -> token.id(i, vocabulary)).toArray();
+            Var rows = Recording.off(() -> table.stored().lookup(Tensor.of(b, ids, ids.length), type));
+            return Tensor.empty(b, type, shape).copyFrom(rows.tensor());
         };
     }
 
-    private record Rows(Var p) implements VirtualTokens {
+    /** The first n rows of P. */
+    private record Rows(Var p, long n) implements VirtualTokens {
         @Override
         public long count() {
-            return p.size(0);
+            return n;
         }
 
         @Override
         public Var rows(Pass pass) {
-            return p;
+            return p.size(0) == n ? p : p.slice(0, 0, n);
         }
     }
 }

@@ -114,7 +114,7 @@ final class TrainingRun {
 
     /** Rows of the table that token ids are looked up in. */
     private long vocabulary() {
-        return model.seams().input().table().map(t -> t.base().size(0)).orElseThrow(() -> new AdapterException("a " + model.modelType()
+        return model.seams().input().table().map(t -> t.size(0)).orElseThrow(() -> new AdapterException("a " + model.modelType()
                 + " model reads no token ids, and this data set holds nothing else."));
     }
 

@@ -4,6 +4,7 @@ import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.models.Backbone;
 import dev.jotune.models.seam.Parameter;
+import dev.jotune.models.seam.StoredWeight;
 import dev.jotune.peft.Adapter;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
@@ -94,15 +95,15 @@ public final class WeightVector {
         Map<Parameter, Var> sums = new LinkedHashMap<>();
         values.forEach((path, t) -> {
             Parameter p = parameters.get(path);
-            if (p == null || !Arrays.equals(p.base().shape(), t.shape())) {
+            if (p == null || !Arrays.equals(p.shape(), t.shape())) {
                 throw new IllegalArgumentException("the model has no weight " + path + " of shape " + Arrays.toString(t.shape())
                         + ". Was the vector made for another model?");
             }
             sums.put(p, Var.constant(compute(() -> p.base().add(Var.constant(t)))));
         });
-        Map<Parameter, Var> before = new LinkedHashMap<>();
+        Map<Parameter, StoredWeight> before = new LinkedHashMap<>();
         sums.forEach((p, v) -> {
-            before.put(p, p.base());
+            before.put(p, p.stored());
             p.replace(v);
         });
         return () -> before.forEach(Parameter::replace);

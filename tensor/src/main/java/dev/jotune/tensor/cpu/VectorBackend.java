@@ -12,6 +12,7 @@ import dev.jotune.tensor.cpu.simd.RowGather;
 import dev.jotune.tensor.expr.Program;
 import dev.jotune.tensor.kernels.AdamWKernel;
 import dev.jotune.tensor.kernels.AttentionKernel;
+import dev.jotune.tensor.kernels.DequantizeKernel;
 import dev.jotune.tensor.kernels.FusedKernel;
 import dev.jotune.tensor.kernels.NormKernel;
 import dev.jotune.tensor.kernels.RotaryKernel;
@@ -35,6 +36,7 @@ final class VectorBackend extends ReferenceBackend {
             NormKernel.class, new VectorNorm(),
             RotaryKernel.class, new VectorRotary(),
             ScanKernel.class, new VectorScan(),
+            DequantizeKernel.class, new VectorDequantize(),
             AdamWKernel.class, new VectorAdamW());
 
     @Override

@@ -1,5 +1,5 @@
 /**
- * Tensors on disk: safetensors (single files and sharded checkpoints), {@code .npy}, the narrow number
+ * Tensors on disk: safetensors (single files and sharded checkpoints), GGUF, {@code .npy}, the narrow number
  * formats that they hold, and file writing that a crash cannot tear.
  *
  * <p>Files are taken as hostile: everything a file claims is checked before memory is taken for it, and what is

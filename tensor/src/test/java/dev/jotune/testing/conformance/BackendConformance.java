@@ -21,6 +21,7 @@ public final class BackendConformance {
         MatmulCases.add(all);
         RowCases.add(all);
         NoiseCases.add(all);
+        QuantCases.add(all);
         return all;
     }
 

@@ -1,0 +1,121 @@
+package dev.jotune.models.bart;
+
+import dev.jotune.autograd.Checkpoint;
+import dev.jotune.autograd.Recording;
+import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.Activations;
+import dev.jotune.autograd.ops.Attention;
+import dev.jotune.models.Encoded;
+import dev.jotune.models.Weights;
+import dev.jotune.models.seam.AttentionSite;
+import dev.jotune.models.seam.LinearLayer;
+import dev.jotune.models.seam.Pass;
+import dev.jotune.models.seam.Seams;
+import dev.jotune.models.seq2seq.MultiHeadAttention;
+import dev.jotune.models.seq2seq.Seq2SeqCache;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.UnaryOperator;
+
+/**
+ * The blocks of an encoder or a decoder as BART and its relatives have them: attention, in a decoder attention to the
+ * source, feed-forward. What is before and after the blocks is the model's.
+ */
+public final class BartStack {
+    /**
+     * Where families differ.
+     *
+     * @param path of the stack in the checkpoint, {@code model.encoder}
+     * @param name of its taps, {@code encoder} or {@code decoder}
+     * @param decoder whether tokens see only those before them, and attend to a source
+     * @param hidden C
+     * @param feedForward F
+     * @param normFirst {@code h + f(norm(h))}, else {@code norm(h + f(h))}
+     * @param keyBias whether the key projection has a bias
+     */
+    public record Options(String path, String name, boolean decoder, int layers, int heads, int hidden, int feedForward,
+            String activation, boolean normFirst, boolean keyBias) {}
+
+    private final Options options;
+    private final List<Block> blocks = new ArrayList<>();
+    private final List<AttentionSite> sites = new ArrayList<>();
+
+    private record Block(MultiHeadAttention self, LayerNorm selfNorm, Optional<MultiHeadAttention> cross, Optional<LayerNorm> crossNorm,
+            LinearLayer up, LinearLayer down, LayerNorm norm, String act, String mlpOut, String out) {}
+
+    public BartStack(Options options, Weights w, Seams seams) {
+        this.options = options;
+        for (int i = 0; i < options.layers(); i++) {
+            blocks.add(block(i, w, seams));
+        }
+    }
+
+    private Block block(int i, Weights w, Seams seams) {
+        Options o = options;
+        String path = o.path() + ".layers." + i;
+        String tap = o.name() + ".layers." + i;
+        MultiHeadAttention self = attention(path + ".self_attn", i,
+                o.decoder() ? AttentionSite.Kind.CAUSAL : AttentionSite.Kind.BIDIRECTIONAL, tap + ".attn", w, seams);
+        LayerNorm selfNorm = LayerNorm.of(path + ".self_attn_layer_norm", o.hidden(), w);
+        Optional<MultiHeadAttention> cross = Optional.empty();
+        Optional<LayerNorm> crossNorm = Optional.empty();
+        if (o.decoder()) {
+            cross = Optional.of(attention(path + ".encoder_attn", i, AttentionSite.Kind.CROSS, tap + ".cross", w, seams));
+            crossNorm = Optional.of(LayerNorm.of(path + ".encoder_attn_layer_norm", o.hidden(), w));
+        }
+        return new Block(self, selfNorm, cross, crossNorm, w.linear(path + ".fc1", o.feedForward(), o.hidden(), true),
+                w.linear(path + ".fc2", o.hidden(), o.feedForward(), true), LayerNorm.of(path + ".final_layer_norm", o.hidden(), w),
+                seams.addTap(tap + ".mlp.act"), seams.addTap(tap + ".mlp.out"), seams.addTap(tap));
+    }
+
+    private MultiHeadAttention attention(String path, int layer, AttentionSite.Kind kind, String tap, Weights w, Seams seams) {
+        int size = options.hidden() / options.heads();
+        AttentionSite site = new AttentionSite(path, layer, options.heads(), options.heads(), size, kind, tap);
+        sites.add(site);
+        var names = new MultiHeadAttention.Projections("q_proj", "k_proj", "v_proj", "out_proj", true, options.keyBias());
+        return new MultiHeadAttention(site, names, options.hidden(), 1 / Math.sqrt(size), w, seams);
+    }
+
+    /** All attentions in the order of {@link dev.jotune.models.Seq2SeqLm}. */
+    public List<AttentionSite> sites() {
+        return List.copyOf(sites);
+    }
+
+    /**
+     * {@code h [B, T, C] -> [B, T, C]}.
+     *
+     * @param added segments of adapters for each of {@link #sites}
+     * @param source what a decoder attends to
+     */
+    public Var forward(Var h, Attention.Visible visible, List<List<Attention.Segment>> added, Optional<Encoded> source,
+            Optional<Seq2SeqCache> cache, boolean checkpointing, Pass pass) {
+        Var x = h;
+        int perBlock = options.decoder() ? 2 : 1;
+        for (int i = 0; i < blocks.size(); i++) {
+            Block block = blocks.get(i);
+            List<List<Attention.Segment>> own = added.subList(perBlock * i, perBlock * (i + 1));
+            Var in = x;
+            x = checkpointing && Recording.isOn()
+                    ? Checkpoint.apply(v -> new Var[] {forward(block, v[0], visible, own, source, cache, pass)}, in)[0]
+                    : forward(block, in, visible, own, source, cache, pass);
+        }
+        return x;
+    }
+
+    private Var forward(Block b, Var h, Attention.Visible visible, List<List<Attention.Segment>> added, Optional<Encoded> source,
+            Optional<Seq2SeqCache> cache, Pass pass) {
+        Var x = residual(h, b.selfNorm, pass, y -> b.self.self(y, added.getFirst(), visible, cache.map(Seq2SeqCache::target), pass));
+        if (b.cross.isPresent()) {
+            x = residual(x, b.crossNorm.get(), pass, y -> b.cross.get().cross(y, added.getLast(), source.orElseThrow(), cache, pass));
+        }
+        return pass.tap(b.out, residual(x, b.norm, pass, y -> {
+            Var middle = pass.tap(b.act, Activations.byName(options.activation(), b.up.forward(y, pass)));
+            return pass.tap(b.mlpOut, b.down.forward(middle, pass));
+        }));
+    }
+
+    private Var residual(Var h, LayerNorm norm, Pass pass, UnaryOperator<Var> f) {
+        return options.normFirst() ? h.add(f.apply(norm.apply(h, pass))) : norm.apply(h.add(f.apply(h)), pass);
+    }
+}

@@ -1,0 +1,2 @@
+/** BART, and the stack of blocks that it shares with Whisper. */
+package dev.jotune.models.bart;

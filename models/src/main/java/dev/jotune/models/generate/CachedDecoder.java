@@ -1,0 +1,31 @@
+package dev.jotune.models.generate;
+
+import dev.jotune.autograd.Var;
+import dev.jotune.models.DecoderInput;
+import dev.jotune.models.DecoderCache;
+import dev.jotune.tensor.Backend;
+
+/** A model that writes, under the adapters of a pass and with its cache: what sessions and batches need of it. */
+interface CachedDecoder {
+
+    Backend backend();
+
+    /** C, of {@link #states}. */
+    int stateSize();
+
+    /** What adapters put before the text when the cache is empty; the cache holds it too. */
+    long virtualTokens();
+
+    DecoderCache cache();
+
+    /** The final states {@code [B, T, C]} of new tokens of the text, which the cache then holds. */
+    Var states(DecoderInput input);
+
+    /** Next-token logits {@code [B, T, V]}. */
+    Var logits(Var states);
+
+    /** Makes row i go on from old row {@code rows[i]}, in the cache and in whatever else is kept of rows. */
+    void reorder(int[] rows);
+
+    void free();
+}

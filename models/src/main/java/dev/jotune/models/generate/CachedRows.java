@@ -1,0 +1,97 @@
+package dev.jotune.models.generate;
+
+import dev.jotune.autograd.Recording;
+import dev.jotune.autograd.Var;
+import dev.jotune.models.DecoderInput;
+import dev.jotune.tensor.Backend;
+import dev.jotune.tensor.Scope;
+import dev.jotune.tensor.Tensor;
+
+/**
+ * The rows of a transformer with a cache. Texts of unequal length are padded at their left: padding is masked and takes
+ * no positions, so each row gets what it would get alone.
+ */
+final class CachedRows extends BatchRows implements StatefulBatch {
+
+    private final CachedDecoder decoder;
+    private final boolean keepStates;
+    private boolean padded;
+    private float[][][] states = new float[0][][];
+
+    CachedRows(CachedDecoder decoder, LanguageModel model, int contextLength, int rows, boolean keepStates) {
+        super(rows, model.vocabularySize(), contextLength);
+        this.decoder = decoder;
+        this.keepStates = keepStates;
+    }
+
+    @Override
+    void advance(int[][] tokens, float[][] logits) {
+        try (Scope _ = Scope.open()) {
+            Recording.off(() -> {
+                Var seen = decoder.states(input(tokens));
+                long time = seen.size(1);
+                put(decoder.logits(seen.slice(1, time - 1, time)).tensor().toFloatArray(), logits);
+                if (keepStates) {
+                    states = new float[tokens.length][][];
+                    for (int b = 0; b < tokens.length; b++) {
+                        states[b] = new float[tokens[b].length][decoder.stateSize()];
+                        put(seen.slice(0, b, b + 1).slice(1, time - tokens[b].length, time).tensor().toFloatArray(), states[b]);
+                    }
+                }
+                return seen;
+            });
+        }
+    }
+
+    /** The rows as one tensor of ids, with mask and positions where some are shorter or were. */
+    private DecoderInput input(int[][] tokens) {
+        int rows = tokens.length;
+        int time = 0;
+        for (int[] row : tokens) {
+            padded |= row.length != tokens[0].length;
+            time = Math.max(time, row.length);
+        }
+        long[] ids = new long[rows * time];
+        long[] positions = new long[ids.length];
+        boolean[] real = new boolean[ids.length];
+        for (int b = 0; b < rows; b++) {
+            int padding = time - tokens[b].length;
+            for (int t = padding; t < time; t++) {
+                ids[b * time + t] = tokens[b][t - padding];
+                positions[b * time + t] = length(b) + t - padding;
+                real[b * time + t] = true;
+            }
+        }
+        Backend backend = decoder.backend();
+        DecoderInput input = DecoderInput.of(Tensor.of(backend, ids, rows, time));
+        return padded ? input.withMask(Tensor.of(backend, real, rows, time)).withPositions(Tensor.of(backend, positions, rows, time))
+                : input;
+    }
+
+    /** Cuts {@code values} into the rows of {@code out}. */
+    static void put(float[] values, float[][] out) {
+        for (int i = 0, at = 0; i < out.length; at += out[i].length, i++) {
+            System.arraycopy(values, at, out[i], 0, out[i].length);
+        }
+    }
+
+    @Override
+    void arrange(int[] rows) {
+        decoder.reorder(rows);
+    }
+
+    @Override
+    public int stateSize() {
+        return decoder.stateSize();
+    }
+
+    @Override
+    public float[][] states(int row) {
+        return states[row];
+    }
+
+    @Override
+    void release() {
+        decoder.free();
+    }
+}

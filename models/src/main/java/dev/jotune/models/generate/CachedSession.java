@@ -1,0 +1,70 @@
+package dev.jotune.models.generate;
+
+import dev.jotune.autograd.Recording;
+import dev.jotune.autograd.Var;
+import dev.jotune.models.DecoderInput;
+import dev.jotune.tensor.Scope;
+import dev.jotune.tensor.Tensor;
+
+/**
+ * One text of a transformer with a cache. What is virtual or prefixed lies in the cache before the text, so going back
+ * never touches it.
+ */
+final class CachedSession extends IncrementalSession {
+
+    private final CachedDecoder decoder;
+    /** How long the text was before the last pass. */
+    private int lastPass;
+
+    CachedSession(CachedDecoder decoder, LanguageModel model, int contextLength) {
+        super(model.vocabularySize(), contextLength);
+        this.decoder = decoder;
+    }
+
+    @Override
+    protected void advance(int[] history, int from, int to, float[] logits) {
+        advance(history, from, to, new float[][] {logits});
+    }
+
+    @Override
+    protected void advance(int[] history, int from, int to, float[][] logits) {
+        lastPass = from;
+        try (Scope _ = Scope.open()) {
+            long[] ids = new long[to - from];
+            for (int i = from; i < to; i++) {
+                ids[i - from] = history[i];
+            }
+            CachedRows.put(Recording.off(() -> {
+                Var states = decoder.states(DecoderInput.of(Tensor.of(decoder.backend(), ids, 1, ids.length)));
+                return decoder.logits(states.slice(1, ids.length - logits.length, ids.length)).tensor();
+            }).toFloatArray(), logits);
+        }
+    }
+
+    /** A state, unlike keys and values, can go back to where a pass began only, or to the start. */
+    @Override
+    protected int truncate(int length) {
+        try {
+            return cut(length);
+        } catch (UnsupportedOperationException e) {
+            try {
+                return cut(lastPass < length ? lastPass : 0);
+            } catch (UnsupportedOperationException f) {
+                return cut(0);
+            }
+        }
+    }
+
+    /** The first pass puts the virtual tokens before the text; without text they are read again. */
+    private int cut(int length) {
+        long kept = length == 0 ? 0 : decoder.virtualTokens() + length;
+        // Shorter already if a pass failed before it wrote.
+        decoder.cache().truncate(Math.min(kept, decoder.cache().length()));
+        return length;
+    }
+
+    @Override
+    protected void release() {
+        decoder.free();
+    }
+}

@@ -1,0 +1,198 @@
+package dev.jotune.models.mamba;
+
+import dev.jotune.autograd.Checkpoint;
+import dev.jotune.autograd.Recording;
+import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.CrossEntropy;
+import dev.jotune.autograd.ops.Embedding;
+import dev.jotune.autograd.ops.LinearCrossEntropy;
+import dev.jotune.autograd.ops.Norms;
+import dev.jotune.models.CausalLm;
+import dev.jotune.models.DecoderCache;
+import dev.jotune.models.DecoderInput;
+import dev.jotune.models.Hidden;
+import dev.jotune.models.TokenLayout;
+import dev.jotune.models.Weights;
+import dev.jotune.models.seam.EmbeddingSite;
+import dev.jotune.models.seam.LinearLayer;
+import dev.jotune.models.seam.Parameter;
+import dev.jotune.models.seam.Pass;
+import dev.jotune.models.seam.Seams;
+import dev.jotune.tensor.Backend;
+import dev.jotune.tensor.DType;
+import dev.jotune.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Mamba (Gu and Dao, arXiv 2312.00752): embedding, L blocks that mix tokens by a selective scan, norm, head. It has no
+ * attention and so no place for a prefix of keys and values; what stands in its stead is the state that a scan starts
+ * from, the tap {@code layers.N.ssm.state}. Positions are not looked at.
+ */
+public final class Mamba implements CausalLm {
+    private final MambaConfig config;
+    private final Backend backend;
+    private final DType computeType;
+    private final Seams seams = new Seams();
+    private final Parameter embeddings;
+    private final EmbeddingSite embedding;
+    private final List<MambaBlock> blocks = new ArrayList<>();
+    private final Parameter norm;
+    private final LinearLayer head;
+    private boolean checkpointing;
+
+    /**
+     * @param source the weights under their checkpoint names
+     * @param computeType F32, or F64 on the reference backend
+     */
+    public Mamba(MambaConfig config, Weights.Source source, Backend backend, DType computeType) {
+        this.config = config;
+        this.backend = backend;
+        this.computeType = computeType;
+        Weights w = new Weights(source, seams);
+        embeddings = w.parameter("backbone.embeddings.weight", config.vocabSize(), config.hiddenSize());
+        embedding = seams.add(new EmbeddingSite("embed", config.hiddenSize(), Optional.of(embeddings)));
+        seams.addTap("embed");
+        for (int i = 0; i < config.numHiddenLayers(); i++) {
+            blocks.add(new MambaBlock(config, i, w, seams));
+        }
+        norm = w.parameter("backbone.norm_f.weight", config.hiddenSize());
+        seams.addTap("final");
+        head = config.tieWordEmbeddings() ? seams.add(new LinearLayer("lm_head", embeddings, Optional.empty()))
+                : w.linear("lm_head", config.vocabSize(), config.hiddenSize(), false);
+    }
+
+    public MambaConfig config() {
+        return config;
+    }
+
+    /** Padding is cleared before the projection, whose bias then brings something in. */
+    @Override
+    public boolean ignoresPadding() {
+        return !config.useBias();
+    }
+
+    @Override
+    public Mamba withCheckpointing(boolean on) {
+        checkpointing = on;
+        return this;
+    }
+
+    @Override
+    public Seams seams() {
+        return seams;
+    }
+
+    @Override
+    public String modelType() {
+        return "mamba";
+    }
+
+    @Override
+    public int vocabularySize() {
+        return config.vocabSize();
+    }
+
+    @Override
+    public int hiddenSize() {
+        return config.hiddenSize();
+    }
+
+    @Override
+    public int layers() {
+        return config.numHiddenLayers();
+    }
+
+    /** A recurrence has no last position. */
+    @Override
+    public int contextLength() {
+        return Integer.MAX_VALUE;
+    }
+
+    @Override
+    public Backend backend() {
+        return backend;
+    }
+
+    @Override
+    public DType computeType() {
+        return computeType;
+    }
+
+    /** @param capacity has no effect: the state has one size */
+    @Override
+    public MambaCache newCache(long batch, long capacity) {
+        return new MambaCache(backend, computeType, config, batch);
+    }
+
+    @Override
+    public Hidden forward(DecoderInput input, Pass pass, Optional<DecoderCache> given) {
+        if (given.isPresent() && Recording.isOn()) {
+            return Recording.off(() -> forward(input, pass, given));
+        }
+        Optional<MambaCache> cache = given.map(Mamba::own);
+        DecoderInput unplaced = new DecoderInput(input.ids(), input.embeds(), input.mask(), Optional.empty());
+        TokenLayout layout = TokenLayout.of(unplaced, pass, cache, contextLength(), embedding, true);
+        MambaPadding padding = MambaPadding.of(layout, cache.map(MambaCache::length).orElse(0L), cache.isPresent(),
+                config.convKernel() - 1, backend, computeType);
+        Var h = pass.tap("embed", layout.withVirtualTokens(embed(input, pass), pass));
+        List<Tensor> kept = new ArrayList<>();
+        for (MambaBlock block : blocks) {
+            Var in = h;
+            Var[] out = checkpointing && Recording.isOn()
+                    ? Checkpoint.apply(x -> block.forward(x[0], padding, pass, cache), in) : block.forward(in, padding, pass, cache);
+            h = out[0];
+            if (cache.isPresent()) {
+                kept.add(out[1].tensor());
+                kept.add(out[2].tensor());
+            }
+        }
+        Var last = pass.tap("final", pass.perGroup(h, (x, g) -> Norms.rmsNorm(x, norm.value(g), config.layerNormEpsilon())));
+        // All layers together and at the end: a pass that fails leaves the cache as it was.
+        cache.ifPresent(c -> c.advance(kept, layout.time()));
+        return new Hidden(last, layout.virtualTokens());
+    }
+
+    private static MambaCache own(DecoderCache cache) {
+        if (cache instanceof MambaCache c) {
+            return c;
+        }
+        throw new IllegalArgumentException("a mamba model cannot use a " + cache.getClass().getSimpleName()
+                + ". Ask the model itself for a new cache.");
+    }
+
+    /** Embeddings {@code [B, T, C]}: looked up, or as given. */
+    private Var embed(DecoderInput input, Pass pass) {
+        if (input.embeds().isPresent()) {
+            return input.embeds().get();
+        }
+        Tensor ids = input.ids().get().to(backend);
+        if (pass.isUniform()) {
+            return Embedding.lookup(embeddings.value(pass.groups().getFirst()), ids).to(computeType);
+        }
+        // Ids travel through perGroup as numbers; a table of 2^24 rows is exact in F32.
+        Var asNumbers = Var.constant(ids.to(computeType));
+        return pass.perGroup(asNumbers, (x, g) ->
+                Embedding.lookup(embeddings.value(g), x.tensor().contiguous().to(DType.I64)).to(computeType));
+    }
+
+    @Override
+    public Var logits(Var hidden, Pass pass) {
+        return head.forward(hidden, pass);
+    }
+
+    @Override
+    public Var loss(DecoderInput input, Tensor labels, Pass pass) {
+        Hidden hidden = forward(input, pass, Optional.empty());
+        long n = hidden.virtualTokens();
+        long time = labels.size(1);
+        Var states = n > 0 ? hidden.states().slice(1, n - 1, n - 1 + time) : hidden.states().slice(1, 0, time - 1);
+        Tensor targets = (n > 0 ? labels : labels.slice(1, 1, time)).contiguous().to(backend);
+        Var rows = states.reshape(-1, config.hiddenSize());
+        Tensor flat = targets.reshape(targets.numel());
+        boolean plainHead = pass.isUniform() && !head.isTouched(pass.groups().getFirst());
+        return plainHead ? LinearCrossEntropy.apply(rows, head.weight().value(pass.groups().getFirst()), flat)
+                : CrossEntropy.apply(logits(states, pass).reshape(-1, config.vocabSize()), flat);
+    }
+}

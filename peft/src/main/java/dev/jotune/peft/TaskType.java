@@ -1,0 +1,57 @@
+package dev.jotune.peft;
+
+import dev.jotune.models.Backbone;
+import dev.jotune.models.CausalLm;
+import dev.jotune.models.Seq2SeqLm;
+import dev.jotune.models.SequenceClassifier;
+import dev.jotune.models.TokenClassifier;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/** PEFT's task types: what a model is for. A classifier's head is always trained whole, whatever the method. */
+public enum TaskType {
+    CAUSAL_LM,
+    SEQ_2_SEQ_LM,
+    SEQ_CLS,
+    TOKEN_CLS;
+
+    /** What PEFT takes for a classifier's head; a model has one of them. */
+    private static final List<String> HEADS = List.of("classifier", "score");
+
+    /** That of a model; empty where PEFT has none for it. */
+    public static Optional<TaskType> of(Backbone model) {
+        return Optional.ofNullable(switch (model) {
+            case CausalLm _ -> CAUSAL_LM;
+            case Seq2SeqLm _ -> SEQ_2_SEQ_LM;
+            case SequenceClassifier _ -> SEQ_CLS;
+            case TokenClassifier _ -> TOKEN_CLS;
+            default -> null;
+        });
+    }
+
+    private static boolean classifies(Backbone model) {
+        return of(model).filter(t -> t == SEQ_CLS || t == TOKEN_CLS).isPresent();
+    }
+
+    /** The method with a classifier's head among what it trains whole, and with what of the model began at random. */
+    static TuningMethod complete(TuningMethod method, Backbone model) {
+        if (!classifies(model)) {
+            return method;
+        }
+        List<String> modules = new ArrayList<>(method.modulesToSave());
+        List<String> fresh = model instanceof SequenceClassifier c ? c.freshModules() : List.of();
+        for (String m : fresh) {
+            if (modules.stream().noneMatch(m::endsWith) && HEADS.stream().noneMatch(h -> (m + ".").contains(h + "."))) {
+                modules.add(m);
+            }
+        }
+        HEADS.stream().filter(h -> !modules.contains(h)).forEach(modules::add);
+        return method.withModulesToSave(modules);
+    }
+
+    /** Whether PEFT asks for this module on every model of the kind, there or not. */
+    static boolean isOptional(String module, Backbone model) {
+        return classifies(model) && HEADS.contains(module);
+    }
+}
