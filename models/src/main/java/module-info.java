@@ -4,6 +4,7 @@ module dev.jotune.models {
     requires com.fasterxml.jackson.databind;
     requires org.apache.lucene.core;
     requires java.desktop;
+    requires java.net.http;
 
     exports dev.jotune.models.ast;
     exports dev.jotune.models.audio;
@@ -17,6 +18,7 @@ module dev.jotune.models {
     exports dev.jotune.models.gguf;
     exports dev.jotune.models.gpt2;
     exports dev.jotune.models.head;
+    exports dev.jotune.models.hub;
     exports dev.jotune.models.image;
     exports dev.jotune.models.mamba;
     exports dev.jotune.models.patch;

@@ -1,6 +1,9 @@
 package dev.jotune.models;
 
 import dev.jotune.models.gguf.GgufModel;
+import dev.jotune.models.hub.HubCache;
+import dev.jotune.models.hub.HubSettings;
+import dev.jotune.models.hub.RepoId;
 import dev.jotune.models.tokenizer.Tokenizer;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Backends;
@@ -60,7 +63,7 @@ public final class Models {
     }
 
     /**
-     * Loads a folder with {@code config.json}, {@code model.safetensors} or shards with their index, and
+     * Loads a folder (or a model OWNER/NAME from the cache of the hub) with {@code config.json}, {@code model.safetensors} or shards with their index, and
      * {@code tokenizer.json} if there is one; or a {@code .gguf} file, whose tokenizer is its own or lies beside it. Weights
      * are memory-mapped where the backend can address the file.
      *
@@ -72,8 +75,9 @@ public final class Models {
             return loadGguf(folder, backend, computeType);
         }
         if (!Files.isDirectory(folder)) {
-            throw new ModelException("there is no model folder " + folder + ". Give a folder with config.json, model.safetensors "
-                    + "and tokenizer.json, or '" + EMBEDDED + "' for the embedded model.");
+            Path pulled = locate(folder.toString());
+            Loaded loaded = load(pulled, backend, computeType);
+            return new Loaded(folder.toString(), loaded.backbone(), loaded.tokenizer(), loaded.generation());
         }
         Config config = Config.read(folder.resolve("config.json"));
         Path tokenizer = folder.resolve("tokenizer.json");
@@ -87,6 +91,25 @@ public final class Models {
         } catch (FormatException e) {
             throw new ModelException(e.getMessage(), e);
         }
+    }
+
+    /**
+     * The folder of a model: {@code folderOrName} itself where there is such a folder, else the one that
+     * {@code jotune pull} or the hub's own client put into the cache for the model OWNER/NAME.
+     *
+     * @throws ModelException if there is neither
+     */
+    public static Path locate(String folderOrName) {
+        Path folder = Path.of(folderOrName);
+        if (Files.exists(folder)) {
+            return folder;
+        }
+        Optional<RepoId> repo = RepoId.of(folderOrName);
+        Optional<Path> pulled = repo.flatMap(new HubCache(HubSettings.fromEnvironment().cache())::find);
+        return pulled.orElseThrow(() -> new ModelException("there is no model folder " + folder
+                + repo.map(id -> ", and no model of that name was fetched from the hub. Run './jotune pull " + id + "' first, or give")
+                        .orElse(". Give") + " a folder with config.json, model.safetensors and tokenizer.json, or '" + EMBEDDED
+                + "' for the embedded model."));
     }
 
     private static boolean isGguf(Path path) {
@@ -139,7 +162,7 @@ public final class Models {
     public static SequencedMap<String, byte[]> sideFiles(String folderOrName) {
         SequencedMap<String, byte[]> out = new LinkedHashMap<>();
         for (String name : SIDE_FILES) {
-            try (InputStream in = folderOrName.equals(EMBEDDED) ? resource(name) : file(Path.of(folderOrName).resolve(name))) {
+            try (InputStream in = folderOrName.equals(EMBEDDED) ? resource(name) : file(locate(folderOrName).resolve(name))) {
                 if (in != null) {
                     out.put(name, in.readAllBytes());
                 }
@@ -190,7 +213,7 @@ public final class Models {
         }
     }
 
-    /** A folder, or the embedded model by name. */
+    /** A folder, a model OWNER/NAME fetched from the hub, or the embedded model by name. */
     public static Loaded open(String folderOrName, Backend backend, DType computeType) {
         return folderOrName.equals(EMBEDDED) ? embedded(backend, computeType) : load(Path.of(folderOrName), backend, computeType);
     }
