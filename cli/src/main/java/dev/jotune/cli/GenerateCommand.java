@@ -1,6 +1,7 @@
 package dev.jotune.cli;
 
 import dev.jotune.models.Models;
+import dev.jotune.models.chat.ChatTemplate;
 import dev.jotune.models.generate.Generation;
 import dev.jotune.models.generate.GenerationListener;
 import dev.jotune.models.generate.SamplingOptions;
@@ -10,6 +11,8 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -31,6 +34,13 @@ final class GenerateCommand implements Runnable {
             + "standard input.")
     private String prompt;
 
+    @Option(names = "--chat", description = "Asks the model: writes the prompt as a user's turn with the chat template of the "
+            + "checkpoint, and prints the answer.")
+    private boolean chat;
+
+    @Option(names = "--system", paramLabel = "TEXT", description = "What a chat begins with: how the assistant should behave.")
+    private String system;
+
     @Mixin
     private SamplingArguments sampling;
 
@@ -46,6 +56,9 @@ final class GenerateCommand implements Runnable {
     @Override
     public void run() {
         sampling.read(new int[0]);
+        if (system != null && !chat) {
+            throw new UsageException("--system says how a chat begins, but this is none. Add --chat, or put the text into --prompt");
+        }
         Backend backend = common.backend();
         Models.Loaded loaded = model.load(backend);
         adapters.attach(loaded.model());
@@ -54,9 +67,11 @@ final class GenerateCommand implements Runnable {
         String text = prompt.equals("-") ? standardInput() : prompt;
         TextGenerator generator = new TextGenerator(loaded, options);
         // Checked before the prompt is printed, so that an error comes alone.
-        int[] ids = generator.encode(text);
-        out.print(text);
-        out.flush();
+        int[] ids = chat ? generator.encode(conversation(text), false) : generator.encode(text);
+        if (!chat) {
+            out.print(text);
+            out.flush();
+        }
         Generation g = generator.generate(ids, 0, new GenerationListener() {
             @Override
             public void text(String piece) {
@@ -72,6 +87,18 @@ final class GenerateCommand implements Runnable {
                     g.promptTokensPerSecond(), g.newTokens(), g.tokensPerSecond(), g.finishReason().name().toLowerCase(Locale.ROOT));
             err.flush();
         }
+    }
+
+    private String conversation(String question) {
+        ChatTemplate template = Models.chatTemplate(model.name()).orElseThrow(() -> new FailureException("the model '"
+                + model.name() + "' has no chat template. Leave --chat out, or use a model that was tuned for chats, whose "
+                + "tokenizer_config.json or chat_template.jinja has one"));
+        List<ChatTemplate.Message> messages = new ArrayList<>();
+        if (system != null) {
+            messages.add(new ChatTemplate.Message("system", system));
+        }
+        messages.add(new ChatTemplate.Message("user", question));
+        return template.apply(messages, true);
     }
 
     private static String standardInput() {

@@ -1,5 +1,6 @@
 package dev.jotune.models;
 
+import dev.jotune.models.chat.ChatTemplate;
 import dev.jotune.models.gguf.GgufModel;
 import dev.jotune.models.hub.HubCache;
 import dev.jotune.models.hub.HubSettings;
@@ -97,8 +98,7 @@ public final class Models {
 
     private static Loaded load(Path folder, Backend backend, Builder builder) {
         if (!Files.isDirectory(folder)) {
-            Path pulled = locate(folder.toString());
-            Loaded loaded = load(pulled, backend, computeType);
+            Loaded loaded = load(locate(folder.toString()), backend, builder);
             return new Loaded(folder.toString(), loaded.backbone(), loaded.tokenizer(), loaded.generation());
         }
         Config config = Config.read(folder.resolve("config.json"));
@@ -132,6 +132,19 @@ public final class Models {
                 + repo.map(id -> ", and no model of that name was fetched from the hub. Run './jotune pull " + id + "' first, or give")
                         .orElse(". Give") + " a folder with config.json, model.safetensors and tokenizer.json, or '" + EMBEDDED
                 + "' for the embedded model."));
+    }
+
+    /**
+     * How the model of a folder wants conversations written, if its checkpoint says.
+     *
+     * @throws ModelException if there is no such model, or its template cannot be read
+     */
+    public static Optional<ChatTemplate> chatTemplate(String folderOrName) {
+        if (folderOrName.equals(EMBEDDED)) {
+            return Optional.empty();
+        }
+        Path located = locate(folderOrName);
+        return ChatTemplate.load(Files.isDirectory(located) ? located : located.toAbsolutePath().getParent());
     }
 
     private static boolean isGguf(Path path) {
