@@ -3,6 +3,7 @@ package dev.jotune.cli;
 import dev.jotune.models.GenerationDefaults;
 import dev.jotune.models.Models;
 import dev.jotune.models.Seq2SeqLm;
+import dev.jotune.models.chat.ChatTemplate;
 import dev.jotune.models.generate.Generation;
 import dev.jotune.models.generate.GenerationListener;
 import dev.jotune.models.generate.Hypothesis;
@@ -13,6 +14,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import picocli.CommandLine.Command;
@@ -37,6 +39,13 @@ final class GenerateCommand implements Runnable {
             + "standard input.")
     private String prompt;
 
+    @Option(names = "--chat", description = "Asks the model: writes the prompt as a user's turn with the chat template of the "
+            + "checkpoint, and prints the answer.")
+    private boolean chat;
+
+    @Option(names = "--system", paramLabel = "TEXT", description = "What a chat begins with: how the assistant should behave.")
+    private String system;
+
     @Mixin
     private SamplingArguments sampling;
 
@@ -56,6 +65,9 @@ final class GenerateCommand implements Runnable {
     public void run() {
         search.check(sampling.topK());
         sampling.read(NO_MODEL, !search.isContrastive());
+        if (system != null && !chat) {
+            throw new UsageException("--system says how a chat begins, but this is none. Add --chat, or put the text into --prompt");
+        }
         Backend backend = common.backend();
         Models.Loaded loaded = model.load(backend);
         adapters.attach(loaded.backbone());
@@ -64,9 +76,9 @@ final class GenerateCommand implements Runnable {
         String text = prompt.equals("-") ? standardInput() : prompt;
         TextGenerator generator = search.apply(new TextGenerator(loaded, options), sampling.topK(), backend);
         // Checked before the prompt is printed, so that an error comes alone.
-        int[] ids = generator.encode(text);
-        // An encoder-decoder answers its prompt, others continue it.
-        String begin = loaded.backbone() instanceof Seq2SeqLm ? "" : text;
+        int[] ids = chat ? generator.encode(conversation(text), false) : generator.encode(text);
+        // An encoder-decoder and a chat answer their prompt, others continue it.
+        String begin = chat || loaded.backbone() instanceof Seq2SeqLm ? "" : text;
         out.print(begin);
         out.flush();
         List<Hypothesis> found = generator.hypotheses(ids, 0, new GenerationListener() {
@@ -87,6 +99,18 @@ final class GenerateCommand implements Runnable {
             found.stream().filter(one -> !Double.isNaN(one.score())).forEach(one -> err.printf(Locale.ROOT, "score %.4f%n", one.score()));
             err.flush();
         }
+    }
+
+    private String conversation(String question) {
+        ChatTemplate template = Models.chatTemplate(model.name()).orElseThrow(() -> new FailureException("the model '"
+                + model.name() + "' has no chat template. Leave --chat out, or use a model that was tuned for chats, whose "
+                + "tokenizer_config.json or chat_template.jinja has one"));
+        List<ChatTemplate.Message> messages = new ArrayList<>();
+        if (system != null) {
+            messages.add(new ChatTemplate.Message("system", system));
+        }
+        messages.add(new ChatTemplate.Message("user", question));
+        return template.apply(messages, true);
     }
 
     private static String standardInput() {

@@ -12,9 +12,10 @@ import picocli.CommandLine.Option;
 
 /** Which model. */
 final class ModelOption {
-    @Option(names = "--model", required = true, paramLabel = "DIR",
+    @Option(names = "--model", required = true, paramLabel = "MODEL",
             description = "A model folder as published on the Hugging Face hub (config.json, model.safetensors, "
-                    + "tokenizer.json), a .gguf file, or " + Models.EMBEDDED + ", the model inside Jotune.")
+                    + "tokenizer.json), a .gguf file, the OWNER/NAME of one fetched with 'jotune pull', or " + Models.EMBEDDED
+                    + ", the model inside Jotune.")
     private String model;
 
     @Option(names = "--quantize", paramLabel = "FORMAT",

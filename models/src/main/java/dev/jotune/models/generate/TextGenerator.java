@@ -166,9 +166,19 @@ public final class TextGenerator {
      * @throws IllegalArgumentException if it is longer than the context, what adapters add included
      */
     public int[] encode(String prompt) {
-        int[] ids = tokenizer.encode(prompt, true).ids();
+        return encode(prompt, true);
+    }
+
+    /**
+     * The ids of a prompt, no end token after it.
+     *
+     * @param addSpecialTokens whether special tokens are put before it; what a chat template wrote has its own
+     * @throws IllegalArgumentException if it is longer than the context, what adapters add included
+     */
+    public int[] encode(String prompt, boolean addSpecialTokens) {
+        int[] ids = tokenizer.encode(prompt, addSpecialTokens).ids();
         int last = ids.length == 0 ? -1 : ids[ids.length - 1];
-        boolean ended = reader.isEmpty() && ids.length > 1 && Arrays.stream(endTokens).anyMatch(e -> e == last);
+        boolean ended = addSpecialTokens && reader.isEmpty() && ids.length > 1 && Arrays.stream(endTokens).anyMatch(e -> e == last);
         int n = ended ? ids.length - 1 : ids.length;
         if (n > model.contextLength()) {
             throw new IllegalArgumentException("the prompt has " + n + " tokens, more than the model's context of "
