@@ -113,4 +113,15 @@ public final class Architectures {
         };
         return model.as(SequenceClassifier.class);
     }
+
+    /** What transformers calls the class of a family's classifiers of texts: {@code architectures} of a configuration. */
+    public static String classifierName(String modelType) {
+        return switch (modelType) {
+            case "bert" -> "BertForSequenceClassification";
+            case "roberta" -> "RobertaForSequenceClassification";
+            case "distilbert" -> "DistilBertForSequenceClassification";
+            case "deberta-v2" -> "DebertaV2ForSequenceClassification";
+            default -> throw new ModelException("a " + modelType + " model has no classifier of texts.");
+        };
+    }
 }
