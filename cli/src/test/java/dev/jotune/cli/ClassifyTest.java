@@ -2,103 +2,120 @@ package dev.jotune.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.jotune.testing.Golden;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.junit.jupiter.api.BeforeEach;
+import java.util.List;
+import javax.sound.sampled.AudioFileFormat;
+import javax.sound.sampled.AudioFormat;
+import javax.sound.sampled.AudioInputStream;
+import javax.sound.sampled.AudioSystem;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A pretrained encoder becomes a classifier: tuned, measured, merged, from the command line. */
+/** Pictures and sounds from a file to a label, on the golden cases' little models. */
 class ClassifyTest {
     @TempDir
     private Path dir;
-    private Path model;
-    private Path data;
 
-    @BeforeEach
-    void make() throws IOException {
-        model = Files.createDirectory(dir.resolve("model"));
-        for (String f : new String[] {"config.json", "model.safetensors"}) {
-            Files.copy(Golden.folder("models").resolve("bert_mlm").resolve(f), model.resolve(f));
+    private static Golden.Case golden(String id) {
+        return Golden.cases("models", id).findFirst().orElseThrow();
+    }
+
+    /** A model's folder with a preprocessor_config.json for its own size of pictures. */
+    private Path model(String id, String preprocessor) throws IOException {
+        Path folder = Files.createDirectories(dir.resolve(id));
+        for (String name : List.of("config.json", "model.safetensors")) {
+            Files.copy(golden(id).file(name), folder.resolve(name));
         }
-        StringBuilder words = new StringBuilder();
-        for (int i = 4; i < 101; i++) {
-            words.append(", \"w").append(i).append("\": ").append(i);
-        }
-        Files.writeString(model.resolve("tokenizer.json"), """
+        Files.writeString(folder.resolve("preprocessor_config.json"), preprocessor);
+        return folder;
+    }
+
+    private static Path picture() {
+        return golden("image_preprocessing").file("image_0.png");
+    }
+
+    private static Jotune classify(Object... args) {
+        Object[] all = new Object[args.length + 1];
+        all[0] = "classify";
+        System.arraycopy(args, 0, all, 1, args.length);
+        return Jotune.run(all);
+    }
+
+    private static List<Double> probabilities(Jotune j) {
+        assertThat(j.code()).as(j.err()).isZero();
+        assertThat(j.out().lines()).allMatch(l -> l.matches("[01]\\.\\d{4}  .+"));
+        List<Double> p = j.out().lines().map(l -> Double.valueOf(l.substring(0, 6))).toList();
+        assertThat(p).isSortedAccordingTo((a, b) -> Double.compare(b, a));
+        return p;
+    }
+
+    @Test
+    void aPictureGetsTheLabelsOfTheModel() throws IOException {
+        JsonNode config = Golden.json(golden("vit").file("config.json"));
+        Path m = model("vit", "{\"image_processor_type\": \"ViTImageProcessor\", \"size\": " + config.get("image_size") + "}");
+        int labels = config.get("id2label").size();
+        List<Double> all = probabilities(classify(picture(), "--model", m, "--top", labels));
+        assertThat(all).hasSize(labels);
+        assertThat(all.stream().mapToDouble(p -> p).sum()).isBetween(0.999, 1.001);
+        Jotune best = classify(picture(), "--model", m, "--top", 1);
+        assertThat(probabilities(best)).containsExactly(all.getFirst());
+        assertThat(best.out().strip()).endsWith(config.get("id2label").get(best.out().replaceAll("(?s).*_(\\d+).*", "$1")).asText());
+        assertThat(classify(picture(), "--model", m, "--labels", "a,b").err()).contains("--labels are for CLIP");
+    }
+
+    @Test
+    void aPictureIsMatchedWithTexts() throws IOException {
+        JsonNode config = Golden.json(golden("clip").file("config.json"));
+        JsonNode size = config.at("/vision_config/image_size");
+        Path m = model("clip", "{\"image_processor_type\": \"CLIPImageProcessor\", \"size\": " + size + ", \"crop_size\": " + size + "}");
+        assertThat(classify(picture(), "--model", m, "--labels", "cat,dog").err()).contains("tokenizer.json");
+        int end = config.at("/text_config/eos_token_id").asInt();
+        Files.writeString(m.resolve("tokenizer.json"), """
                 {"version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
                  "pre_tokenizer": {"type": "Whitespace"}, "decoder": null,
-                 "post_processor": {"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]},
-                 "model": {"type": "WordLevel", "unk_token": "[UNK]", "vocab": {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3%s}}}
-                """.formatted(words));
-        StringBuilder lines = new StringBuilder();
-        for (int i = 0; i < 40; i++) {
-            lines.append(i % 2 == 0 ? "w1%d w1%d\tbad\n".formatted(i % 5, i % 7) : "w6%d w6%d\tgood\n".formatted(i % 5, i % 7));
+                 "post_processor": {"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}},
+                    {"SpecialToken": {"id": "<end>", "type_id": 0}}], "pair": [{"Sequence": {"id": "A", "type_id": 0}},
+                    {"Sequence": {"id": "B", "type_id": 1}}], "special_tokens": {"<end>": {"id": "<end>", "ids": [%d], "tokens": ["<end>"]}}},
+                 "model": {"type": "WordLevel", "vocab": {"cat": 3, "dog": 4, "<unk>": 5, "<end>": %d}, "unk_token": "<unk>"}}
+                """.formatted(end, end));
+        Jotune j = classify(picture(), "--model", m, "--labels", "cat,dog,cat dog");
+        List<Double> p = probabilities(j);
+        assertThat(p).hasSize(3);
+        assertThat(p.stream().mapToDouble(v -> v).sum()).isBetween(0.999, 1.001);
+        assertThat(j.out()).contains("  cat\n", "  dog\n", "  cat dog\n");
+        assertThat(classify(picture(), "--model", m).err()).contains("--labels");
+    }
+
+    @Test
+    void aSoundGetsTheLabelsOfTheModel() throws IOException {
+        Path m = model("ast", Files.readString(golden("ast").file("preprocessor_config.json")));
+        Path good = sound("good.wav", 16000);
+        assertThat(probabilities(classify(good, "--model", m, "--top", 2))).hasSize(2);
+        Jotune other = classify(sound("other.wav", 8000), "--model", m);
+        assertThat(other.code()).isEqualTo(1);
+        assertThat(other.err()).contains("8000 samples a second", "16000");
+    }
+
+    private Path sound(String name, int rate) throws IOException {
+        byte[] data = new byte[8000];
+        for (int i = 0; i < data.length; i++) {
+            data[i] = (byte) (40 * Math.sin(i));
         }
-        data = Files.writeString(dir.resolve("data.tsv"), lines);
-    }
-
-    private Jotune tune(Path out, int steps, Object... more) {
-        Object[] first = {"tune", "--task", "classify", "--model", model, "--method", "lora", "--data", data, "--out", out,
-            "--learning-rate", "0.005", "--batch-size", "8", "--max-steps", steps};
-        return Jotune.run(java.util.stream.Stream.concat(java.util.Arrays.stream(first), java.util.Arrays.stream(more)).toArray());
-    }
-
-    private static String accuracy(Object model, Path data, Object... more) {
-        Object[] first = {"eval", "--task", "classify", "--model", model, "--data", data};
-        Jotune j = Jotune.run(java.util.stream.Stream.concat(java.util.Arrays.stream(first), java.util.Arrays.stream(more)).toArray());
-        assertThat(j.code()).as(j.err()).isZero();
-        return j.out();
+        Path file = dir.resolve(name);
+        AudioSystem.write(new AudioInputStream(new ByteArrayInputStream(data), new AudioFormat(rate, 16, 1, true, false), data.length / 2),
+                AudioFileFormat.Type.WAVE, file.toFile());
+        return file;
     }
 
     @Test
-    void tunedMeasuredAndMerged() throws IOException {
-        Path adapter = dir.resolve("adapter");
-        Jotune tuned = tune(adapter, 150);
-        assertThat(tuned.code()).as(tuned.err()).isZero();
-        assertThat(adapter.resolve("labels.json")).content().contains("bad", "good");
-        String measured = accuracy(model, data, "--adapter", adapter);
-        assertThat(measured).contains("accuracy 1.0000", "(40 of 40)");
-
-        Path merged = dir.resolve("merged");
-        Jotune m = Jotune.run("merge", "--model", model, "--adapter", adapter, "--out", merged);
-        assertThat(m.code()).as(m.err()).isZero();
-        assertThat(merged.resolve("config.json")).content().contains("BertForSequenceClassification", "\"1\" : \"good\"");
-        assertThat(accuracy(merged, data)).isEqualTo(measured);
-    }
-
-    @Test
-    void aStoppedRunGoesOnAndEndsInTheSameAdapter() throws IOException {
-        Path whole = dir.resolve("whole");
-        tune(whole, 6);
-        Path parts = dir.resolve("parts");
-        tune(parts, 6, "--save-every", 4);
-        Files.delete(parts.resolve("adapter_model.safetensors"));
-        Jotune resumed = tune(parts, 6, "--save-every", 4, "--resume");
-        assertThat(resumed.code()).as(resumed.err()).isZero();
-        assertThat(Files.readAllBytes(parts.resolve("adapter_model.safetensors")))
-                .isEqualTo(Files.readAllBytes(whole.resolve("adapter_model.safetensors")));
-    }
-
-    @Test
-    void whatCannotBeClassifiedIsRefusedInAWord() throws IOException {
-        Jotune unknown = Jotune.run("tune", "--task", "sing", "--model", model, "--method", "lora", "--data", data, "--out", dir.resolve("o"));
-        assertThat(unknown.code()).isEqualTo(2);
-        assertThat(unknown.err()).contains("'sing'", "write, classify");
-        Jotune decoder = Jotune.run("tune", "--task", "classify", "--model", "stories260k", "--method", "lora", "--data", data, "--out",
-                dir.resolve("o"));
-        assertThat(decoder.code()).isEqualTo(2);
-        assertThat(decoder.err()).contains("stories260k", "encoder");
-        Jotune bare = Jotune.run("eval", "--task", "classify", "--model", model, "--data", data);
-        assertThat(bare.code()).isEqualTo(1);
-        assertThat(bare.err()).contains("no classifier", "--adapter");
-        Path other = Files.writeString(dir.resolve("other.tsv"), "w11\tawful\n");
-        Path adapter = dir.resolve("adapter");
-        tune(adapter, 1);
-        Jotune label = Jotune.run("eval", "--task", "classify", "--model", model, "--adapter", adapter, "--data", other);
-        assertThat(label.code()).isEqualTo(1);
-        assertThat(label.err()).contains("'awful'", "line 1", "bad, good");
+    void modelsThatReadTextsAreRefused() {
+        Jotune j = classify(picture(), "--model", "stories260k");
+        assertThat(j.code()).isEqualTo(1);
+        assertThat(j.err()).contains("llama", "neither pictures nor sounds");
     }
 }

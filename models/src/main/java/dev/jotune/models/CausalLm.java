@@ -33,6 +33,11 @@ public interface CausalLm extends Backbone {
      */
     Var loss(DecoderInput input, Tensor labels, Pass pass);
 
+    /** Whether padding on the left, told by a mask, leaves a text's logits what they are without it. */
+    default boolean ignoresPadding() {
+        return true;
+    }
+
     @Override
     CausalLm withCheckpointing(boolean on);
 

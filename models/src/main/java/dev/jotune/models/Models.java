@@ -1,5 +1,6 @@
 package dev.jotune.models;
 
+import dev.jotune.models.gguf.GgufModel;
 import dev.jotune.models.tokenizer.Tokenizer;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Backends;
@@ -60,12 +61,16 @@ public final class Models {
 
     /**
      * Loads a folder with {@code config.json}, {@code model.safetensors} or shards with their index, and
-     * {@code tokenizer.json} if there is one. Weights are memory-mapped where the backend can address the file.
+     * {@code tokenizer.json} if there is one; or a {@code .gguf} file, whose tokenizer is its own or lies beside it. Weights
+     * are memory-mapped where the backend can address the file.
      *
      * @param computeType F32, or F64 on the reference backend
      * @throws ModelException saying which file is missing, malformed or not supported
      */
     public static Loaded load(Path folder, Backend backend, DType computeType) {
+        if (isGguf(folder)) {
+            return loadGguf(folder, backend, computeType);
+        }
         return load(folder, backend, (config, source) -> Architectures.build(config, source, backend, computeType));
     }
 
@@ -106,6 +111,24 @@ public final class Models {
         }
     }
 
+    private static boolean isGguf(Path path) {
+        return path.toString().endsWith(".gguf") && Files.isRegularFile(path);
+    }
+
+    private static Loaded loadGguf(Path file, Backend backend, DType computeType) {
+        try {
+            GgufModel model = GgufModel.open(file);
+            Path tokenizer = file.resolveSibling("tokenizer.json");
+            return new Loaded(file.toString(), model.build(backend, computeType),
+                    Files.exists(tokenizer) ? Optional.of(Tokenizer.load(tokenizer)) : Optional.empty(),
+                    GenerationDefaults.of(model.config()));
+        } catch (IOException e) {
+            throw new ModelException("cannot read " + file + ": " + e.getMessage(), e);
+        } catch (FormatException e) {
+            throw new ModelException(e.getMessage(), e);
+        }
+    }
+
     private static Weights.Source source(Checkpoint checkpoint, Backend backend) {
         return new Weights.Source() {
             @Override
@@ -115,7 +138,12 @@ public final class Models {
 
             @Override
             public Tensor get(String name) {
-                return checkpoint.tensor(name, backend);
+                try {
+                    return checkpoint.tensor(name, backend);
+                } catch (UnsupportedOperationException | ArithmeticException e) {
+                    throw new ModelException(checkpoint.path() + ": the weight " + name + " is " + checkpoint.entry(name).type()
+                            + ", which is no type of weights. Save the checkpoint in F32, BF16 or F16.", e);
+                }
             }
 
             @Override

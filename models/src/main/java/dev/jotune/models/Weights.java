@@ -42,6 +42,11 @@ public final class Weights {
                 }
 
                 @Override
+                public Optional<StoredWeight.Quantized> quantized(String name) {
+                    return file.quantized(inFile.apply(name));
+                }
+
+                @Override
                 public String origin() {
                     return file.origin();
                 }

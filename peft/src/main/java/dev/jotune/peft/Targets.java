@@ -41,7 +41,7 @@ public record Targets(List<String> names, Optional<String> pattern) {
     public static Targets of(Backbone model) {
         return switch (model.modelType()) {
             case "llama", "mistral", "mixtral", "qwen2", "qwen2_moe", "qwen3", "gemma2", "gemma3_text", "olmo2", "bart", "whisper",
-                    "clip" -> of("q_proj", "v_proj");
+                    "clip", "clip_text_model", "clip_vision_model" -> of("q_proj", "v_proj");
             case "phi3" -> of("qkv_proj");
             case "gpt2" -> of("c_attn");
             case "t5" -> of("q", "v");

@@ -13,6 +13,8 @@ import dev.jotune.tensor.Tensor;
 final class CachedSession extends IncrementalSession {
 
     private final CachedDecoder decoder;
+    /** How long the text was before the last pass. */
+    private int lastPass;
 
     CachedSession(CachedDecoder decoder, LanguageModel model, int contextLength) {
         super(model.vocabularySize(), contextLength);
@@ -26,6 +28,7 @@ final class CachedSession extends IncrementalSession {
 
     @Override
     protected void advance(int[] history, int from, int to, float[][] logits) {
+        lastPass = from;
         try (Scope _ = Scope.open()) {
             long[] ids = new long[to - from];
             for (int i = from; i < to; i++) {
@@ -38,12 +41,26 @@ final class CachedSession extends IncrementalSession {
         }
     }
 
-    /** The first pass puts the virtual tokens before the text; without text they are read again. */
+    /** A state, unlike keys and values, can go back to where a pass began only, or to the start. */
     @Override
-    protected void truncate(int length) {
+    protected int truncate(int length) {
+        try {
+            return cut(length);
+        } catch (UnsupportedOperationException e) {
+            try {
+                return cut(lastPass < length ? lastPass : 0);
+            } catch (UnsupportedOperationException f) {
+                return cut(0);
+            }
+        }
+    }
+
+    /** The first pass puts the virtual tokens before the text; without text they are read again. */
+    private int cut(int length) {
         long kept = length == 0 ? 0 : decoder.virtualTokens() + length;
         // Shorter already if a pass failed before it wrote.
         decoder.cache().truncate(Math.min(kept, decoder.cache().length()));
+        return length;
     }
 
     @Override

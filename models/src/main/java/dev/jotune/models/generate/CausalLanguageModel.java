@@ -60,6 +60,11 @@ public final class CausalLanguageModel implements StatefulModel {
     }
 
     @Override
+    public boolean readsUnequal() {
+        return model.ignoresPadding();
+    }
+
+    @Override
     public Session open() {
         Pass chosen = pass.get();
         return new CachedSession(new Causal(model, chosen, group(chosen), 1), this, contextLength(group(chosen)));

@@ -70,6 +70,11 @@ abstract class CompositeModel implements LanguageModel {
     }
 
     @Override
+    public boolean readsUnequal() {
+        return members.stream().allMatch(LanguageModel::readsUnequal);
+    }
+
+    @Override
     public BatchSession openBatch(int rows) {
         List<BatchSession> opened = new ArrayList<>();
         try {

@@ -1,9 +1,12 @@
 package dev.jotune.models.generate;
 
 import java.util.ArrayList;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 
 /**
  * Decodes any {@link LanguageModel}, a combination of several too, by any {@link Strategy}; several texts at once give
@@ -100,7 +103,17 @@ public final class Generator {
         for (TextRequest request : requests) {
             texts.add(new Writing(rules, request, strategy.contextLength(model)));
         }
-        return strategy.write(model, texts);
+        if (model.readsUnequal()) {
+            return strategy.write(model, texts);
+        }
+        Map<Writing, List<Hypothesis>> found = new IdentityHashMap<>();
+        for (List<Writing> alike : texts.stream().collect(Collectors.groupingBy(Writing::promptLength)).values()) {
+            List<List<Hypothesis>> ofThese = strategy.write(model, alike);
+            for (int i = 0; i < alike.size(); i++) {
+                found.put(alike.get(i), ofThese.get(i));
+            }
+        }
+        return texts.stream().map(found::get).toList();
     }
 
     private void check(TextRequest request) {

@@ -59,8 +59,12 @@ public abstract class IncrementalSession implements LanguageModel.Session {
         }
     }
 
-    /** Forgets all but the first {@code length} cached tokens. */
-    protected abstract void truncate(int length);
+    /**
+     * Forgets all but the first {@code length} cached tokens.
+     *
+     * @return how many stay: fewer where what is cached cannot go back that far only; the others are read again
+     */
+    protected abstract int truncate(int length);
 
     /** Frees the cache. Called once. */
     protected abstract void release();
@@ -91,7 +95,7 @@ public abstract class IncrementalSession implements LanguageModel.Session {
             try {
                 advance(history.array(), cached, length, last);
             } catch (RuntimeException | Error e) {
-                truncate(cached);
+                cached = truncate(cached);
                 throw e;
             }
             cached = length;
@@ -108,7 +112,7 @@ public abstract class IncrementalSession implements LanguageModel.Session {
         try {
             advance(history.array(), cached, length, out);
         } catch (RuntimeException | Error e) {
-            truncate(cached);
+            cached = truncate(cached);
             throw e;
         }
         cached = length;
@@ -138,8 +142,7 @@ public abstract class IncrementalSession implements LanguageModel.Session {
 
     private void forget(int length) {
         if (length < cached) {
-            cached = length;
-            truncate(length);
+            cached = truncate(length);
         }
     }
 

@@ -16,6 +16,14 @@ public interface LanguageModel {
     /** A new session with an empty history. Sessions of one model do not disturb each other. */
     Session open();
 
+    /**
+     * Whether a batch may begin with texts of unequal length. A model that reads padding as if it were text takes those
+     * of one length together instead; {@link Generator} sees to it.
+     */
+    default boolean readsUnequal() {
+        return true;
+    }
+
     /** Several texts, with empty histories, to be read and written in lock step. */
     default BatchSession openBatch(int rows) {
         return new SeparateRows(this, rows);

@@ -22,4 +22,10 @@ public interface TokenAutomaton {
 
     /** The tokens that may come next, as a set not to be changed. */
     BitSet allowed(int state);
+
+    /** With how many more tokens, at most, a text can be completed: 0 where the automaton accepts. */
+    int remaining(int state);
+
+    /** The greatest of what {@link #remaining} gives. */
+    int longestRemaining();
 }

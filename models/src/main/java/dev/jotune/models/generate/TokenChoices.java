@@ -1,6 +1,7 @@
 package dev.jotune.models.generate;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Collection;
 import java.util.HashMap;
@@ -13,6 +14,8 @@ public final class TokenChoices implements TokenAutomaton {
     private final List<Map<Integer, Integer>> children = new ArrayList<>();
     private final List<BitSet> allowed = new ArrayList<>();
     private final BitSet complete = new BitSet();
+    private final int[] remaining;
+    private final int longest;
 
     /**
      * @throws IllegalArgumentException if there is none, one is empty, or an id is negative
@@ -34,6 +37,13 @@ public final class TokenChoices implements TokenAutomaton {
             }
             complete.set(at);
         }
+        remaining = new int[children.size()];
+        // A node comes after its parent.
+        for (int node = remaining.length - 1; node >= 0; node--) {
+            int least = children.get(node).values().stream().mapToInt(child -> remaining[child] + 1).min().orElse(0);
+            remaining[node] = complete.get(node) ? 0 : least;
+        }
+        longest = Arrays.stream(remaining).max().orElse(0);
     }
 
     private int node() {
@@ -60,5 +70,15 @@ public final class TokenChoices implements TokenAutomaton {
     @Override
     public BitSet allowed(int state) {
         return allowed.get(state);
+    }
+
+    @Override
+    public int remaining(int state) {
+        return remaining[state];
+    }
+
+    @Override
+    public int longestRemaining() {
+        return longest;
     }
 }

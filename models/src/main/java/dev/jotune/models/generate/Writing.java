@@ -39,14 +39,6 @@ final class Writing {
         decoder = request.decoder();
         listener = request.listener();
         stops = new StopStrings(options.stopStrings());
-        constraint = rules.constraint().map(automaton ->
-                new ConstraintProcessor(automaton, promptLength, SamplingOptions.ints(options.eosTokenIds())));
-        rules.extra().forEach(supplier -> changes.add(supplier.get()));
-        changes.addAll(options.changes(promptLength));
-        constraint.ifPresent(changes::add);
-        List<LogitsProcessor> all = new ArrayList<>(changes);
-        all.addAll(options.draws());
-        sampler = new Sampler(all, options.isGreedy(), options.seed(), row);
         // The last token may lie just beyond the context: it need not be read any more.
         int room = (int) Math.min(Integer.MAX_VALUE, (long) contextLength - promptLength + 1);
         int most = options.maxNewTokens();
@@ -57,6 +49,14 @@ final class Writing {
         }
         limit = Math.min(room, most);
         atLimit = room < most ? FinishReason.CONTEXT_FULL : reason;
+        constraint = rules.constraint().map(automaton ->
+                new ConstraintProcessor(automaton, promptLength, limit, SamplingOptions.ints(options.eosTokenIds())));
+        rules.extra().forEach(supplier -> changes.add(supplier.get()));
+        changes.addAll(options.changes(promptLength));
+        constraint.ifPresent(changes::add);
+        List<LogitsProcessor> all = new ArrayList<>(changes);
+        all.addAll(options.draws());
+        sampler = new Sampler(all, options.isGreedy(), options.seed(), row);
     }
 
     /** Token ids so far, prompt included; replaced when it grows. */

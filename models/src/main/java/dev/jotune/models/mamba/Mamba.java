@@ -67,6 +67,12 @@ public final class Mamba implements CausalLm {
         return config;
     }
 
+    /** Padding is cleared before the projection, whose bias then brings something in. */
+    @Override
+    public boolean ignoresPadding() {
+        return !config.useBias();
+    }
+
     @Override
     public Mamba withCheckpointing(boolean on) {
         checkpointing = on;

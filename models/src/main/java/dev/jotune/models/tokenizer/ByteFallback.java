@@ -34,7 +34,8 @@ record ByteFallback() implements Decoder {
         return result;
     }
 
-    private static int byteOf(String token) {
+    /** The byte that a token stands for, or -1. */
+    static int byteOf(String token) {
         if (token.length() != 6 || !token.startsWith("<0x") || token.charAt(5) != '>') {
             return NO_BYTE;
         }

@@ -113,12 +113,21 @@ record ByteLevel(boolean addPrefixSpace, boolean trimOffsets, boolean split)
     public List<String> decode(List<String> tokens) {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         for (String token : tokens) {
-            if (token.chars().allMatch(c -> c < BYTES.length && BYTES[c] >= 0)) {
-                token.chars().forEach(c -> bytes.write(BYTES[c]));
-            } else {
-                bytes.writeBytes(token.getBytes(StandardCharsets.UTF_8));
-            }
+            bytes.writeBytes(bytes(token));
         }
         return List.of(Utf8.decodeLossy(bytes.toByteArray(), bytes.size()));
+    }
+
+    /** The bytes that a token's characters stand for; those of its text if one stands for none. */
+    static byte[] bytes(String token) {
+        byte[] bytes = new byte[token.length()];
+        for (int i = 0; i < bytes.length; i++) {
+            char c = token.charAt(i);
+            if (c >= BYTES.length || BYTES[c] < 0) {
+                return token.getBytes(StandardCharsets.UTF_8);
+            }
+            bytes[i] = (byte) BYTES[c];
+        }
+        return bytes;
     }
 }

@@ -2,6 +2,7 @@ package dev.jotune.models.tokenizer;
 
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -233,6 +234,27 @@ public final class Tokenizer {
     private static String written(AddedVocabulary added, Model model, int id) {
         String shown = added.shown(id);
         return shown != null ? shown : model.vocabulary().token(id);
+    }
+
+    /**
+     * The UTF-8 bytes that each token adds to a text that has begun: whole characters, parts of one, or none for special
+     * tokens and ids that stand for nothing.
+     *
+     * @param ids how many ids to tell of, from 0 on
+     * @throws TokenizerException if the decoder writes a token by what comes after it
+     */
+    public byte[][] tokenBytes(int ids) {
+        byte[][] bytes = new byte[ids][];
+        for (int id = 0; id < ids; id++) {
+            String token = visibleToken(id, true);
+            if (token == null || token.isEmpty()) {
+                bytes[id] = new byte[0];
+            } else {
+                bytes[id] = stages.decoder().map(decoder -> TokenBytes.of(decoder, token))
+                        .orElseGet(() -> (" " + token).getBytes(StandardCharsets.UTF_8));
+            }
+        }
+        return bytes;
     }
 
     /** The id of a token of the vocabulary or of an added token. */

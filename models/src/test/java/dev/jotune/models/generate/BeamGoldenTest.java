@@ -4,16 +4,23 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.data.Offset.offset;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.jotune.autograd.Recording;
+import dev.jotune.autograd.Var;
 import dev.jotune.models.Backbone;
 import dev.jotune.models.CausalLm;
+import dev.jotune.models.EncoderInput;
 import dev.jotune.models.ModelException;
 import dev.jotune.models.Models;
+import dev.jotune.models.Seq2SeqLm;
+import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
+import dev.jotune.tensor.Tensor;
 import dev.jotune.testing.Golden;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Stream;
@@ -61,13 +68,42 @@ class BeamGoldenTest {
 
         void run() {
             Backend backend = wide ? Backends.reference() : Backends.cpu();
-            Backbone backbone = Models.load(golden.folder(), backend, wide ? DType.F64 : DType.F32).backbone();
-            CausalLm model = backbone.as(CausalLm.class);
-            compare(new CausalLanguageModel(model, model.seams()::inference), prompts(), 0);
+            DType type = wide ? DType.F64 : DType.F32;
+            Backbone backbone = Models.load(golden.folder(), backend, type).backbone();
+            if (!(backbone instanceof Seq2SeqLm model)) {
+                CausalLm model = backbone.as(CausalLm.class);
+                compare(new CausalLanguageModel(model, model.seams()::inference), prompts("input_ids"), width("input_ids"));
+                return;
+            }
+            Pass pass = model.seams().inference();
+            EncoderInput source = has("input_features") ? EncoderInput.of(Var.constant(Tensor.of(backend, type,
+                    array("input_features").values(), array("input_features").shape())))
+                    : EncoderInput.of(ids(backend, "input_ids"), ids(backend, "attention_mask"));
+            CausalLm decoder = model.given(Recording.off(() -> model.encode(source, pass)));
+            List<TextRequest> prompts = has("decoder_input_ids") ? prompts("decoder_input_ids")
+                    : Collections.nCopies((int) source.batch(), TextRequest.of(model.decoderStartToken()));
+            assertThat(model.decoderStartToken()).isEqualTo(check.at("/settings/decoder_start_token_id").asInt());
+            compare(new CausalLanguageModel(decoder, pass), prompts, prompts.getFirst().prompt().length);
         }
 
-        /** @param inserted tokens that a prompt begins with beside those given */
-        private void compare(LanguageModel model, List<TextRequest> prompts, int inserted) {
+        private boolean has(String input) {
+            return check.at("/inputs/" + input).isObject();
+        }
+
+        private Golden.Array array(String input) {
+            return Golden.array(golden.file("inputs.safetensors"), check.at("/inputs/" + input + "/tensor").asText());
+        }
+
+        private Tensor ids(Backend backend, String input) {
+            return Tensor.of(backend, array(input).longs(), array(input).shape());
+        }
+
+        private int width(String input) {
+            return (int) array(input).shape()[1];
+        }
+
+        /** @param padded how many columns of the expected sequences are the prompt's */
+        private void compare(LanguageModel model, List<TextRequest> prompts, int padded) {
             JsonNode settings = check.get("settings");
             settings.fieldNames().forEachRemaining(name -> assertThat(SETTINGS).contains(name));
             assertThat(settings.get("do_sample").asBoolean()).isFalse();
@@ -81,7 +117,6 @@ class BeamGoldenTest {
             int width = (int) want.shape()[1];
             int row = 0;
             long[] got = new long[want.values().length];
-            int padded = (int) check.at("/inputs/input_ids/shape/1").asLong();
             List<List<Hypothesis>> all = generator.hypotheses(prompts);
             for (int b = 0; b < all.size(); b++) {
                 for (Hypothesis one : all.get(b)) {
@@ -100,16 +135,16 @@ class BeamGoldenTest {
         }
 
         /** The prompts without their padding. */
-        private List<TextRequest> prompts() {
-            Golden.LongArray ids = Golden.longArray(golden.file("inputs.safetensors"), check.at("/inputs/input_ids/tensor").asText());
-            double[] mask = Golden.array(golden.file("inputs.safetensors"), check.at("/inputs/attention_mask/tensor").asText()).values();
-            int time = (int) ids.shape()[1];
+        private List<TextRequest> prompts(String input) {
+            long[] ids = array(input).longs();
+            double[] mask = has("attention_mask") ? array("attention_mask").values() : null;
+            int time = width(input);
             List<TextRequest> prompts = new ArrayList<>();
-            for (int b = 0; b < ids.shape()[0]; b++) {
+            for (int b = 0; b < ids.length / time; b++) {
                 List<Integer> tokens = new ArrayList<>();
                 for (int t = 0; t < time; t++) {
-                    if (mask[b * time + t] != 0) {
-                        tokens.add((int) ids.values()[b * time + t]);
+                    if (mask == null || mask[b * time + t] != 0) {
+                        tokens.add((int) ids[b * time + t]);
                     }
                 }
                 prompts.add(TextRequest.of(SamplingOptions.ints(tokens)));

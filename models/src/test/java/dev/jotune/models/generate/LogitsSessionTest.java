@@ -16,15 +16,16 @@ class LogitsSessionTest {
 
     private static final int V = 6;
 
-    /** Below 0: take so many tokens back; below V: feed a token; else: ask for logits. */
+    /** Below 0: take so many tokens back; below V: feed a token; else: ask for logits, after some places and after the last. */
     @Provide
     Arbitrary<int[]> moves() {
         return Arbitraries.integers().between(-4, 2 * V).array(int[].class).ofMinSize(1).ofMaxSize(40);
     }
 
     @Property
-    void logitsAreThoseOfTheHistoryAfterAnyFeedingAndRewinding(@ForAll("moves") int[] moves) {
+    void logitsAreThoseOfTheHistoryAfterAnyFeedingAndRewinding(@ForAll("moves") int[] moves, @ForAll boolean forgetful) {
         TableModel model = TableModel.hashing(V, 5);
+        model.forgetful = forgetful;
         int[] text = {};
         float[] out = new float[V];
         try (LanguageModel.Session session = model.open()) {
@@ -37,6 +38,11 @@ class LogitsSessionTest {
                     text[text.length - 1] = move;
                     session.feed(move);
                 } else if (text.length > 0) {
+                    float[][] last = new float[Math.min(move - V + 1, text.length)][V];
+                    session.logits(last);
+                    for (int i = 0; i < last.length; i++) {
+                        assertThat(last[i]).isEqualTo(model.at(Arrays.copyOf(text, text.length - last.length + 1 + i)));
+                    }
                     session.logits(out);
                     assertThat(out).isEqualTo(model.at(text));
                 }

@@ -20,6 +20,8 @@ final class TableModel implements LanguageModel {
     /** How often logits after several tokens were asked for at once. */
     int verified;
     private int longest;
+    /** Goes back further than asked. */
+    boolean forgetful;
     /** Fails the next forward pass. */
     boolean broken;
 
@@ -116,8 +118,11 @@ final class TableModel implements LanguageModel {
             }
 
             @Override
-            protected void truncate(int length) {
-                cache = Arrays.copyOf(cache, length);
+            protected int truncate(int length) {
+                // A model whose state cannot go back far keeps less than asked.
+                int kept = forgetful ? length / 2 : length;
+                cache = Arrays.copyOf(cache, kept);
+                return kept;
             }
 
             @Override

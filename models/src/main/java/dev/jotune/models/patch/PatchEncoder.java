@@ -1,0 +1,115 @@
+package dev.jotune.models.patch;
+
+import dev.jotune.autograd.Var;
+import dev.jotune.models.Backbone;
+import dev.jotune.models.Hidden;
+import dev.jotune.models.TokenLayout;
+import dev.jotune.models.Weights;
+import dev.jotune.models.head.Norm;
+import dev.jotune.models.seam.Pass;
+import dev.jotune.models.seam.Seams;
+import dev.jotune.tensor.Backend;
+import dev.jotune.tensor.DType;
+import java.util.Optional;
+
+/**
+ * Patches, blocks, norm: what ViT, CLIP's tower of pictures and the Audio Spectrogram Transformer have in common. Taps
+ * are {@code embed} (what the first block reads), those of the blocks, and {@code final} (what {@link #encode} gives).
+ */
+public abstract class PatchEncoder implements Backbone {
+    private final String modelType;
+    private final Backend backend;
+    private final DType computeType;
+    private final Seams seams;
+    private final PatchEmbedding embedding;
+    private final Optional<Norm> before;
+    private final PreNormStack stack;
+    private final Optional<Norm> after;
+    private final String embed;
+    private final String last;
+    private boolean checkpointing;
+
+    /**
+     * Where families differ.
+     *
+     * @param modelType of the configuration
+     * @param normBefore path of a norm between the embedding and the blocks
+     * @param normAfter path of a norm behind the blocks
+     */
+    public record Options(String modelType, PatchEmbedding.Shape shape, PatchEmbedding.Names names, Optional<String> normBefore,
+            StackOptions stack, Optional<String> normAfter) {}
+
+    /**
+     * @param seams that the model's parts are registered with: its own, or those of the model that it is a tower of
+     * @param computeType F32, or F64 on the reference backend
+     */
+    protected PatchEncoder(Options o, Weights w, Seams seams, Backend backend, DType computeType) {
+        this.modelType = o.modelType();
+        this.backend = backend;
+        this.computeType = computeType;
+        this.seams = seams;
+        StackOptions s = o.stack();
+        embed = s.tap() + "embed";
+        embedding = new PatchEmbedding(o.shape(), o.names(), embed, w, seams, computeType);
+        before = o.normBefore().map(path -> Norm.of(path, s.hidden(), s.eps(), w));
+        stack = new PreNormStack(s, w, seams);
+        after = o.normAfter().map(path -> Norm.of(path, s.hidden(), s.eps(), w));
+        last = seams.addTap(s.tap() + "final");
+    }
+
+    /**
+     * {@code [B, channels, height, width] -> [B, n + tokens + N, C]}, n virtual tokens first.
+     *
+     * @param interpolate whether planes may have another size than the positions were trained for
+     */
+    protected final Hidden encode(Var planes, boolean interpolate, Pass pass) {
+        Var own = PreNormBlock.dropout(embedding.forward(planes, interpolate, pass), stack.options().dropout(), pass, embed);
+        TokenLayout layout = embedding.layout(own, pass);
+        Var h = layout.withVirtualTokens(own, pass);
+        h = pass.tap(embed, before.isEmpty() ? h : before.get().forward(h, pass));
+        h = stack.forward(h, layout.visible(), checkpointing, pass);
+        return new Hidden(pass.tap(last, after.isEmpty() ? h : after.get().forward(h, pass)), layout.virtualTokens());
+    }
+
+    @Override
+    public final Seams seams() {
+        return seams;
+    }
+
+    @Override
+    public final String modelType() {
+        return modelType;
+    }
+
+    @Override
+    public final int hiddenSize() {
+        return stack.options().hidden();
+    }
+
+    @Override
+    public final int layers() {
+        return stack.options().layers();
+    }
+
+    /** Without a bound: positions are trained for patches, and virtual tokens take none. */
+    @Override
+    public final int contextLength() {
+        return Integer.MAX_VALUE;
+    }
+
+    @Override
+    public final Backend backend() {
+        return backend;
+    }
+
+    @Override
+    public final DType computeType() {
+        return computeType;
+    }
+
+    @Override
+    public PatchEncoder withCheckpointing(boolean on) {
+        checkpointing = on;
+        return this;
+    }
+}
