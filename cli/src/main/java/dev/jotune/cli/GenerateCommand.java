@@ -1,8 +1,11 @@
 package dev.jotune.cli;
 
+import dev.jotune.models.GenerationDefaults;
 import dev.jotune.models.Models;
+import dev.jotune.models.Seq2SeqLm;
 import dev.jotune.models.generate.Generation;
 import dev.jotune.models.generate.GenerationListener;
+import dev.jotune.models.generate.Hypothesis;
 import dev.jotune.models.generate.SamplingOptions;
 import dev.jotune.models.generate.TextGenerator;
 import dev.jotune.tensor.Backend;
@@ -10,6 +13,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Locale;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -21,6 +25,8 @@ import picocli.CommandLine.Spec;
 @Command(name = "generate", sortOptions = false, description = "Continues a prompt, printing the text as it comes.",
         optionListHeading = "%nOptions:%n")
 final class GenerateCommand implements Runnable {
+    private static final GenerationDefaults NO_MODEL = new GenerationDefaults(-1, new int[0], -1);
+
     @Mixin
     private ModelOption model;
 
@@ -34,6 +40,9 @@ final class GenerateCommand implements Runnable {
     @Mixin
     private SamplingArguments sampling;
 
+    @Mixin
+    private SearchArguments search;
+
     @Option(names = "--stats", description = "Prints tokens and speed on the error stream at the end.")
     private boolean stats;
 
@@ -45,19 +54,22 @@ final class GenerateCommand implements Runnable {
 
     @Override
     public void run() {
-        sampling.read(new int[0]);
+        search.check(sampling.topK());
+        sampling.read(NO_MODEL, !search.isContrastive());
         Backend backend = common.backend();
         Models.Loaded loaded = model.load(backend);
-        adapters.attach(loaded.model());
-        SamplingOptions options = sampling.read(loaded.generation().eosTokenIds());
+        adapters.attach(loaded.backbone());
+        SamplingOptions options = sampling.read(loaded.generation(), !search.isContrastive());
         PrintWriter out = spec.commandLine().getOut();
         String text = prompt.equals("-") ? standardInput() : prompt;
-        TextGenerator generator = new TextGenerator(loaded, options);
+        TextGenerator generator = search.apply(new TextGenerator(loaded, options), sampling.topK(), backend);
         // Checked before the prompt is printed, so that an error comes alone.
         int[] ids = generator.encode(text);
-        out.print(text);
+        // An encoder-decoder answers its prompt, others continue it.
+        String begin = loaded.backbone() instanceof Seq2SeqLm ? "" : text;
+        out.print(begin);
         out.flush();
-        Generation g = generator.generate(ids, 0, new GenerationListener() {
+        List<Hypothesis> found = generator.hypotheses(ids, 0, new GenerationListener() {
             @Override
             public void text(String piece) {
                 out.print(piece);
@@ -65,11 +77,14 @@ final class GenerateCommand implements Runnable {
             }
         });
         out.println();
+        found.stream().skip(1).forEach(other -> out.println(begin + other.generation().text()));
         out.flush();
         if (stats) {
+            Generation g = found.getFirst().generation();
             PrintWriter err = spec.commandLine().getErr();
             err.printf(Locale.ROOT, "%d prompt tokens at %,.0f/s, %d new tokens at %,.1f/s, ended by %s%n", g.promptTokens(),
                     g.promptTokensPerSecond(), g.newTokens(), g.tokensPerSecond(), g.finishReason().name().toLowerCase(Locale.ROOT));
+            found.stream().filter(one -> !Double.isNaN(one.score())).forEach(one -> err.printf(Locale.ROOT, "score %.4f%n", one.score()));
             err.flush();
         }
     }
