@@ -30,13 +30,10 @@ final class ModelOption {
         return quantize;
     }
 
-    private Models.Loaded quantized(Models.Loaded loaded) {
+    Models.Loaded load(Backend backend) {
+        Models.Loaded loaded = Models.open(model, backend, DType.F32);
         quantize.ifPresent(format -> Quantization.apply(loaded.backbone(), format));
         return loaded;
-    }
-
-    Models.Loaded load(Backend backend) {
-        return quantized(Models.open(model, backend, DType.F32));
     }
 
     /**
@@ -59,6 +56,8 @@ final class ModelOption {
         if (model.equals(Models.EMBEDDED)) {
             throw new UsageException("--model: " + model + " writes texts and cannot classify them. Give the folder of an encoder");
         }
-        return quantized(Models.loadClassifier(Path.of(model), labels, seed, backend, DType.F32));
+        Models.Loaded fresh = Models.loadClassifier(Path.of(model), labels, seed, backend, DType.F32);
+        quantize.ifPresent(format -> Quantization.apply(fresh.backbone(), format));
+        return fresh;
     }
 }
