@@ -1,9 +1,12 @@
 package dev.jotune.cli;
 
+import dev.jotune.models.GenerationDefaults;
 import dev.jotune.models.Models;
+import dev.jotune.models.Seq2SeqLm;
 import dev.jotune.models.chat.ChatTemplate;
 import dev.jotune.models.generate.Generation;
 import dev.jotune.models.generate.GenerationListener;
+import dev.jotune.models.generate.Hypothesis;
 import dev.jotune.models.generate.SamplingOptions;
 import dev.jotune.models.generate.TextGenerator;
 import dev.jotune.tensor.Backend;
@@ -24,6 +27,8 @@ import picocli.CommandLine.Spec;
 @Command(name = "generate", sortOptions = false, description = "Continues a prompt, printing the text as it comes.",
         optionListHeading = "%nOptions:%n")
 final class GenerateCommand implements Runnable {
+    private static final GenerationDefaults NO_MODEL = new GenerationDefaults(-1, new int[0], -1);
+
     @Mixin
     private ModelOption model;
 
@@ -44,6 +49,9 @@ final class GenerateCommand implements Runnable {
     @Mixin
     private SamplingArguments sampling;
 
+    @Mixin
+    private SearchArguments search;
+
     @Option(names = "--stats", description = "Prints tokens and speed on the error stream at the end.")
     private boolean stats;
 
@@ -55,24 +63,25 @@ final class GenerateCommand implements Runnable {
 
     @Override
     public void run() {
-        sampling.read(new int[0]);
         if (system != null && !chat) {
             throw new UsageException("--system says how a chat begins, but this is none. Add --chat, or put the text into --prompt");
         }
+        search.check(sampling.topK());
+        sampling.read(NO_MODEL, !search.isContrastive());
         Backend backend = common.backend();
         Models.Loaded loaded = model.load(backend);
-        adapters.attach(loaded.model());
-        SamplingOptions options = sampling.read(loaded.generation().eosTokenIds());
+        adapters.attach(loaded.backbone());
+        SamplingOptions options = sampling.read(loaded.generation(), !search.isContrastive());
         PrintWriter out = spec.commandLine().getOut();
         String text = prompt.equals("-") ? standardInput() : prompt;
-        TextGenerator generator = new TextGenerator(loaded, options);
+        TextGenerator generator = search.apply(new TextGenerator(loaded, options), sampling.topK(), backend);
         // Checked before the prompt is printed, so that an error comes alone.
         int[] ids = chat ? generator.encode(conversation(text), false) : generator.encode(text);
-        if (!chat) {
-            out.print(text);
-            out.flush();
-        }
-        Generation g = generator.generate(ids, 0, new GenerationListener() {
+        // An encoder-decoder answers its prompt, and so does who chats; others continue it.
+        String begin = chat || loaded.backbone() instanceof Seq2SeqLm ? "" : text;
+        out.print(begin);
+        out.flush();
+        List<Hypothesis> found = generator.hypotheses(ids, 0, new GenerationListener() {
             @Override
             public void text(String piece) {
                 out.print(piece);
@@ -80,11 +89,14 @@ final class GenerateCommand implements Runnable {
             }
         });
         out.println();
+        found.stream().skip(1).forEach(other -> out.println(begin + other.generation().text()));
         out.flush();
         if (stats) {
+            Generation g = found.getFirst().generation();
             PrintWriter err = spec.commandLine().getErr();
             err.printf(Locale.ROOT, "%d prompt tokens at %,.0f/s, %d new tokens at %,.1f/s, ended by %s%n", g.promptTokens(),
                     g.promptTokensPerSecond(), g.newTokens(), g.tokensPerSecond(), g.finishReason().name().toLowerCase(Locale.ROOT));
+            found.stream().filter(one -> !Double.isNaN(one.score())).forEach(one -> err.printf(Locale.ROOT, "score %.4f%n", one.score()));
             err.flush();
         }
     }

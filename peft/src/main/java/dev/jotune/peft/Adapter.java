@@ -115,6 +115,10 @@ public final class Adapter {
     private Map<String, ?> describe() {
         Map<String, Object> extra = new LinkedHashMap<>();
         TaskType.of(model).ifPresent(t -> extra.put("task_type", t.name()));
+        // GPT-2's layers, which PEFT needs to be told of.
+        if (hooks.projections().keySet().stream().anyMatch(p -> model.seams().projections().get(p).transposed())) {
+            extra.put("fan_in_fan_out", true);
+        }
         if (hooks.segments().isPresent() || !hooks.virtualTokens().isEmpty()) {
             List<AttentionSite> sites = model.seams().attentions();
             boolean prefix = hooks.segments().isPresent();
