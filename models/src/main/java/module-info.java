@@ -12,11 +12,12 @@ module dev.jotune.models {
     exports dev.jotune.models.bert;
     exports dev.jotune.models.clip;
     exports dev.jotune.models.deberta;
+    exports dev.jotune.models.decoder;
     exports dev.jotune.models.generate;
     exports dev.jotune.models.gguf;
+    exports dev.jotune.models.gpt2;
     exports dev.jotune.models.head;
     exports dev.jotune.models.image;
-    exports dev.jotune.models.llama;
     exports dev.jotune.models.mamba;
     exports dev.jotune.models.patch;
     exports dev.jotune.models.seam;

@@ -12,9 +12,11 @@ import dev.jotune.models.clip.ClipConfig;
 import dev.jotune.models.clip.ClipText;
 import dev.jotune.models.clip.ClipVision;
 import dev.jotune.models.deberta.Deberta;
+import dev.jotune.models.decoder.Decoder;
+import dev.jotune.models.decoder.Families;
+import dev.jotune.models.gpt2.Gpt2;
+import dev.jotune.models.gpt2.Gpt2Config;
 import dev.jotune.models.head.Fresh;
-import dev.jotune.models.llama.Llama;
-import dev.jotune.models.llama.LlamaConfig;
 import dev.jotune.models.mamba.Mamba;
 import dev.jotune.models.mamba.MambaConfig;
 import dev.jotune.models.t5.T5;
@@ -39,7 +41,7 @@ public final class Architectures {
         Backbone build(Config config, Weights.Source source, Backend backend, DType computeType);
     }
 
-    private static final Map<String, Builder> FAMILIES = Collections.unmodifiableMap(new TreeMap<>(Map.ofEntries(
+    private static final Map<String, Builder> FAMILIES = families(Map.ofEntries(
             entry("audio-spectrogram-transformer", (c, s, b, t) -> Ast.load(AstConfig.read(c), s, b, t)),
             entry("bart", (c, s, b, t) -> new Bart(BartConfig.read(c, s), s, b, t)),
             entry("bert", (c, s, b, t) -> Bert.build(c, s, b, t, Optional.empty())),
@@ -48,14 +50,21 @@ public final class Architectures {
             entry("clip_vision_model", (c, s, b, t) -> ClipVision.load(ClipConfig.Vision.read(c), s, b, t)),
             entry("deberta-v2", (c, s, b, t) -> Deberta.build(c, s, b, t, Optional.empty())),
             entry("distilbert", (c, s, b, t) -> Bert.build(c, s, b, t, Optional.empty())),
-            entry("llama", (c, s, b, t) -> new Llama(LlamaConfig.read(c), s, b, t)),
+            entry("gpt2", (c, s, b, t) -> new Gpt2(Gpt2Config.read(c), s, b, t)),
             entry("mamba", (c, s, b, t) -> new Mamba(MambaConfig.read(c), s, b, t)),
             entry("roberta", (c, s, b, t) -> Bert.build(c, s, b, t, Optional.empty())),
             entry("t5", (c, s, b, t) -> new T5(T5Config.read(c, s), s, b, t)),
             entry("vit", (c, s, b, t) -> ViT.load(ViTConfig.read(c), s, b, t)),
-            entry("whisper", (c, s, b, t) -> new Whisper(WhisperConfig.read(c, s), s, b, t)))));
+            entry("whisper", (c, s, b, t) -> new Whisper(WhisperConfig.read(c, s), s, b, t))));
 
     private Architectures() {}
+
+    /** The given ones and every decoder that is a mapping of options. */
+    private static Map<String, Builder> families(Map<String, Builder> others) {
+        Map<String, Builder> all = new TreeMap<>(others);
+        Families.names().forEach(name -> all.put(name, (c, s, b, t) -> new Decoder(Families.read(c), s, b, t)));
+        return Collections.unmodifiableMap(all);
+    }
 
     /** Every {@code model_type} that can be read, in alphabetical order. */
     public static Set<String> modelTypes() {

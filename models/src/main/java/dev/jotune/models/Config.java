@@ -138,6 +138,12 @@ public final class Config {
         return n != null && n.isObject();
     }
 
+    /** Whether the field is there at all, be it null. */
+    public boolean mentions(String field) {
+        read.add(field);
+        return node.has(field);
+    }
+
     /** A nested object; empty where the field is absent or null. */
     public Config child(String field) {
         JsonNode n = get(field);
@@ -166,6 +172,18 @@ public final class Config {
         }
         if (!n.isIntegralNumber() || !n.canConvertToInt() || n.intValue() <= 0) {
             throw wrong(field, n, "a positive integer");
+        }
+        return n.intValue();
+    }
+
+    /** An integer of at least 0. */
+    public int count(String field, int otherwise) {
+        JsonNode n = get(field);
+        if (n == null || n.isNull()) {
+            return otherwise;
+        }
+        if (!n.isIntegralNumber() || !n.canConvertToInt() || n.intValue() < 0) {
+            throw wrong(field, n, "an integer of at least 0");
         }
         return n.intValue();
     }

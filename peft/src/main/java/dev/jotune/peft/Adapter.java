@@ -3,6 +3,7 @@ package dev.jotune.peft;
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.models.Backbone;
+import dev.jotune.models.Seq2SeqLm;
 import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.LinearLayer;
@@ -117,7 +118,7 @@ public final class Adapter {
             boolean prefix = hooks.segments().isPresent();
             extra.put("num_layers", model.layers());
             sites.stream().findFirst().ifPresent(s -> extra.put("num_attention_heads", prefix ? s.groups() : s.heads()));
-            extra.put("num_transformer_submodules", 1);
+            extra.put("num_transformer_submodules", model instanceof Seq2SeqLm ? 2 : 1);
             extra.put("token_dim", prefix ? sites.getFirst().groups() * sites.getFirst().headDim() : model.hiddenSize());
         }
         return extra;

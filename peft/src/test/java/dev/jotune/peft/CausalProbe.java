@@ -15,7 +15,7 @@ import java.util.Optional;
 
 /** Decoder-only language models: logits at every token of unpadded rows; rows of equal length. */
 record CausalProbe(CausalLm model) implements Specimen.Probe {
-    private static final int TIME = 6;
+    static final int TIME = 6;
 
     private Tensor ids(List<Integer> rows) {
         long[] ids = new long[rows.size() * TIME];

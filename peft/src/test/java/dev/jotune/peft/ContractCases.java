@@ -2,7 +2,7 @@ package dev.jotune.peft;
 
 import static java.util.Map.entry;
 
-import dev.jotune.models.llama.LlamaConfig;
+import dev.jotune.models.decoder.DecoderConfig;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Predicate;
@@ -29,17 +29,17 @@ final class ContractCases {
      * @param fits the models it applies to
      * @param merges those of them whose weights can take it up
      */
-    record Case(String name, Map<String, ?> settings, ToLongFunction<LlamaConfig> count, Predicate<LlamaConfig> fits,
-            Predicate<LlamaConfig> merges) {
-        Case(String name, Map<String, ?> settings, ToLongFunction<LlamaConfig> count) {
+    record Case(String name, Map<String, ?> settings, ToLongFunction<DecoderConfig> count, Predicate<DecoderConfig> fits,
+            Predicate<DecoderConfig> merges) {
+        Case(String name, Map<String, ?> settings, ToLongFunction<DecoderConfig> count) {
             this(name, settings, count, c -> true, c -> true);
         }
 
-        Case on(Predicate<LlamaConfig> models) {
+        Case on(Predicate<DecoderConfig> models) {
             return new Case(name, settings, count, models, merges);
         }
 
-        Case mergesOn(Predicate<LlamaConfig> models) {
+        Case mergesOn(Predicate<DecoderConfig> models) {
             return new Case(name, settings, count, fits, models);
         }
 
@@ -105,16 +105,16 @@ final class ContractCases {
     }
 
     /** r (in + out), summed over the modules of all layers. */
-    private static long pairs(LlamaConfig c, long rank, String... modules) {
+    private static long pairs(DecoderConfig c, long rank, String... modules) {
         return c.numHiddenLayers() * Stream.of(modules).mapToLong(m -> pair(c, rank, m)).sum();
     }
 
-    private static long pair(LlamaConfig c, long rank, String module) {
+    private static long pair(DecoderConfig c, long rank, String module) {
         long[] sizes = TinyModels.linear(module, c);
         return rank * (sizes[0] + sizes[1]);
     }
 
-    private static long out(LlamaConfig c, String... modules) {
+    private static long out(DecoderConfig c, String... modules) {
         return c.numHiddenLayers() * Stream.of(modules).mapToLong(m -> TinyModels.linear(m, c)[0]).sum();
     }
 
@@ -131,11 +131,11 @@ final class ContractCases {
                         "alpha_pattern", Map.of(".*\\.1\\.mlp\\.up_proj", 5)),
                         c -> pairs(c, 3, "up_proj") + pair(c, 1, "q_proj") + pair(c, 2, "q_proj")),
                 new Case("bias on B", Map.of("r", 2, "lora_bias", true, "target_modules", List.of("q_proj", "o_proj")),
-                        c -> pairs(c, 2, "q_proj", "o_proj") + out(c, "q_proj", "o_proj")).mergesOn(LlamaConfig::attentionBias),
+                        c -> pairs(c, 2, "q_proj", "o_proj") + out(c, "q_proj", "o_proj")).mergesOn(DecoderConfig::attentionBias),
                 new Case("all biases", Map.of("r", 2, "bias", "all"), c -> pairs(c, 2, "q_proj", "v_proj") + out(c, LINEAR))
                         .on(c -> c.attentionBias() && c.mlpBias()),
                 new Case("biases of targets", Map.of("r", 2, "bias", "lora_only"),
-                        c -> pairs(c, 2, "q_proj", "v_proj") + out(c, "q_proj", "v_proj")).on(LlamaConfig::attentionBias),
+                        c -> pairs(c, 2, "q_proj", "v_proj") + out(c, "q_proj", "v_proj")).on(DecoderConfig::attentionBias),
                 new Case("all-linear", Map.of("r", 1, "lora_alpha", 1, "target_modules", "all-linear"), c -> pairs(c, 1, LINEAR)),
                 new Case("excluding", Map.of("r", 2, "target_modules", qv, "exclude_modules", List.of("layers.1.self_attn.v_proj")),
                         c -> pairs(c, 2, "q_proj", "v_proj") - pair(c, 2, "v_proj")),
@@ -153,12 +153,12 @@ final class ContractCases {
     }
 
     /** n 2 L G D. */
-    private static long table(LlamaConfig c, long n) {
+    private static long table(DecoderConfig c, long n) {
         return n * 2 * c.numHiddenLayers() * c.numKeyValueHeads() * c.headDim();
     }
 
     /** E [n, G D] and the two layers of the MLP with their biases. */
-    private static long encoder(LlamaConfig c, long n, long inner) {
+    private static long encoder(DecoderConfig c, long n, long inner) {
         long token = (long) c.numKeyValueHeads() * c.headDim();
         return n * token + (token + 1) * inner + (inner + 1) * table(c, 1);
     }

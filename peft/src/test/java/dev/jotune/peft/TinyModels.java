@@ -3,8 +3,9 @@ package dev.jotune.peft;
 import dev.jotune.models.CausalLm;
 import dev.jotune.models.Config;
 import dev.jotune.models.Weights;
-import dev.jotune.models.llama.Llama;
-import dev.jotune.models.llama.LlamaConfig;
+import dev.jotune.models.decoder.Decoder;
+import dev.jotune.models.decoder.Families;
+import dev.jotune.models.decoder.DecoderConfig;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
@@ -26,10 +27,10 @@ final class TinyModels {
     private TinyModels() {}
 
     /** One shape of model. */
-    record Kind(String name, LlamaConfig config) {
+    record Kind(String name, DecoderConfig config) {
         /** F64 on the reference backend is what double precision is checked in. */
         CausalLm make(Backend backend, DType type) {
-            return new Llama(config, new Noise(config, backend, type), backend, type);
+            return new Decoder(config, new Noise(config, backend, type), backend, type);
         }
 
         @Override
@@ -38,9 +39,9 @@ final class TinyModels {
         }
     }
 
-    private static LlamaConfig config(int hidden, int inner, int heads, int groups, int headDim, int vocabulary, boolean biases,
+    private static DecoderConfig config(int hidden, int inner, int heads, int groups, int headDim, int vocabulary, boolean biases,
             boolean tied) {
-        return LlamaConfig.read(Config.parse("""
+        return Families.read(Config.parse("""
                 {"model_type": "llama", "hidden_size": %d, "intermediate_size": %d, "num_hidden_layers": 2,
                  "num_attention_heads": %d, "num_key_value_heads": %d, "head_dim": %d, "vocab_size": %d,
                  "max_position_embeddings": 64, "rms_norm_eps": 1e-5, "attention_bias": %b, "mlp_bias": %b,
@@ -49,7 +50,7 @@ final class TinyModels {
     }
 
     /** Any weight that is asked for: normal noise, around 1 for norms. */
-    private record Noise(LlamaConfig config, Backend backend, DType type) implements Weights.Source {
+    private record Noise(DecoderConfig config, Backend backend, DType type) implements Weights.Source {
         @Override
         public boolean contains(String name) {
             return true;
@@ -86,7 +87,7 @@ final class TinyModels {
     }
 
     /** {@code [out, in]} of a linear layer, by the last part of its path. */
-    static long[] linear(String module, LlamaConfig c) {
+    static long[] linear(String module, DecoderConfig c) {
         long queries = (long) c.numAttentionHeads() * c.headDim();
         long keys = (long) c.numKeyValueHeads() * c.headDim();
         return switch (module) {

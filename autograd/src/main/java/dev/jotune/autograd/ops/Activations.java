@@ -3,6 +3,11 @@ package dev.jotune.autograd.ops;
 import dev.jotune.autograd.MapOp;
 import dev.jotune.autograd.Var;
 import dev.jotune.tensor.expr.Expr;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.SequencedMap;
+import java.util.Set;
+import java.util.function.UnaryOperator;
 
 /** Activation functions: expressions, from which kernels and derivatives follow. */
 public final class Activations {
@@ -25,7 +30,25 @@ public final class Activations {
     private static final MapOp MISH = MapOp.of("mish", 1, X.times(softplus(X).tanh()));
     private static final MapOp HARD_SIGMOID = MapOp.of("hard_sigmoid", 1, hardSigmoid(X));
     private static final MapOp SWIGLU = MapOp.of("swiglu", 2, X.times(X.sigmoid()).times(UP));
+    private static final MapOp SOFTCAP = MapOp.of("softcap", 2, X.over(Expr.rowInput(1)).tanh().times(Expr.rowInput(1)));
     private static final MapOp GEGLU_TANH = MapOp.of("geglu_tanh", 2, geluTanh(X).times(UP));
+
+    private static final SequencedMap<String, UnaryOperator<Var>> BY_NAME = new LinkedHashMap<>();
+
+    static {
+        BY_NAME.put("silu", Activations::silu);
+        BY_NAME.put("swish", Activations::silu);
+        BY_NAME.put("gelu", Activations::gelu);
+        BY_NAME.put("gelu_new", Activations::geluTanh);
+        BY_NAME.put("gelu_pytorch_tanh", Activations::geluTanh);
+        BY_NAME.put("gelu_fast", Activations::geluTanh);
+        BY_NAME.put("quick_gelu", Activations::quickGelu);
+        BY_NAME.put("relu", Activations::relu);
+        BY_NAME.put("relu2", Activations::reluSquared);
+        BY_NAME.put("tanh", Activations::tanh);
+        BY_NAME.put("sigmoid", Activations::sigmoid);
+        BY_NAME.put("mish", Activations::mish);
+    }
 
     private Activations() {}
 
@@ -141,24 +164,41 @@ public final class Activations {
         return GEGLU_TANH.apply(gate, up);
     }
 
+    /** c tanh(x / c), which stays within c (Gemma Team, arXiv 2408.00118). */
+    public static Var softcap(Var x, double c) {
+        return SOFTCAP.apply(x, x.scalarLike(c));
+    }
+
+    /** The names that {@link #byName} knows. */
+    public static Set<String> names() {
+        return Collections.unmodifiableSet(BY_NAME.keySet());
+    }
+
+    /** Whether {@link #byName} knows a name. */
+    public static boolean isKnown(String name) {
+        return BY_NAME.containsKey(name);
+    }
+
     /**
      * An activation by the name configurations use ({@code hidden_act}).
      *
      * @throws IllegalArgumentException for a name that is not known
      */
     public static Var byName(String name, Var x) {
+        UnaryOperator<Var> f = BY_NAME.get(name);
+        if (f == null) {
+            throw new IllegalArgumentException("unknown activation '" + name + "' (hidden_act). Known: "
+                    + String.join(", ", BY_NAME.keySet()));
+        }
+        return f.apply(x);
+    }
+
+    /** {@code act(gate) up} by the activation's name, in one operation where there is one. */
+    public static Var gated(String name, Var gate, Var up) {
         return switch (name) {
-            case "silu", "swish" -> silu(x);
-            case "gelu" -> gelu(x);
-            case "gelu_new", "gelu_pytorch_tanh", "gelu_fast" -> geluTanh(x);
-            case "quick_gelu" -> quickGelu(x);
-            case "relu" -> relu(x);
-            case "relu2" -> reluSquared(x);
-            case "tanh" -> tanh(x);
-            case "sigmoid" -> sigmoid(x);
-            case "mish" -> mish(x);
-            default -> throw new IllegalArgumentException("unknown activation '" + name
-                    + "' (hidden_act). Known: silu, gelu, gelu_new, quick_gelu, relu, relu2, tanh, sigmoid, mish");
+            case "silu", "swish" -> swiglu(gate, up);
+            case "gelu_new", "gelu_pytorch_tanh", "gelu_fast" -> gegluTanh(gate, up);
+            default -> byName(name, gate).mul(up);
         };
     }
 }

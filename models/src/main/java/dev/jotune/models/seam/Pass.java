@@ -57,6 +57,11 @@ public record Pass(List<Group> groups, boolean training, long seed, long step) {
         return groups.size() == 1;
     }
 
+    /** This pass for the rows of one of its groups alone. */
+    public Pass within(Group group) {
+        return new Pass(List.of(Group.all(group.hooks())), training, seed, step);
+    }
+
     /** A number for the noise of one use in this pass: equal names give equal noise. */
     public long stream(String use) {
         long h = 0xcbf29ce484222325L;

@@ -1,0 +1,128 @@
+package dev.jotune.models;
+
+import dev.jotune.autograd.Checkpoint;
+import dev.jotune.autograd.Recording;
+import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.Attention;
+import dev.jotune.models.seam.Pass;
+import dev.jotune.models.seam.Seams;
+import dev.jotune.tensor.Backend;
+import dev.jotune.tensor.DType;
+import dev.jotune.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * What decoders with attention have in common: embedding and virtual tokens, the run through the blocks with or without
+ * storing their activations, cache, head and loss. A family says what its blocks are.
+ *
+ * <p>Taps: {@code embed}, those of the blocks, {@code final}.
+ */
+public abstract class CausalTransformer implements CausalLm {
+    protected final Seams seams = new Seams();
+    private final Backend backend;
+    private final DType computeType;
+    private boolean checkpointing;
+
+    protected CausalTransformer(Backend backend, DType computeType) {
+        this.backend = backend;
+        this.computeType = computeType;
+    }
+
+    /** One pass through the blocks. */
+    @FunctionalInterface
+    protected interface Blocks {
+        /**
+         * Block {@code layer} of {@code h [B, T, C]}.
+         *
+         * @param added segments that adapters put before the text's own
+         * @return the next state {@code [B, T, C]}, then whatever else the block has to say
+         */
+        Var[] apply(int layer, Var h, List<Attention.Segment> added);
+    }
+
+    /** The blocks for one pass, with what they share worked out once. */
+    protected abstract Blocks blocks(TokenLayout layout, Pass pass, Optional<KvCache> cache);
+
+    /** Where tokens become vectors. */
+    protected abstract TokenEmbedding embedding();
+
+    /** What the first block reads: embeddings {@code [B, T, C]}, to which positions may be added. */
+    protected abstract Var entering(Var embeddings, TokenLayout layout, Pass pass);
+
+    /** The norm after the last block. */
+    protected abstract Var leaving(Var h, Pass pass);
+
+    protected abstract CausalHead head();
+
+    @Override
+    public CausalTransformer withCheckpointing(boolean on) {
+        checkpointing = on;
+        return this;
+    }
+
+    @Override
+    public Seams seams() {
+        return seams;
+    }
+
+    @Override
+    public Backend backend() {
+        return backend;
+    }
+
+    @Override
+    public DType computeType() {
+        return computeType;
+    }
+
+    @Override
+    public DecoderCache newCache(long batch, long capacity) {
+        return new KvCache(backend, computeType, seams.attentions(), batch, capacity);
+    }
+
+    @Override
+    public Hidden forward(DecoderInput input, Pass pass, Optional<DecoderCache> given) {
+        return forward(input, pass, given, new ArrayList<>());
+    }
+
+    /**
+     * As {@link #forward(DecoderInput, Pass, Optional)}.
+     *
+     * @param said where to put what the blocks gave beside their states, in the order of the layers
+     */
+    protected final Hidden forward(DecoderInput input, Pass pass, Optional<DecoderCache> given, List<Var> said) {
+        if (given.isPresent() && Recording.isOn()) {
+            return Recording.off(() -> forward(input, pass, given, said));
+        }
+        Optional<KvCache> cache = given.map(c -> KvCache.of(c, modelType()));
+        TokenLayout layout = TokenLayout.of(input, pass, cache, contextLength(), embedding().site(), true);
+        Var h = entering(layout.withVirtualTokens(embedding().embed(input, pass), pass), layout, pass);
+        h = pass.tap("embed", h);
+        cache.ifPresent(c -> c.grow(layout.real(), layout.time()));
+        Blocks blocks = blocks(layout, pass, cache);
+        List<List<Attention.Segment>> added = pass.segments(seams.attentions(), input.batch());
+        for (int i = 0; i < layers(); i++) {
+            int layer = i;
+            Var in = h;
+            Var[] out = checkpointing && Recording.isOn()
+                    ? Checkpoint.apply(x -> blocks.apply(layer, x[0], added.get(layer)), in)
+                    : blocks.apply(layer, in, added.get(layer));
+            h = out[0];
+            said.addAll(Arrays.asList(out).subList(1, out.length));
+        }
+        return new Hidden(pass.tap("final", leaving(h, pass)), layout.virtualTokens());
+    }
+
+    @Override
+    public Var logits(Var hidden, Pass pass) {
+        return head().logits(hidden, pass);
+    }
+
+    @Override
+    public Var loss(DecoderInput input, Tensor labels, Pass pass) {
+        return head().loss(forward(input, pass, Optional.empty()), labels, pass);
+    }
+}

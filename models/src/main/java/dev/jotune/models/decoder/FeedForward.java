@@ -1,0 +1,15 @@
+package dev.jotune.models.decoder;
+
+import dev.jotune.autograd.Var;
+import dev.jotune.models.seam.Pass;
+import java.util.List;
+
+/** The second half of a block. */
+sealed interface FeedForward permits GatedMlp, MixtureOfExperts {
+    /**
+     * {@code x [B, T, C] -> [B, T, C]}.
+     *
+     * @param routed where a router puts its logits {@code [B, T, E]}
+     */
+    Var forward(Var x, Pass pass, List<Var> routed);
+}
