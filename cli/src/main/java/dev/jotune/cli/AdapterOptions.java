@@ -2,6 +2,7 @@ package dev.jotune.cli;
 
 import dev.jotune.models.Backbone;
 import dev.jotune.peft.Adapter;
+import dev.jotune.peft.AdapterFiles;
 import dev.jotune.peft.Adapters;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -20,6 +21,11 @@ final class AdapterOptions {
 
     int count() {
         return folders.size();
+    }
+
+    /** The classes that the adapters tell apart; none if they are of no classifier. */
+    List<String> labels() {
+        return folders.stream().map(AdapterFiles::labels).filter(l -> !l.isEmpty()).findFirst().orElse(List.of());
     }
 
     /** Attaches them in order. */

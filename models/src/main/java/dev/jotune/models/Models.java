@@ -10,6 +10,7 @@ import dev.jotune.tensor.io.Checkpoint;
 import dev.jotune.tensor.io.FormatException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -71,6 +72,28 @@ public final class Models {
         if (isGguf(folder)) {
             return loadGguf(folder, backend, computeType);
         }
+        return load(folder, backend, (config, source) -> Architectures.build(config, source, backend, computeType));
+    }
+
+    /**
+     * Loads an encoder's folder as a classifier of texts. A checkpoint without one, such as a plain pretrained encoder,
+     * gets a head that begins at random; an adapter then has to train and save it, as adapters of classifiers do.
+     *
+     * @param labels the classes by number
+     * @param seed of the head's start
+     * @throws ModelException saying which file is missing, malformed or not supported
+     */
+    public static Loaded loadClassifier(Path folder, List<String> labels, long seed, Backend backend, DType computeType) {
+        return load(folder, backend, (config, source) ->
+                Architectures.classifier(config, source, backend, computeType, labels, seed));
+    }
+
+    /** Makes a model of what a folder holds. */
+    private interface Builder {
+        Backbone build(Config config, Weights.Source source);
+    }
+
+    private static Loaded load(Path folder, Backend backend, Builder builder) {
         if (!Files.isDirectory(folder)) {
             throw new ModelException("there is no model folder " + folder + ". Give a folder with config.json, model.safetensors "
                     + "and tokenizer.json, or '" + EMBEDDED + "' for the embedded model.");
@@ -78,7 +101,7 @@ public final class Models {
         Config config = Config.read(folder.resolve("config.json"));
         Path tokenizer = folder.resolve("tokenizer.json");
         try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-            Backbone model = Architectures.build(config, source(checkpoint, backend), backend, computeType);
+            Backbone model = builder.build(config, source(checkpoint, backend));
             return new Loaded(folder.toString(), model,
                     Files.exists(tokenizer) ? Optional.of(Tokenizer.load(tokenizer)) : Optional.empty(),
                     GenerationDefaults.read(folder, config));
@@ -94,12 +117,16 @@ public final class Models {
     }
 
     private static Loaded loadGguf(Path file, Backend backend, DType computeType) {
+        GgufModel model = openGguf(file);
+        Path tokenizer = file.resolveSibling("tokenizer.json");
+        return new Loaded(file.toString(), model.build(backend, computeType),
+                Files.exists(tokenizer) ? Optional.of(Tokenizer.load(tokenizer)) : model.tokenizer(),
+                GenerationDefaults.of(model.config()));
+    }
+
+    private static GgufModel openGguf(Path file) {
         try {
-            GgufModel model = GgufModel.open(file);
-            Path tokenizer = file.resolveSibling("tokenizer.json");
-            return new Loaded(file.toString(), model.build(backend, computeType),
-                    Files.exists(tokenizer) ? Optional.of(Tokenizer.load(tokenizer)) : Optional.empty(),
-                    GenerationDefaults.of(model.config()));
+            return GgufModel.open(file);
         } catch (IOException e) {
             throw new ModelException("cannot read " + file + ": " + e.getMessage(), e);
         } catch (FormatException e) {
@@ -138,6 +165,10 @@ public final class Models {
      */
     public static SequencedMap<String, byte[]> sideFiles(String folderOrName) {
         SequencedMap<String, byte[]> out = new LinkedHashMap<>();
+        if (isGguf(Path.of(folderOrName))) {
+            out.put("config.json", openGguf(Path.of(folderOrName)).configJson().getBytes(StandardCharsets.UTF_8));
+            return out;
+        }
         for (String name : SIDE_FILES) {
             try (InputStream in = folderOrName.equals(EMBEDDED) ? resource(name) : file(Path.of(folderOrName).resolve(name))) {
                 if (in != null) {

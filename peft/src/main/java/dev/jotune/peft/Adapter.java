@@ -4,6 +4,7 @@ import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.models.Backbone;
 import dev.jotune.models.Seq2SeqLm;
+import dev.jotune.models.SequenceClassifier;
 import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.LinearLayer;
@@ -89,13 +90,14 @@ public final class Adapter {
     }
 
     /**
-     * Writes PEFT's two files into {@code folder}, atomically: at every moment the folder holds the old adapter, the new
+     * Writes PEFT's two files into {@code folder}, and for a classifier the names of its labels, atomically: at every moment the folder holds the old adapter, the new
      * one, or none.
      */
     public void save(Path folder) {
         Map<String, Object> extra = new LinkedHashMap<>(describe());
         baseModel.ifPresent(name -> extra.put("base_model_name_or_path", name));
-        AdapterFiles.write(folder, method, state(), extra);
+        List<String> labels = model instanceof SequenceClassifier c ? c.labels() : List.of();
+        AdapterFiles.write(folder, method, state(), extra, labels);
     }
 
     /** Notes the name or folder of the base model, which PEFT's automatic classes look for in saved adapters. */
@@ -113,6 +115,10 @@ public final class Adapter {
     private Map<String, ?> describe() {
         Map<String, Object> extra = new LinkedHashMap<>();
         TaskType.of(model).ifPresent(t -> extra.put("task_type", t.name()));
+        // GPT-2's layers, which PEFT needs to be told of.
+        if (hooks.projections().keySet().stream().anyMatch(p -> model.seams().projections().get(p).transposed())) {
+            extra.put("fan_in_fan_out", true);
+        }
         if (hooks.segments().isPresent() || !hooks.virtualTokens().isEmpty()) {
             List<AttentionSite> sites = model.seams().attentions();
             boolean prefix = hooks.segments().isPresent();

@@ -27,10 +27,12 @@ final class AdapterConfig {
     /** Fields that say nothing about the mathematics. */
     private static final Set<String> IGNORED = Set.of("peft_type", "task_type", "auto_mapping", "peft_version",
             "base_model_name_or_path", "revision", "inference_mode", "megatron_core", "megatron_config", "runtime_config",
-            "loftq_config", "eva_config", "corda_config", "lora_ga_config", "qalora_group_size", "ensure_weight_tying",
+            "loftq_config", "eva_config", "corda_config", "lora_ga_config", "qalora_group_size",
             "num_transformer_submodules", "num_attention_heads", "num_layers", "token_dim", "tokenizer_kwargs",
             // PEFT reads this flag for quantised layers alone.
-            "use_qalora");
+            "use_qalora",
+            // How the base stores its weights; the model itself says so, and PEFT corrects the flag to that.
+            "fan_in_fan_out");
 
     private static final JsonMapper JSON = JsonMapper.builder()
             .addModule(new Jdk8Module())

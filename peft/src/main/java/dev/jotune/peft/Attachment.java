@@ -280,8 +280,8 @@ public final class Attachment {
                     + (layers.isEmpty() ? "" : " within layers " + layers) + ". Its linear layers are called: " + have + ".");
         }
         for (String n : targets.names()) {
-            boolean embedding = model.seams().parameters().keySet().stream()
-                    .anyMatch(p -> p.endsWith(n + ".weight") && p.contains("embed"));
+            boolean embedding = model.seams().embeddings().values().stream().flatMap(e -> e.table().stream())
+                    .anyMatch(p -> p.path().equals(n + ".weight") || p.path().endsWith("." + n + ".weight"));
             boolean linear = model.seams().projections().keySet().stream().anyMatch(p -> Targets.of(n).matches(p));
             if (embedding && !linear) {
                 throw new AdapterException("target_modules: '" + n + "' is an embedding; only linear layers can be targeted. "

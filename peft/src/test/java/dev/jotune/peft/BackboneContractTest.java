@@ -117,15 +117,24 @@ class BackboneContractTest {
         return points;
     }
 
-    /** Whether the model has a place for the method: Mamba has no attention to put a prefix into. */
+    /**
+     * Whether the model has a place for the method: Mamba has no attention to put a prefix into, and a mixer of patches
+     * has weights for each patch and none for further ones.
+     */
     private static boolean fits(TuningMethod method, Backbone model) {
-        return !(method instanceof PrefixTuning) || !model.seams().attentions().isEmpty();
+        return switch (method) {
+            case PrefixTuning _ -> !model.seams().attentions().isEmpty();
+            case PromptTuning _ -> !model.seams().embeddings().isEmpty();
+            default -> true;
+        };
     }
 
     private void untrained(Subject s, Backbone model) {
         double[] base = s.outputs(model);
         if (!fits(s.method, model)) {
-            assertThatThrownBy(() -> s.attach(model, "a")).isInstanceOf(AdapterException.class).hasMessageContaining("attention");
+            assertThatThrownBy(() -> s.attach(model, "a")).isInstanceOf(AdapterException.class)
+                    .hasMessageContaining(s.method instanceof PrefixTuning ? "needs attentions" : "needs an embedding input")
+                    .hasMessageContaining("a " + model.modelType() + " model has none");
             assertThat(model.seams().attached()).isEmpty();
             return;
         }

@@ -31,7 +31,7 @@ import java.util.stream.Stream;
  */
 record PeftCase(Path folder, JsonNode json, boolean wide) {
     private static final String ENCODER = "prompt_encoder.default.";
-    private static final Set<String> FAMILIES = Set.of("llama", "bert", "t5");
+    private static final Set<String> FAMILIES = Set.of("llama", "bert", "t5", "gpt2", "mixtral");
 
     static Stream<PeftCase> all(boolean wide) {
         List<String> types = Methods.all().stream().map(MethodInfo::peftType).toList();

@@ -44,7 +44,7 @@ class PeftGoldenTest {
 
     private Stream<DynamicTest> checks(PeftCase c) {
         List<DynamicTest> tests = new ArrayList<>();
-        Optional<String> refused = Unsupported.field(c.config());
+        Optional<String> refused = Unsupported.field(c.config(), Golden.json(c.base().resolve("config.json")));
         if (refused.isPresent()) {
             tests.add(DynamicTest.dynamicTest("is refused", () -> refuses(c, refused.get())));
         } else {

@@ -267,6 +267,22 @@ class Seq2SeqTest {
         return Var.constant(Tensor.of(model.backend(), model.computeType(), values, shape));
     }
 
+    @ParameterizedTest
+    @MethodSource("cases")
+    void narrowWeightsAreReadAsTheNumbersThatTheyAre(Golden.Case c) {
+        Seq2SeqCheck run = batch(c);
+        Seq2SeqLm model = run.model();
+        Pass pass = model.seams().inference();
+        Tensor ids = run.ids("decoder_input_ids");
+        List<double[]> states = new ArrayList<>();
+        for (DType type : List.of(DType.BF16, DType.F32)) {
+            model.seams().parameters().values().forEach(p -> p.replace(Var.constant(p.base().tensor().to(type))));
+            states.add(Recording.off(() -> model.decode(DecoderInput.of(ids), model.encode(run.source(), pass), pass, Optional.empty())
+                    .states().tensor()).toDoubleArray());
+        }
+        assertThat(states.getFirst()).containsExactly(states.getLast(), within(2e-4));
+    }
+
     // ---- training ----
 
     @ParameterizedTest

@@ -74,6 +74,10 @@ public record PromptTuning(int numVirtualTokens, String promptTuningInit, Option
     @Override
     public void attachTo(Attachment a) {
         a.checkVirtualTokens(numVirtualTokens);
+        if (a.model().seams().embeddings().isEmpty()) {
+            throw new AdapterException("prompt tuning needs an embedding input to put virtual tokens before, and a "
+                    + a.model().modelType() + " model has none. Choose another method.");
+        }
         EmbeddingSite input = a.model().seams().input();
         boolean withDecoder = a.model() instanceof Seq2SeqLm;
         long rows = withDecoder ? 2L * numVirtualTokens : numVirtualTokens;
