@@ -13,6 +13,7 @@ import dev.jotune.tensor.DType;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -147,8 +148,10 @@ final class SearchArguments {
             return lines;
         } catch (CharacterCodingException e) {
             throw new FailureException("the file " + choices + " is not UTF-8. Save it as UTF-8.", e);
+        } catch (NoSuchFileException e) {
+            throw new FailureException("there is no file " + choices + ". Name a file with one text a line.", e);
         } catch (IOException e) {
-            throw new FailureException("cannot read the choices in " + choices + ": " + e, e);
+            throw new FailureException("cannot read the choices in " + choices + ": " + e.getMessage(), e);
         }
     }
 }

@@ -8,6 +8,7 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
@@ -76,6 +77,25 @@ class BadInputTest {
         assertThat(tuneRefused(2, "--method", "lora", "--data", data, "--batch-size", 0).err()).contains("batch size is 0");
         assertThat(tuneRefused(2, "--method", "prompt", "--data", data, "--prompt-tuning-init", "WARM").err()).contains("WARM", "RANDOM");
         assertThat(refused(2, "generate", "--model", "stories260k", "--prompt", "a", "--top-p", 2).err()).contains("top_p is 2");
+    }
+
+    @Test
+    void waysToWriteThatContradictEachOther() throws IOException {
+        List<String[]> cases = List.of(new String[] {"--num-beams 2 --temperature 1", "do_sample"},
+                new String[] {"--num-beams 2 --draft stories260k", "Choose one"}, new String[] {"--num-beams 0", "num_beams is 0"},
+                new String[] {"--patience 2", "Add --num-beams"}, new String[] {"--num-beams 2 --patience 0", "patience is 0"},
+                new String[] {"--num-beams 2 --early-stopping soon", "soon"}, new String[] {"--penalty-alpha 2", "penalty_alpha is 2"},
+                new String[] {"--num-assistant-tokens 2", "Add --draft"}, new String[] {"--regex (a --choices x", "Choose one"},
+                new String[] {"--regex (a", "regular expression"}, new String[] {"--num-beams 2 --num-return-sequences 3", "num_return"});
+        for (String[] one : cases) {
+            List<Object> args = new ArrayList<>(List.of("generate", "--model", "stories260k", "--prompt", "a"));
+            args.addAll(List.of(one[0].split(" ")));
+            assertThat(refused(2, args.toArray()).err()).contains(one[1]);
+        }
+        assertThat(refused(1, "generate", "--model", "stories260k", "--prompt", "a", "--choices", dir.resolve("none.txt")).err())
+                .contains("none.txt");
+        Path empty = Files.writeString(dir.resolve("empty.txt"), "\n\n");
+        assertThat(refused(1, "generate", "--model", "stories260k", "--prompt", "a", "--choices", empty).err()).contains("no line");
     }
 
     @Test

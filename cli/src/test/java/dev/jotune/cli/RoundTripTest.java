@@ -141,6 +141,20 @@ class RoundTripTest {
         assertThat(stopped.strip()).startsWith("Once upon a time").endsWith("girl");
     }
 
+    @Test
+    void everyWayToWriteIsThere() throws IOException {
+        List<Object> args = List.of("generate", "--model", "stories260k", "--prompt", "Once upon a time", "--max-new-tokens", 20);
+        String plain = Jotune.run(with(args)).out();
+        assertThat(Jotune.run(with(args, "--draft", "stories260k")).out()).isEqualTo(plain);
+        Jotune beams = Jotune.run(with(args, "--beams", 3, "--length-penalty", "0.5", "--patience", 2, "--num-return-sequences", 2, "--stats"));
+        assertThat(beams.out().lines()).hasSize(2).allMatch(line -> line.startsWith("Once upon a time"));
+        assertThat(beams.err().lines().filter(line -> line.startsWith("score "))).hasSize(2);
+        assertThat(Jotune.run(with(args, "--penalty-alpha", "0.6", "--top-k", 4)).out()).startsWith("Once upon a time").isNotEqualTo(plain);
+        assertThat(Jotune.run(with(args, "--regex", ", (he|she) [a-z]+\\.")).out()).matches("Once upon a time, (he|she) [a-z]+\\.\\R");
+        Path choices = Files.writeString(dir.resolve("choices.txt"), "a dog\na big cat\n");
+        assertThat(Jotune.run(with(args, "--choices", choices)).out()).matches("Once upon a time a (dog|big cat)\\R");
+    }
+
     private static Object[] with(List<Object> args, Object... more) {
         return java.util.stream.Stream.concat(args.stream(), java.util.Arrays.stream(more)).toArray();
     }

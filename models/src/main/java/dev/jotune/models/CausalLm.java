@@ -33,8 +33,11 @@ public interface CausalLm extends Backbone {
      */
     Var loss(DecoderInput input, Tensor labels, Pass pass);
 
-    /** Whether padding on the left, told by a mask, leaves a text's logits what they are without it. */
-    default boolean ignoresPadding() {
+    /**
+     * Whether the logits after a token are the same whatever else is read in the pass: tokens after it, or longer texts
+     * beside it, for which it is padded on its left.
+     */
+    default boolean readsIndependently() {
         return true;
     }
 

@@ -110,12 +110,6 @@ public final class KvCache implements DecoderCache {
         return storage.segments(layer, length, seen);
     }
 
-    /** Stores the newest keys and values {@code [B, G, T, D]} of a layer, after {@link #grow}. */
-    public Stored append(int layer, Tensor k, Tensor v) {
-        storage.write(layer, length - k.size(2), k, v);
-        return storage.stored(layer, length);
-    }
-
     /** The keys and values {@code [B, G, length, D]} that a layer has stored; valid until the next call. */
     public Stored stored(int layer) {
         return storage.stored(layer, length);

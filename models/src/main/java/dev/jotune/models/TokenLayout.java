@@ -50,9 +50,12 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
         // A cache already holds the virtual tokens of its first pass.
         int virtual = past == 0 ? Math.toIntExact(most) : 0;
         int time = virtual + text;
-        checkContext(past + time + Arrays.stream(shift).max().orElse(0), contextLength, text, past);
         boolean[][] real = real(input, own, virtual, text);
         long[][] positions = positions(input, own, shift, virtual, text, past);
+        // Where positions are given, padding before a text takes none of the context.
+        long columns = past + time + Arrays.stream(shift).max().orElse(0);
+        long taken = 1 + Arrays.stream(positions).mapToLong(row -> Arrays.stream(row).max().orElse(0)).max().orElse(0);
+        checkContext(input.positions().isEmpty() ? columns : Math.min(columns, taken), contextLength, text, past);
         return new TokenLayout(site, time, virtual, positions, real, visible(input, cache, positions, real, past, time, causal));
     }
 

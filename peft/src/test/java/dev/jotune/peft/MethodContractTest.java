@@ -201,7 +201,7 @@ class MethodContractTest {
         var segments = adapter.hooks().segments().get().segments(sites, tuned);
         sites.forEach(site -> {
             var segment = segments.get(site.layer()).getFirst();
-            cache.append(site.layer(), segment.key().tensor(), segment.value().tensor());
+            cache.append(site.layer(), segment.key().tensor(), segment.value().tensor(), segment.visible());
         });
         return Recording.off(() -> model.logits(model.forward(in, bare, Optional.of(cache)).text(), bare).tensor().toDoubleArray());
     }

@@ -140,6 +140,12 @@ public final class Decoder extends CausalTransformer {
         return head;
     }
 
+    /** Angles that depend on how far a pass reaches are not for texts of unequal length, nor for drafts. */
+    @Override
+    public boolean readsIndependently() {
+        return ropes.stream().noneMatch(Rope::dependsOnLength);
+    }
+
     @Override
     public DecoderCache newCache(long batch, long capacity) {
         KvCache cache = new KvCache(backend(), computeType(), seams.attentions(), batch, capacity);

@@ -124,6 +124,11 @@ final class ReplayCache implements DecoderCache {
     }
 
     @Override
+    public void inBlocks(int size) {
+        stored.inBlocks(size);
+    }
+
+    @Override
     public long length() {
         return stored.length();
     }

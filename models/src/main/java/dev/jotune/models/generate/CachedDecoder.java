@@ -18,6 +18,9 @@ interface CachedDecoder {
 
     DecoderCache cache();
 
+    /** Whether what is read after a token in the same pass leaves its logits what they are. */
+    boolean readsIndependently();
+
     /** The final states {@code [B, T, C]} of new tokens of the text, which the cache then holds. */
     Var states(DecoderInput input);
 

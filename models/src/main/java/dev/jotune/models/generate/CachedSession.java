@@ -23,11 +23,19 @@ final class CachedSession extends IncrementalSession {
 
     @Override
     protected void advance(int[] history, int from, int to, float[] logits) {
-        advance(history, from, to, new float[][] {logits});
+        pass(history, from, to, logits);
     }
 
     @Override
     protected void advance(int[] history, int from, int to, float[][] logits) {
+        if (decoder.readsIndependently()) {
+            pass(history, from, to, logits);
+        } else {
+            super.advance(history, from, to, logits);
+        }
+    }
+
+    private void pass(int[] history, int from, int to, float[]... logits) {
         lastPass = from;
         try (Scope _ = Scope.open()) {
             long[] ids = new long[to - from];

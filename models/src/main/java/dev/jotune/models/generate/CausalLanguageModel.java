@@ -77,7 +77,7 @@ public final class CausalLanguageModel implements StatefulModel {
 
     @Override
     public boolean readsUnequal() {
-        return model.ignoresPadding();
+        return model.readsIndependently();
     }
 
     @Override
@@ -140,6 +140,11 @@ public final class CausalLanguageModel implements StatefulModel {
         @Override
         public DecoderCache cache() {
             return cache;
+        }
+
+        @Override
+        public boolean readsIndependently() {
+            return model.readsIndependently();
         }
 
         @Override

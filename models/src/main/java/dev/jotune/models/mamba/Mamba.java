@@ -66,7 +66,7 @@ public final class Mamba implements CausalLm {
 
     /** Padding is cleared before the projection, whose bias then brings something in. */
     @Override
-    public boolean ignoresPadding() {
+    public boolean readsIndependently() {
         return !config.useBias();
     }
 

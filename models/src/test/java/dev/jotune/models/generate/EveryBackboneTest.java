@@ -131,6 +131,15 @@ class EveryBackboneTest {
                     greedy.with(new ContrastiveSearch(0.6, 4)), greedy.within(evenTokens()))) {
                 together(generator);
             }
+            if (model.contextLength() <= 64) {
+                // The short text goes on when the long one has filled the context, padding and all.
+                List<TextRequest> unequal = List.of(TextRequest.of(new int[model.contextLength() - 4]), prompts.getFirst());
+                List<Generation> together = new Generator(model, options().maxNewTokens(12).build()).generate(unequal);
+                assertThat(together.getFirst().finishReason()).isEqualTo(FinishReason.CONTEXT_FULL);
+                assertThat(together.getFirst().newTokens()).isEqualTo(5);
+                assertThat(tokens(together).getLast()).hasSize(12).startsWith(tokens(greedy.generate(List.of(unequal.getLast()))).getFirst()
+                        .toArray(Integer[]::new));
+            }
             // The model drafts for itself: everything is kept. Another one's drafts are mostly refused.
             LanguageModel other = Logits.process(model, () -> (history, length, logits) -> {
                 for (int token = 0; token < logits.length; token++) {

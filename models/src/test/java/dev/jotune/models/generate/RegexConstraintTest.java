@@ -163,9 +163,11 @@ class RegexConstraintTest {
     void whatNoAutomatonCanDoIsRefusedByName() {
         Tokenizer tokenizer = stories.requireTokenizer();
         String[][] cases = {{"a(?=b)", "look-around"}, {"(a)\\1", "\\1"}, {"\\bword", "\\b"}, {"a$b", "anchor"}, {"a++", "possessive"},
-            {"a**", "quantifier after"}, {"[a[b]]", "class within"}, {"[]", "class"}, {"a{x}", "'{'"}, {"a)", "')' too many"}, {"*a", "nothing to repeat"},
+            {"a**", "quantifier after"}, {"[a[b]]", "class within"}, {"[]", "class"}, {"a{x}", "'{'"}, {"a)", "')' too many"},
+            {"*a", "nothing to repeat"},
             {"\\p{L}", "\\p"}, {"[a", "too soon"}, {"(a", ""}, {"\\u12", "digits"}, {"(a{1,9}){9}{9}", "quantifier after"},
-            {"(([ab]{0,99}a[ab]{0,99}){0,99}b){99}", "too many states"}, {"[b-a]", "range"}, {"[^\\x00-\\uFFFF\uD800\uDC00-\uDBFF\uDFFF]", "matches nothing"}};
+            {"(([ab]{0,99}a[ab]{0,99}){0,99}b){99}", "too many states"}, {"[b-a]", "range"},
+            {"[^\\x00-\\uFFFF\uD800\uDC00-\uDBFF\uDFFF]", "matches nothing"}};
         for (String[] one : cases) {
             assertThatThrownBy(() -> RegexConstraint.of(one[0], tokenizer, 512)).as(one[0])
                     .isInstanceOf(IllegalArgumentException.class).hasMessageContaining(one[1]);
