@@ -63,11 +63,11 @@ final class GenerateCommand implements Runnable {
 
     @Override
     public void run() {
+        search.check(sampling.topK());
+        sampling.read(NO_MODEL, !search.isContrastive());
         if (system != null && !chat) {
             throw new UsageException("--system says how a chat begins, but this is none. Add --chat, or put the text into --prompt");
         }
-        search.check(sampling.topK());
-        sampling.read(NO_MODEL, !search.isContrastive());
         Backend backend = common.backend();
         Models.Loaded loaded = model.load(backend);
         adapters.attach(loaded.backbone());
@@ -77,7 +77,7 @@ final class GenerateCommand implements Runnable {
         TextGenerator generator = search.apply(new TextGenerator(loaded, options), sampling.topK(), backend);
         // Checked before the prompt is printed, so that an error comes alone.
         int[] ids = chat ? generator.encode(conversation(text), false) : generator.encode(text);
-        // An encoder-decoder answers its prompt, and so does who chats; others continue it.
+        // An encoder-decoder and a chat answer their prompt, others continue it.
         String begin = chat || loaded.backbone() instanceof Seq2SeqLm ? "" : text;
         out.print(begin);
         out.flush();

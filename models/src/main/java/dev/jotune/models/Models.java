@@ -14,6 +14,7 @@ import dev.jotune.tensor.io.Checkpoint;
 import dev.jotune.tensor.io.FormatException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -153,12 +154,16 @@ public final class Models {
     }
 
     private static Loaded loadGguf(Path file, Backend backend, DType computeType) {
+        GgufModel model = openGguf(file);
+        Path tokenizer = file.resolveSibling("tokenizer.json");
+        return new Loaded(file.toString(), model.build(backend, computeType),
+                Files.exists(tokenizer) ? Optional.of(Tokenizer.load(tokenizer)) : model.tokenizer(),
+                GenerationDefaults.of(model.config()));
+    }
+
+    private static GgufModel openGguf(Path file) {
         try {
-            GgufModel model = GgufModel.open(file);
-            Path tokenizer = file.resolveSibling("tokenizer.json");
-            return new Loaded(file.toString(), model.build(backend, computeType),
-                    Files.exists(tokenizer) ? Optional.of(Tokenizer.load(tokenizer)) : Optional.empty(),
-                    GenerationDefaults.of(model.config()));
+            return GgufModel.open(file);
         } catch (IOException e) {
             throw new ModelException("cannot read " + file + ": " + e.getMessage(), e);
         } catch (FormatException e) {
@@ -197,6 +202,10 @@ public final class Models {
      */
     public static SequencedMap<String, byte[]> sideFiles(String folderOrName) {
         SequencedMap<String, byte[]> out = new LinkedHashMap<>();
+        if (isGguf(Path.of(folderOrName))) {
+            out.put("config.json", openGguf(Path.of(folderOrName)).configJson().getBytes(StandardCharsets.UTF_8));
+            return out;
+        }
         for (String name : SIDE_FILES) {
             try (InputStream in = folderOrName.equals(EMBEDDED) ? resource(name) : file(locate(folderOrName).resolve(name))) {
                 if (in != null) {

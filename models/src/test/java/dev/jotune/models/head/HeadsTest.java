@@ -25,6 +25,7 @@ import dev.jotune.tensor.Tensor;
 import dev.jotune.testing.Golden;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -190,14 +191,14 @@ class HeadsTest {
         double[] first = weight(one, "classifier.weight");
         assertThat(first).hasSize(64).isEqualTo(weight(fresh(mlm, Shelf.of("bert_mlm"), labels, 1), "classifier.weight"))
                 .isNotEqualTo(weight(fresh(mlm, Shelf.of("bert_mlm"), labels, 2), "classifier.weight"));
-        double deviation = Math.sqrt(java.util.Arrays.stream(weight(one, "bert.pooler.dense.weight")).map(v -> v * v).average().orElseThrow());
+        double deviation = Math.sqrt(Arrays.stream(weight(one, "bert.pooler.dense.weight")).map(v -> v * v).average().orElseThrow());
         assertThat(deviation).as("initializer_range").isCloseTo(0.02, within(0.002));
         assertThat(weight(one, "classifier.bias")).containsOnly(0);
         Var pooler = one.seams().parameters().get("bert.pooler.dense.weight").base();
         one.seams().parameters().get("bert.pooler.dense.weight").replace(Var.parameter(pooler.tensor()));
         Var loss = one.loss(TEXT, Tensor.of(Backends.reference(), new long[] {0, 1}, 2), one.seams().inference());
         Tensor gradient = Gradients.of(loss, List.of(one.seams().parameters().get("bert.pooler.dense.weight").base())).getFirst();
-        assertThat(java.util.Arrays.stream(gradient.toDoubleArray()).anyMatch(g -> g != 0)).isTrue();
+        assertThat(Arrays.stream(gradient.toDoubleArray()).anyMatch(g -> g != 0)).isTrue();
 
         SequenceClassifier kept = fresh(config("bert_cls"), Shelf.of("bert_cls"), List.of("a", "b", "c"), 1);
         assertThat(kept.freshModules()).isEmpty();
