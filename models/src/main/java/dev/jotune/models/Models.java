@@ -65,7 +65,8 @@ public final class Models {
     }
 
     /**
-     * Loads a folder (or a model OWNER/NAME from the cache of the hub) with {@code config.json}, {@code model.safetensors} or shards with their index, and
+     * Loads a folder (or a model OWNER/NAME from the cache of the hub) with {@code config.json},
+     * {@code model.safetensors} or shards with their index, and
      * {@code tokenizer.json} if there is one; or a {@code .gguf} file, whose tokenizer is its own or lies beside it. Weights
      * are memory-mapped where the backend can address the file.
      *
