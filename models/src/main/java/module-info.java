@@ -24,6 +24,7 @@ module dev.jotune.models {
     exports dev.jotune.models.seq2seq;
     exports dev.jotune.models.t5;
     exports dev.jotune.models.tokenizer;
+    exports dev.jotune.models.ttm;
     exports dev.jotune.models.vit;
     exports dev.jotune.models.whisper;
 }

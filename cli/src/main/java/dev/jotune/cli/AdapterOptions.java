@@ -1,7 +1,8 @@
 package dev.jotune.cli;
 
-import dev.jotune.models.CausalLm;
+import dev.jotune.models.Backbone;
 import dev.jotune.peft.Adapter;
+import dev.jotune.peft.AdapterFiles;
 import dev.jotune.peft.Adapters;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -22,8 +23,13 @@ final class AdapterOptions {
         return folders.size();
     }
 
+    /** The classes that the adapters tell apart; none if they are of no classifier. */
+    List<String> labels() {
+        return folders.stream().map(AdapterFiles::labels).filter(l -> !l.isEmpty()).findFirst().orElse(List.of());
+    }
+
     /** Attaches them in order. */
-    List<Adapter> attach(CausalLm model) {
+    List<Adapter> attach(Backbone model) {
         List<Adapter> out = new ArrayList<>();
         for (Path folder : folders) {
             out.add(Adapters.load(model, (out.size() + 1) + " " + folder, folder));

@@ -1,14 +1,16 @@
 package dev.jotune.cli;
 
-import dev.jotune.models.CausalLm;
 import dev.jotune.models.Models;
+import dev.jotune.models.SequenceClassifier;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.tokenizer.Tokenizer;
 import dev.jotune.peft.train.Dataset;
 import dev.jotune.peft.train.Evaluation;
+import dev.jotune.peft.train.LabelledTexts;
 import dev.jotune.tensor.Backend;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -21,11 +23,12 @@ import picocli.CommandLine.Spec;
         description = {"Measures a model on a data set, one JSON object a line.", "",
             "  perplexity   {\"text\": ...} or {\"prompt\": ..., \"completion\": ...} (of the completion only)",
             "  exact-match  {\"prompt\": ..., \"completion\": ...}: greedy decoding gives the completion",
-            "  choices      {\"prompt\": ..., \"choices\": [...], \"answer\": index}: the likeliest is right"},
+            "  choices      {\"prompt\": ..., \"choices\": [...], \"answer\": index}: the likeliest is right",
+            "  classify     {\"text\": ..., \"label\": ...}, or text, tab and label in a file named .tsv: the class is right"},
         optionListHeading = "%nOptions:%n")
 final class EvalCommand implements Runnable {
     /** What is measured. */
-    enum Task { perplexity, exact_match, choices }
+    enum Task { perplexity, exact_match, choices, classify }
 
     @Mixin
     private ModelOption model;
@@ -33,7 +36,7 @@ final class EvalCommand implements Runnable {
     @Mixin
     private AdapterOptions adapters;
 
-    @Option(names = "--task", required = true, paramLabel = "TASK", description = "perplexity, exact-match or choices.")
+    @Option(names = "--task", required = true, paramLabel = "TASK", description = "perplexity, exact-match, choices or classify.")
     private String task;
 
     @Option(names = "--data", required = true, paramLabel = "FILE", description = "The examples, JSON lines.")
@@ -53,8 +56,8 @@ final class EvalCommand implements Runnable {
     public void run() {
         Task chosen = chosen();
         Backend backend = common.backend();
-        Models.Loaded loaded = model.load(backend);
-        adapters.attach(loaded.model());
+        Models.Loaded loaded = chosen == Task.classify ? model.classifier(backend, adapters.labels(), 0) : model.load(backend);
+        adapters.attach(loaded.backbone());
         PrintWriter out = spec.commandLine().getOut();
         out.println(measure(chosen, loaded));
         out.flush();
@@ -66,25 +69,33 @@ final class EvalCommand implements Runnable {
                 return t;
             }
         }
-        throw new UsageException("--task: there is no task '" + task + "'. Tasks: perplexity, exact-match, choices");
+        throw new UsageException("--task: there is no task '" + task + "'. Tasks: perplexity, exact-match, choices, classify");
     }
 
     private String measure(Task chosen, Models.Loaded loaded) {
-        CausalLm lm = loaded.model();
         Tokenizer tokenizer = loaded.requireTokenizer();
-        Pass pass = lm.seams().inference();
+        Pass pass = loaded.backbone().seams().inference();
         return switch (chosen) {
             case perplexity -> {
                 Dataset texts = Dataset.readJsonl(data, tokenizer, loaded.generation(), maxLength);
-                Evaluation.Perplexity p = Evaluation.perplexity(lm, texts, pass);
+                Evaluation.Perplexity p = Evaluation.perplexity(loaded.model(), texts, pass);
                 yield String.format(Locale.ROOT, "perplexity %.4f  (%.6f nats a token, %,d tokens, %d examples%s)", p.value(),
                         p.negativeLogLikelihood(), p.tokens(), texts.size(), p.cut() == 0 ? "" : ", " + p.cut() + " cut");
             }
-            case exact_match -> score("exact match", Evaluation.exactMatch(lm, tokenizer, loaded.generation(), pass,
+            case exact_match -> score("exact match", Evaluation.exactMatch(loaded.model(), tokenizer, loaded.generation(), pass,
                     Evaluation.readPairs(data)));
-            case choices -> score("accuracy", Evaluation.choiceAccuracy(lm, tokenizer, loaded.generation(), pass,
+            case choices -> score("accuracy", Evaluation.choiceAccuracy(loaded.model(), tokenizer, loaded.generation(), pass,
                     Evaluation.readChoices(data)));
+            case classify -> classes(loaded.as(SequenceClassifier.class), tokenizer);
         };
+    }
+
+    private String classes(SequenceClassifier classifier, Tokenizer tokenizer) {
+        int most = maxLength == 0 ? classifier.contextLength() : Math.min(maxLength, classifier.contextLength());
+        // The adapter may name classes that a checkpoint's own configuration only numbers.
+        List<String> labels = adapters.labels().isEmpty() ? classifier.labels() : adapters.labels();
+        Dataset texts = Dataset.ofLabelled(LabelledTexts.read(data), tokenizer, labels, most);
+        return score("accuracy", Evaluation.accuracy(classifier, texts, classifier.seams().inference()));
     }
 
     private String score(String name, Evaluation.Score s) {

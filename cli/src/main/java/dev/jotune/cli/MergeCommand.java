@@ -3,7 +3,10 @@ package dev.jotune.cli;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.jotune.models.Architectures;
+import dev.jotune.models.Backbone;
 import dev.jotune.models.Models;
+import dev.jotune.models.SequenceClassifier;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.peft.Adapter;
 import dev.jotune.peft.AdapterException;
@@ -68,9 +71,10 @@ final class MergeCommand implements Runnable {
         }
         Backend backend = common.backend();
         checkOut();
-        Models.Loaded loaded = model.load(backend);
+        List<String> labels = adapters.labels();
+        Models.Loaded loaded = labels.isEmpty() ? model.load(backend) : model.classifier(backend, labels, 0);
         Map<String, DType> before = types(loaded);
-        List<Adapter> attached = adapters.attach(loaded.model());
+        List<Adapter> attached = adapters.attach(loaded.backbone());
         attached.forEach(MergeCommand::checkMergeable);
         if (weights.isEmpty()) {
             attached.forEach(Adapter::merge);
@@ -89,7 +93,7 @@ final class MergeCommand implements Runnable {
             WeightVector v = WeightVector.of(attached.get(i)).times(weights.get(i));
             sum = sum == null ? v : sum.plus(v);
         }
-        sum.applyTo(loaded.model());
+        sum.applyTo(loaded.backbone());
         attached.forEach(Adapter::detach);
     }
 
@@ -119,19 +123,19 @@ final class MergeCommand implements Runnable {
 
     private static Map<String, DType> types(Models.Loaded loaded) {
         Map<String, DType> out = new LinkedHashMap<>();
-        loaded.model().seams().parameters().forEach((path, p) -> out.put(path, p.base().tensor().dtype()));
+        loaded.backbone().seams().parameters().forEach((path, p) -> out.put(path, p.base().tensor().dtype()));
         return out;
     }
 
     private void write(Models.Loaded loaded, boolean widened) {
         Map<String, Tensor> weights = new LinkedHashMap<>();
-        for (Parameter p : loaded.model().seams().parameters().values()) {
+        for (Parameter p : loaded.backbone().seams().parameters().values()) {
             weights.put(p.path(), p.base().tensor());
         }
         SequencedMap<String, AtomicFiles.Content> files = new LinkedHashMap<>();
         files.put("model.safetensors", SafeTensorsWriter.content(RawTensor.of(weights), Map.of("format", "pt")));
         Models.sideFiles(model.name()).forEach((name, bytes) -> files.put(name, AtomicFiles.Content.bytes(
-                widened && name.equals("config.json") ? inF32(bytes) : bytes)));
+                name.equals("config.json") ? config(bytes, loaded.backbone(), widened) : bytes)));
         try {
             AtomicFiles.writeAll(out, files);
         } catch (IOException e) {
@@ -139,12 +143,28 @@ final class MergeCommand implements Runnable {
         }
     }
 
-    /** The type that transformers loads the weights in. */
-    private static byte[] inF32(byte[] config) {
+    /** What changed is said in the configuration: the weights' type, and a head that was put on. */
+    private static byte[] config(byte[] config, Backbone model, boolean widened) {
+        boolean headed = model instanceof SequenceClassifier c && !c.freshModules().isEmpty();
+        if (!widened && !headed) {
+            return config;
+        }
         JsonMapper json = new JsonMapper();
         try {
             ObjectNode node = (ObjectNode) json.readTree(new String(config, StandardCharsets.UTF_8));
-            node.put(node.has("dtype") ? "dtype" : "torch_dtype", "float32");
+            if (widened) {
+                node.put(node.has("dtype") ? "dtype" : "torch_dtype", "float32");
+            }
+            if (headed) {
+                node.putArray("architectures").add(Architectures.classifierName(model.modelType()));
+                ObjectNode names = node.putObject("id2label");
+                ObjectNode numbers = node.putObject("label2id");
+                List<String> labels = ((SequenceClassifier) model).labels();
+                for (int i = 0; i < labels.size(); i++) {
+                    names.put(Integer.toString(i), labels.get(i));
+                    numbers.put(labels.get(i), i);
+                }
+            }
             return json.writerWithDefaultPrettyPrinter().writeValueAsBytes(node);
         } catch (JsonProcessingException e) {
             throw new FailureException("config.json is not valid JSON: " + e.getOriginalMessage(), e);

@@ -1,8 +1,11 @@
 package dev.jotune.cli;
 
 import dev.jotune.models.Models;
+import dev.jotune.models.SequenceClassifier;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
+import java.nio.file.Path;
+import java.util.List;
 import picocli.CommandLine.Option;
 
 /** Which model. */
@@ -18,5 +21,28 @@ final class ModelOption {
 
     Models.Loaded load(Backend backend) {
         return Models.open(model, backend, DType.F32);
+    }
+
+    /**
+     * As a classifier of texts. A checkpoint that is one of as many classes, or of any number if none are asked for, is
+     * taken as it is; any other encoder gets a fresh head.
+     *
+     * @param labels the classes by number; none: those of the checkpoint
+     * @param seed of a fresh head
+     */
+    Models.Loaded classifier(Backend backend, List<String> labels, long seed) {
+        Models.Loaded plain = load(backend);
+        boolean ready = plain.backbone() instanceof SequenceClassifier c && (labels.isEmpty() || c.labels().size() == labels.size());
+        if (ready) {
+            return plain;
+        }
+        if (labels.isEmpty()) {
+            throw new FailureException(model + " is no classifier, and no adapter says which classes there are. Name an adapter of a "
+                    + "classifier with --adapter");
+        }
+        if (model.equals(Models.EMBEDDED)) {
+            throw new UsageException("--model: " + model + " writes texts and cannot classify them. Give the folder of an encoder");
+        }
+        return Models.loadClassifier(Path.of(model), labels, seed, backend, DType.F32);
     }
 }

@@ -1,12 +1,14 @@
 package dev.jotune.cli;
 
 import dev.jotune.models.Models;
+import dev.jotune.models.SequenceClassifier;
 import dev.jotune.models.tokenizer.Tokenizer;
 import dev.jotune.peft.Adapter;
 import dev.jotune.peft.AdapterException;
 import dev.jotune.peft.Adapters;
 import dev.jotune.peft.TuningMethod;
 import dev.jotune.peft.train.Dataset;
+import dev.jotune.peft.train.LabelledTexts;
 import dev.jotune.peft.train.TrainOptions;
 import dev.jotune.peft.train.TrainReport;
 import dev.jotune.peft.train.Trainer;
@@ -28,7 +30,9 @@ import picocli.CommandLine.Spec;
         customSynopsis = "jotune tune --model=DIR --method=NAME --data=FILE --out=DIR [OPTIONS]",
         description = {"Trains an adapter and saves it as PEFT does.", "",
             "The data are one JSON object a line: {\"text\": ...}, learnt from end to end, or",
-            "{\"prompt\": ..., \"completion\": ...}, where only the completion is learnt."},
+            "{\"prompt\": ..., \"completion\": ...}, where only the completion is learnt.",
+            "With --task classify they are {\"text\": ..., \"label\": ...}, perhaps with \"text_pair\", or, in a file named .tsv,",
+            "a text, a tab and a label a line; the head of the classifier is trained along."},
         optionListHeading = "%nOptions:%n")
 final class TuneCommand implements Runnable {
     /** Method options that were given, by PEFT's name; filled by {@link MethodOptions}. */
@@ -36,6 +40,10 @@ final class TuneCommand implements Runnable {
 
     @Mixin
     private ModelOption model;
+
+    @Option(names = "--task", paramLabel = "TASK", defaultValue = "write", description = "What is learnt: to write texts (write), "
+            + "or to tell texts apart (classify), with an encoder. Default: ${DEFAULT-VALUE}.")
+    private String task;
 
     @Option(names = "--method", required = true, paramLabel = "NAME", description = "prefix, prompt or lora; "
             + "'jotune methods' says what they are.")
@@ -67,9 +75,21 @@ final class TuneCommand implements Runnable {
         TuningMethod tuning = MethodOptions.read(method, methodFields);
         Backend backend = common.backend();
         PrintWriter err = spec.commandLine().getErr();
-        Models.Loaded loaded = model.load(backend);
-        Tokenizer tokenizer = loaded.requireTokenizer();
-        Dataset examples = Dataset.readJsonl(data, tokenizer, loaded.generation(), options.maxLength());
+        Models.Loaded loaded;
+        Tokenizer tokenizer;
+        Dataset examples;
+        if (classifies()) {
+            LabelledTexts texts = LabelledTexts.read(data);
+            loaded = model.classifier(backend, texts.labels(), options.seed());
+            tokenizer = loaded.requireTokenizer();
+            SequenceClassifier classifier = loaded.as(SequenceClassifier.class);
+            int most = options.maxLength() == 0 ? classifier.contextLength() : Math.min(options.maxLength(), classifier.contextLength());
+            examples = Dataset.ofLabelled(texts, tokenizer, classifier.labels(), most);
+        } else {
+            loaded = model.load(backend);
+            tokenizer = loaded.requireTokenizer();
+            examples = Dataset.readJsonl(data, tokenizer, loaded.generation(), options.maxLength());
+        }
         Adapter adapter = attach(loaded, tokenizer, tuning, options.seed());
         err.printf(Locale.ROOT, "%s on %s: %,d trainable values, %,d examples%n", tuning.peftType(), loaded.name(),
                 adapter.trainableCount(), examples.size());
@@ -77,9 +97,17 @@ final class TuneCommand implements Runnable {
         report(train(adapter, examples, options, err));
     }
 
+    private boolean classifies() {
+        return switch (task) {
+            case "classify" -> true;
+            case "write" -> false;
+            default -> throw new UsageException("--task: there is no task '" + task + "'. Tasks: write, classify");
+        };
+    }
+
     private static Adapter attach(Models.Loaded loaded, Tokenizer tokenizer, TuningMethod tuning, long seed) {
         try {
-            return Adapters.create(loaded.model(), Adapters.DEFAULT_NAME, tuning, seed,
+            return Adapters.create(loaded.backbone(), Adapters.DEFAULT_NAME, tuning, seed,
                     Optional.of(text -> tokenizer.encode(text, false).ids())).basedOn(loaded.name());
         } catch (AdapterException e) {
             // The model is sound, so an option asks for what it does not have.

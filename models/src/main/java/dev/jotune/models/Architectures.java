@@ -21,6 +21,8 @@ import dev.jotune.models.mamba.Mamba;
 import dev.jotune.models.mamba.MambaConfig;
 import dev.jotune.models.t5.T5;
 import dev.jotune.models.t5.T5Config;
+import dev.jotune.models.ttm.Ttm;
+import dev.jotune.models.ttm.TtmConfig;
 import dev.jotune.models.vit.ViT;
 import dev.jotune.models.vit.ViTConfig;
 import dev.jotune.models.whisper.Whisper;
@@ -54,6 +56,7 @@ public final class Architectures {
             entry("mamba", (c, s, b, t) -> new Mamba(MambaConfig.read(c), s, b, t)),
             entry("roberta", (c, s, b, t) -> Bert.build(c, s, b, t, Optional.empty())),
             entry("t5", (c, s, b, t) -> new T5(T5Config.read(c, s), s, b, t)),
+            entry("tinytimemixer", (c, s, b, t) -> new Ttm(TtmConfig.read(c), s, b, t)),
             entry("vit", (c, s, b, t) -> ViT.load(ViTConfig.read(c), s, b, t)),
             entry("whisper", (c, s, b, t) -> new Whisper(WhisperConfig.read(c, s), s, b, t))));
 
@@ -109,5 +112,16 @@ public final class Architectures {
                     + "'. Supported: bert, roberta, distilbert, deberta-v2.");
         };
         return model.as(SequenceClassifier.class);
+    }
+
+    /** What transformers calls the class of a family's classifiers of texts: {@code architectures} of a configuration. */
+    public static String classifierName(String modelType) {
+        return switch (modelType) {
+            case "bert" -> "BertForSequenceClassification";
+            case "roberta" -> "RobertaForSequenceClassification";
+            case "distilbert" -> "DistilBertForSequenceClassification";
+            case "deberta-v2" -> "DebertaV2ForSequenceClassification";
+            default -> throw new ModelException("a " + modelType + " model has no classifier of texts.");
+        };
     }
 }

@@ -68,6 +68,21 @@ public final class Config {
         }
     }
 
+    /** The objects of a file that holds a list of them. */
+    static List<Config> readList(Path file) {
+        try {
+            JsonNode n = JSON.readTree(Files.readString(file));
+            if (n == null || !n.isArray() || !n.valueStream().allMatch(JsonNode::isObject)) {
+                throw new ModelException(file + " does not hold a JSON list of objects. Download the file again.");
+            }
+            return n.valueStream().map(o -> new Config(file.toString(), o)).toList();
+        } catch (JsonProcessingException e) {
+            throw new ModelException(file + " is not valid JSON: " + e.getOriginalMessage() + ". Download the file again.", e);
+        } catch (IOException e) {
+            throw new ModelException("cannot read " + file + ": " + e.getMessage(), e);
+        }
+    }
+
     public String origin() {
         return origin;
     }

@@ -3,20 +3,16 @@ package dev.jotune.models;
 import dev.jotune.autograd.Var;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Tensor;
-import java.util.List;
 
 /** A model that says what a picture shows. */
-public interface ImageClassifier extends ImageModel {
-    /** The names of the classes, by number. */
-    List<String> labels();
-
-    /** Logits {@code [B, labels]} of what {@link #forward} gave. */
-    Var logits(Hidden hidden, Pass pass);
-
+public interface ImageClassifier extends ImageModel, Classifier {
     /**
-     * The mean loss.
+     * The mean loss, of the configuration's kind or else the one that the labels' kind asks for.
      *
      * @param labels as {@link ProblemType#loss} reads them
      */
-    Var loss(ImageInput input, Tensor labels, Pass pass);
+    default Var loss(ImageInput input, Tensor labels, Pass pass) {
+        ProblemType type = problemType().orElseGet(() -> ProblemType.of(labels, labels().size()));
+        return type.loss(logits(forward(input, pass), pass), labels);
+    }
 }

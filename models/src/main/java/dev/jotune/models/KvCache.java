@@ -13,7 +13,8 @@ import java.util.Objects;
  * The keys and values of the tokens so far, one dense segment per layer, for decoding without derivatives.
  *
  * <p>Memory: {@code 2 L B G capacity D} elements; the capacity doubles when it is reached. Keys are stored as they
- * enter attention, after rotary embedding.
+ * enter attention, after rotary embedding. Layers with a sliding window keep all of it too: cutting the cache back, for
+ * speculation or another turn, then never meets a key that is gone.
  */
 public final class KvCache implements DecoderCache {
     private final Backend backend;

@@ -71,6 +71,28 @@ public final class Models {
         if (isGguf(folder)) {
             return loadGguf(folder, backend, computeType);
         }
+        return load(folder, backend, (config, source) -> Architectures.build(config, source, backend, computeType));
+    }
+
+    /**
+     * Loads an encoder's folder as a classifier of texts. A checkpoint without one, such as a plain pretrained encoder,
+     * gets a head that begins at random; an adapter then has to train and save it, as adapters of classifiers do.
+     *
+     * @param labels the classes by number
+     * @param seed of the head's start
+     * @throws ModelException saying which file is missing, malformed or not supported
+     */
+    public static Loaded loadClassifier(Path folder, List<String> labels, long seed, Backend backend, DType computeType) {
+        return load(folder, backend, (config, source) ->
+                Architectures.classifier(config, source, backend, computeType, labels, seed));
+    }
+
+    /** Makes a model of what a folder holds. */
+    private interface Builder {
+        Backbone build(Config config, Weights.Source source);
+    }
+
+    private static Loaded load(Path folder, Backend backend, Builder builder) {
         if (!Files.isDirectory(folder)) {
             throw new ModelException("there is no model folder " + folder + ". Give a folder with config.json, model.safetensors "
                     + "and tokenizer.json, or '" + EMBEDDED + "' for the embedded model.");
@@ -78,7 +100,7 @@ public final class Models {
         Config config = Config.read(folder.resolve("config.json"));
         Path tokenizer = folder.resolve("tokenizer.json");
         try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-            Backbone model = Architectures.build(config, source(checkpoint, backend), backend, computeType);
+            Backbone model = builder.build(config, source(checkpoint, backend));
             return new Loaded(folder.toString(), model,
                     Files.exists(tokenizer) ? Optional.of(Tokenizer.load(tokenizer)) : Optional.empty(),
                     GenerationDefaults.read(folder, config));

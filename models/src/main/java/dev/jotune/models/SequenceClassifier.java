@@ -4,20 +4,14 @@ import dev.jotune.autograd.Var;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Tensor;
 import java.util.List;
-import java.util.Optional;
 
 /** An encoder that gives a text one of several labels, some of them, or numbers. */
-public interface SequenceClassifier extends Encoder {
-    /** What the classes are called, by number. */
-    List<String> labels();
-
-    /** What the configuration says of the labels' kind; without it the kind of the labels decides. */
-    Optional<ProblemType> problemType();
-
+public interface SequenceClassifier extends Encoder, Classifier {
     /** Modules whose weights the checkpoint lacked: they began at random, so an adapter has to save them. */
     List<String> freshModules();
 
     /** Logits {@code [B, labels]} of the first token: with prompt tuning that is the first virtual one, as in PEFT. */
+    @Override
     Var logits(Hidden hidden, Pass pass);
 
     /** As {@link #loss(EncoderInput, Tensor, ProblemType, Pass)}, the kind chosen as transformers chooses it. */

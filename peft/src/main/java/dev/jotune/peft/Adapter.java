@@ -3,6 +3,8 @@ package dev.jotune.peft;
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.models.Backbone;
+import dev.jotune.models.Seq2SeqLm;
+import dev.jotune.models.SequenceClassifier;
 import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.LinearLayer;
@@ -88,13 +90,14 @@ public final class Adapter {
     }
 
     /**
-     * Writes PEFT's two files into {@code folder}, atomically: at every moment the folder holds the old adapter, the new
+     * Writes PEFT's two files into {@code folder}, and for a classifier the names of its labels, atomically: at every moment the folder holds the old adapter, the new
      * one, or none.
      */
     public void save(Path folder) {
         Map<String, Object> extra = new LinkedHashMap<>(describe());
         baseModel.ifPresent(name -> extra.put("base_model_name_or_path", name));
-        AdapterFiles.write(folder, method, state(), extra);
+        List<String> labels = model instanceof SequenceClassifier c ? c.labels() : List.of();
+        AdapterFiles.write(folder, method, state(), extra, labels);
     }
 
     /** Notes the name or folder of the base model, which PEFT's automatic classes look for in saved adapters. */
@@ -121,7 +124,7 @@ public final class Adapter {
             boolean prefix = hooks.segments().isPresent();
             extra.put("num_layers", model.layers());
             sites.stream().findFirst().ifPresent(s -> extra.put("num_attention_heads", prefix ? s.groups() : s.heads()));
-            extra.put("num_transformer_submodules", 1);
+            extra.put("num_transformer_submodules", model instanceof Seq2SeqLm ? 2 : 1);
             extra.put("token_dim", prefix ? sites.getFirst().groups() * sites.getFirst().headDim() : model.hiddenSize());
         }
         return extra;

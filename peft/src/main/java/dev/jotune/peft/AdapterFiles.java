@@ -1,5 +1,7 @@
 package dev.jotune.peft;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.io.AtomicFiles;
@@ -12,14 +14,19 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.stream.IntStream;
 
 /** PEFT's adapter folder: {@code adapter_config.json} and {@code adapter_model.safetensors}. */
 public final class AdapterFiles {
     static final String CONFIG = "adapter_config.json";
     static final String TENSORS = "adapter_model.safetensors";
+    private static final String LABELS = "labels.json";
+    private static final JsonMapper JSON = JsonMapper.builder().build();
 
     private AdapterFiles() {}
 
@@ -68,10 +75,41 @@ public final class AdapterFiles {
         return key.replaceFirst("modules_to_save\\.[^.]+\\.", "");
     }
 
-    static void write(Path folder, TuningMethod method, Map<String, Tensor> tensors, Map<String, ?> extra) {
+    /**
+     * The classes that an adapter of a classifier tells apart: as Jotune names them beside the adapter, or, where PEFT
+     * wrote it, as many without names as its head has; none for other adapters.
+     *
+     * @throws AdapterException if a file cannot be read
+     */
+    public static List<String> labels(Path folder) {
+        Path file = folder.resolve(LABELS);
+        try {
+            if (Files.exists(file)) {
+                JsonNode names = JSON.readTree(Files.readString(file));
+                List<String> out = new ArrayList<>();
+                names.forEach(n -> out.add(n.asText()));
+                if (!names.isArray() || out.isEmpty() || !names.valueStream().allMatch(JsonNode::isTextual)) {
+                    throw new AdapterException(file + " does not hold a list of names. Delete it, or save the adapter again.");
+                }
+                return out;
+            }
+        } catch (IOException e) {
+            throw new AdapterException("cannot read " + file + ": " + e.getMessage() + ". Delete it, or save the adapter again.", e);
+        }
+        return read(folder).tensors().entrySet().stream()
+                .filter(e -> e.getKey().matches(".*\\.(classifier|score)(\\.out_proj)?\\.weight") && e.getValue().rank() == 2)
+                .map(e -> IntStream.range(0, (int) e.getValue().size(0)).mapToObj(i -> "LABEL_" + i).toList())
+                .findFirst().orElse(List.of());
+    }
+
+    /** @param labels names of the classes; none if the model is no classifier */
+    static void write(Path folder, TuningMethod method, Map<String, Tensor> tensors, Map<String, ?> extra, List<String> labels) {
         SequencedMap<String, AtomicFiles.Content> files = new LinkedHashMap<>();
         Map<String, RawTensor> raw = RawTensor.of(tensors);
         files.put(TENSORS, SafeTensorsWriter.content(raw, Map.of("format", "pt")));
+        if (!labels.isEmpty()) {
+            files.put(LABELS, AtomicFiles.Content.text(JSON.valueToTree(labels).toPrettyString()));
+        }
         files.put(CONFIG, AtomicFiles.Content.text(AdapterConfig.write(method, extra)));
         try {
             AtomicFiles.writeAll(folder, files);

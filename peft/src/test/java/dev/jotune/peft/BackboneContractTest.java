@@ -10,6 +10,7 @@ import dev.jotune.autograd.optim.AdamW;
 import dev.jotune.autograd.optim.Optimizer;
 import dev.jotune.autograd.optim.Schedule;
 import dev.jotune.models.Backbone;
+import dev.jotune.models.Seq2SeqLm;
 import dev.jotune.models.SequenceClassifier;
 import dev.jotune.models.decoder.Decoder;
 import dev.jotune.models.seam.EmbeddingSite;
@@ -116,15 +117,24 @@ class BackboneContractTest {
         return points;
     }
 
-    /** Whether the model has a place for the method: Mamba has no attention to put a prefix into. */
+    /**
+     * Whether the model has a place for the method: Mamba has no attention to put a prefix into, and a mixer of patches
+     * has weights for each patch and none for further ones.
+     */
     private static boolean fits(TuningMethod method, Backbone model) {
-        return !(method instanceof PrefixTuning) || !model.seams().attentions().isEmpty();
+        return switch (method) {
+            case PrefixTuning _ -> !model.seams().attentions().isEmpty();
+            case PromptTuning _ -> !model.seams().embeddings().isEmpty();
+            default -> true;
+        };
     }
 
     private void untrained(Subject s, Backbone model) {
         double[] base = s.outputs(model);
         if (!fits(s.method, model)) {
-            assertThatThrownBy(() -> s.attach(model, "a")).isInstanceOf(AdapterException.class).hasMessageContaining("attention");
+            assertThatThrownBy(() -> s.attach(model, "a")).isInstanceOf(AdapterException.class)
+                    .hasMessageContaining(s.method instanceof PrefixTuning ? "needs attentions" : "needs an embedding input")
+                    .hasMessageContaining("a " + model.modelType() + " model has none");
             assertThat(model.seams().attached()).isEmpty();
             return;
         }
@@ -146,6 +156,10 @@ class BackboneContractTest {
         long want = switch (s.method) {
             case Lora _ -> adapter.hooks().projections().keySet().stream().map(model.seams().projections()::get)
                     .mapToLong(l -> RANK * (l.in() + l.out())).sum();
+            // As in peft: P has the layers of the encoder, whatever the decoder reads of it.
+            case PrefixTuning _ when model instanceof Seq2SeqLm ->
+                    2L * TOKENS * model.layers() * model.seams().attentions().getLast().groups() * model.seams().attentions().getLast().headDim();
+            case PromptTuning _ when model instanceof Seq2SeqLm -> 2L * TOKENS * model.hiddenSize();
             case PrefixTuning _ -> model.seams().attentions().stream().mapToLong(a -> 2L * TOKENS * a.groups() * a.headDim()).sum();
             default -> model.seams().embeddings().values().stream().filter(e -> adapter.hooks().virtualTokens().containsKey(e.name()))
                     .mapToLong(EmbeddingSite::hiddenSize).map(c -> c * TOKENS).sum();

@@ -149,7 +149,8 @@ final class ContractCases {
                         c -> pairs(c, 2, "q_proj", "v_proj") + (long) c.vocabSize() * c.hiddenSize())
                         .on(c -> !c.tieWordEmbeddings()),
                 new Case("saved embedding and norm", Map.of("r", 2, "modules_to_save", List.of("embed_tokens", "norm")),
-                        c -> pairs(c, 2, "q_proj", "v_proj") + (long) (c.vocabSize() + 1) * c.hiddenSize()));
+                        // As in PEFT a name is the end of a path, so both norms of every block are meant too.
+                        c -> pairs(c, 2, "q_proj", "v_proj") + (c.vocabSize() + 2L * c.numHiddenLayers() + 1) * c.hiddenSize()));
     }
 
     /** n 2 L G D. */

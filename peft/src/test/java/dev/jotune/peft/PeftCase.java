@@ -6,11 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.models.Backbone;
-import dev.jotune.models.CausalLm;
-import dev.jotune.models.DecoderInput;
-import dev.jotune.models.EncoderInput;
 import dev.jotune.models.Models;
-import dev.jotune.models.SequenceClassifier;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Backends;
@@ -22,8 +18,8 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
+import java.util.function.DoubleUnaryOperator;
 import java.util.stream.Stream;
 
 /**
@@ -35,7 +31,7 @@ import java.util.stream.Stream;
  */
 record PeftCase(Path folder, JsonNode json, boolean wide) {
     private static final String ENCODER = "prompt_encoder.default.";
-    private static final Set<String> FAMILIES = Set.of("llama", "bert", "gpt2", "mixtral");
+    private static final Set<String> FAMILIES = Set.of("llama", "bert", "t5", "gpt2", "mixtral");
 
     static Stream<PeftCase> all(boolean wide) {
         List<String> types = Methods.all().stream().map(MethodInfo::peftType).toList();
@@ -67,36 +63,19 @@ record PeftCase(Path folder, JsonNode json, boolean wide) {
     /** The logits of the case's batch, {@code [B, n + T, V]} or {@code [B, labels]}. */
     Tensor logits(Backbone model) {
         Pass pass = model.seams().inference();
-        return Recording.off(() -> switch (model) {
-            case CausalLm m -> m.logits(m.forward(batch(), pass, Optional.empty()).states(), pass).tensor();
-            case SequenceClassifier c -> c.logits(c.forward(texts(), pass), pass).tensor();
-            default -> throw new AssertionError("this test cannot run a " + model.getClass().getSimpleName());
-        });
+        return Recording.off(() -> PeftRun.of(model, this).logits(pass)).tensor();
     }
 
     /** The loss of the case's batch, in training mode as it was recorded. */
     Var loss(Backbone model) {
         boolean training = json.path("gradients_in_training_mode").asBoolean(true);
-        Pass pass = training ? model.seams().training(0, 0) : model.seams().inference();
-        return switch (model) {
-            case CausalLm m -> m.loss(batch(), ids("labels"), pass);
-            case SequenceClassifier c -> c.loss(texts(), ids("labels"), pass);
-            default -> throw new AssertionError("this test cannot train a " + model.getClass().getSimpleName());
-        };
-    }
-
-    private EncoderInput texts() {
-        return EncoderInput.of(ids("input_ids"), ids("attention_mask")).withTokenTypes(ids("token_type_ids"));
+        return PeftRun.of(model, this).loss(training ? model.seams().training(0, 0) : model.seams().inference());
     }
 
     /** The recorded numbers are rounded to F32; F64 must come that close. In F32 the case's own tolerance holds. */
     double tolerance(String what, double want) {
         double stated = json.get("tolerances").get(what).asDouble();
         return wide ? Math.min(stated, 2e-6 * Math.max(1, Math.abs(want))) : stated;
-    }
-
-    DecoderInput batch() {
-        return DecoderInput.of(ids("input_ids"), ids("attention_mask"));
     }
 
     Tensor ids(String name) {
@@ -191,23 +170,24 @@ record PeftCase(Path folder, JsonNode json, boolean wide) {
     }
 
     /** Compares logits {@code [B, n + T, V]} where there is a token: everywhere before the text, in it where the mask is 1. */
-    void closeLogits(String what, Golden.Array want, Tensor got) {
-        if (got.rank() == 2) {
-            close(what, "logits", want, got.toDoubleArray());
-            return;
-        }
-        double[] mask = ids("attention_mask").toDoubleArray();
+    void closeLogits(String what, Golden.Array want, Backbone model) {
+        closeLogits(what, want, model, logits(model), v -> tolerance("logits", v));
+    }
+
+    /** The same with a tolerance of the caller's, by the number wanted. */
+    void closeLogits(String what, Golden.Array want, Backbone model, Tensor got, DoubleUnaryOperator tolerance) {
+        double[] mask = PeftRun.of(model, this).mask();
         int rows = (int) got.size(0);
-        int time = (int) got.size(1);
-        int width = (int) got.size(2);
-        int text = mask.length / rows;
+        int width = (int) got.size(-1);
+        int time = (int) (got.numel() / rows / width);
+        int text = mask == null ? time : mask.length / rows;
         double[] g = got.toDoubleArray();
         assertThat(got.shape()).as(what).isEqualTo(want.shape());
         for (int i = 0; i < g.length; i++) {
             int t = i / width % time - (time - text);
-            if (t < 0 || mask[i / (width * time) * text + t] != 0) {
+            if (t < 0 || mask == null || mask[i / (width * time) * text + t] != 0) {
                 assertThat(Math.abs(g[i] - want.values()[i])).as("%s[%d] = %s, want %s", what, i, g[i], want.values()[i])
-                        .isLessThanOrEqualTo(tolerance("logits", want.values()[i]));
+                        .isLessThanOrEqualTo(tolerance.applyAsDouble(want.values()[i]));
             }
         }
     }

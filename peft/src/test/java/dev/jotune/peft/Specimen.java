@@ -5,6 +5,7 @@ import dev.jotune.models.Architectures;
 import dev.jotune.models.Backbone;
 import dev.jotune.models.CausalLm;
 import dev.jotune.models.Encoder;
+import dev.jotune.models.Forecaster;
 import dev.jotune.models.Models;
 import dev.jotune.models.Seq2SeqLm;
 import dev.jotune.models.ast.AstClassifier;
@@ -18,6 +19,7 @@ import dev.jotune.testing.Golden;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * A tiny checkpoint of some architecture as a subject of the contract: rows of input of its own kind,
@@ -46,7 +48,7 @@ record Specimen(Golden.Case golden, boolean wide) {
     static List<Specimen> all() {
         List<Specimen> out = new ArrayList<>();
         // What holds no model (image preprocessing, logits processors) has no configuration of one.
-        Golden.cases("models").filter(c -> c.json().hasNonNull("model_type"))
+        Stream.concat(Golden.cases("models"), Stream.of(ForecastProbe.golden())).filter(c -> c.json().hasNonNull("model_type"))
                 .filter(c -> Architectures.modelTypes().contains(c.json().get("model_type").asText())).forEach(c -> {
             out.add(new Specimen(c, true));
             out.add(new Specimen(c, false));
@@ -68,6 +70,7 @@ record Specimen(Golden.Case golden, boolean wide) {
             case ViTClassifier m -> new ImageProbe(m);
             case AstClassifier m -> new AudioProbe(m);
             case Clip m -> new PairProbe(m);
+            case Forecaster m -> new ForecastProbe(m);
             default -> throw new AssertionError("no test of the contract knows how to run a " + model.getClass().getSimpleName()
                     + ". Add a Probe.");
         };

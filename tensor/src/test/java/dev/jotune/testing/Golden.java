@@ -166,11 +166,13 @@ public final class Golden {
 
     /** One tensor of a safetensors file, widened to doubles. */
     public static Array array(Path file, String name) {
+        GoldenReads.note(file, name);
         return array(open(file).raw(name));
     }
 
     /** One integer tensor of a safetensors file. */
     public static LongArray longArray(Path file, String name) {
+        GoldenReads.note(file, name);
         RawTensor raw = open(file).raw(name);
         return new LongArray(raw.shape(), raw.toLongs());
     }
@@ -178,7 +180,10 @@ public final class Golden {
     /** Every tensor of a safetensors file, widened to doubles, in the file's order. */
     public static Map<String, Array> arrays(Path file) {
         Map<String, Array> all = new LinkedHashMap<>();
-        open(file).rawTensors().forEach((name, raw) -> all.put(name, array(raw)));
+        open(file).rawTensors().forEach((name, raw) -> {
+            GoldenReads.note(file, name);
+            all.put(name, array(raw));
+        });
         return all;
     }
 

@@ -11,8 +11,8 @@ import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.Seams;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
-import dev.jotune.tensor.Tensor;
 import java.util.List;
+import java.util.Optional;
 
 /** An Audio Spectrogram Transformer with a classifier: a norm and a linear layer on what stands for the sound. */
 public final class AstClassifier extends Ast implements AudioClassifier {
@@ -31,13 +31,12 @@ public final class AstClassifier extends Ast implements AudioClassifier {
     }
 
     @Override
-    public Var logits(Hidden hidden, Pass pass) {
-        return dense.forward(norm.forward(features(hidden, pass), pass), pass);
+    public Optional<ProblemType> problemType() {
+        return config().labels().problemType();
     }
 
     @Override
-    public Var loss(Var spectrogram, Tensor labels, Pass pass) {
-        ProblemType type = config().labels().problemType().orElseGet(() -> ProblemType.of(labels, labels().size()));
-        return type.loss(logits(forward(spectrogram, pass), pass), labels);
+    public Var logits(Hidden hidden, Pass pass) {
+        return dense.forward(norm.forward(features(hidden, pass), pass), pass);
     }
 }

@@ -36,7 +36,7 @@ public record AstConfig(int hiddenSize, int intermediateSize, int numHiddenLayer
                 ViTConfig.pair(c, "patch_size", 16), c.size("frequency_stride", 10), c.size("time_stride", 10), c.size("max_length", 1024),
                 c.size("num_mel_bins", 128), c.number("layer_norm_eps", 1e-12), Heads.activation(c, "hidden_act", "gelu"),
                 c.flag("qkv_bias", true), c.number("hidden_dropout_prob", 0), Labels.read(c));
-        c.finish(Set.of());
+        c.finish(Set.of("tie_word_embeddings"));
         return a;
     }
 }

@@ -1,7 +1,13 @@
 package dev.jotune.models.audio;
 
-/** What frames of sound have in common. */
+import java.util.Set;
+
+/** What the kinds of features have in common. */
 final class Frames {
+    /** Fields of a configuration that follow from others, or leave the features alone. */
+    static final Set<String> HARMLESS = Set.of("feature_size", "mel_filters", "n_samples", "nb_max_frames", "padding_side",
+            "padding_value", "processor_class", "return_attention_mask");
+
     private Frames() {}
 
     /** Hann's window, {@code (1 - cos(2 pi i / period)) / 2}: periodic if the period is the length, symmetric if it is one less. */

@@ -25,8 +25,10 @@ public record KaldiFilterBank(int samplingRate, int bands, int frames, boolean n
     static KaldiFilterBank read(Config c) {
         int rate = c.size("sampling_rate", 16000);
         int bands = c.size("num_mel_bins", 128);
-        return new KaldiFilterBank(rate, bands, c.size("max_length", 1024), c.flag("do_normalize", true),
+        KaldiFilterBank out = new KaldiFilterBank(rate, bands, c.size("max_length", 1024), c.flag("do_normalize", true),
                 c.number("mean", -4.2677393), c.number("std", 4.5689974), MelFilters.kaldi(bands, TRANSFORM, rate));
+        c.finish(Frames.HARMLESS);
+        return out;
     }
 
     /** {@code [frame][mel]}. */

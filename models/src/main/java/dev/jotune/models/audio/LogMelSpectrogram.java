@@ -26,16 +26,25 @@ public record LogMelSpectrogram(int samplingRate, int bands, int frame, int hop,
         if (c.number("dither", 0) != 0) {
             throw new ModelException(c.origin() + ": 'dither' " + c.number("dither", 0) + " is not supported. Set it to 0.");
         }
+        if (!c.text("padding_side", "right").equals("right")) {
+            throw new ModelException(c.origin() + ": 'padding_side' is not supported but for \"right\".");
+        }
         int rate = c.size("sampling_rate", 16000);
         int frame = c.size("n_fft", 400);
         int bands = c.size("feature_size", 80);
-        int samples = Math.multiplyExact(c.size("chunk_length", 30), rate);
+        long samples = (long) c.size("chunk_length", 30) * rate;
+        if (samples > Integer.MAX_VALUE / 4) {
+            throw new ModelException(c.origin() + ": 'chunk_length' and 'sampling_rate' make " + samples
+                    + " samples. Cut sounds into shorter chunks.");
+        }
         if (frame % 2 != 0 || samples <= frame / 2) {
             throw new ModelException(c.origin() + ": 'n_fft' is " + frame + ", expected an even number below twice the "
                     + samples + " samples of a chunk.");
         }
-        return new LogMelSpectrogram(rate, bands, frame, c.size("hop_length", 160), samples,
+        LogMelSpectrogram out = new LogMelSpectrogram(rate, bands, frame, c.size("hop_length", 160), (int) samples,
                 MelFilters.whisper(bands, frame, rate), c.number("padding_value", 0));
+        c.finish(Frames.HARMLESS);
+        return out;
     }
 
     /** Frames of a chunk. */

@@ -13,8 +13,8 @@ import java.util.Set;
  * @param projectionDim P, of the common space
  */
 public record ClipConfig(Text text, Vision vision, int projectionDim) {
-    /** What towers say that only another class of model reads. */
-    private static final Set<String> HARMLESS = Set.of("projection_dim", "logit_scale_init_value");
+    /** What only another class of model reads, or only training from scratch. */
+    private static final Set<String> HARMLESS = Set.of("projection_dim", "logit_scale_init_value", "tie_word_embeddings");
 
     /** What both towers have: C, F, L, H, and how they compute. */
     public record Tower(int hiddenSize, int intermediateSize, int numHiddenLayers, int numAttentionHeads, double layerNormEps,

@@ -51,7 +51,8 @@ public final class ClipText implements Encoder {
         this.computeType = computeType;
         this.seams = seams;
         ClipConfig.Tower t = config.tower();
-        String at = "text_model.";
+        // The tower alone is stored with the name of its part in transformers 4, and without in 5.
+        String at = w.contains("text_model.embeddings.token_embedding.weight") ? "text_model." : "";
         Parameter table = w.parameter(at + "embeddings.token_embedding.weight", config.vocabSize(), t.hiddenSize());
         tokens = new TokenEmbedding(table, OptionalInt.empty(), 1, computeType);
         positions = new TokenEmbedding(w.parameter(at + "embeddings.position_embedding.weight", config.maxPositionEmbeddings(),

@@ -22,13 +22,12 @@ import java.util.Optional;
  * MaPLe (arXiv 2210.03117).
  */
 public final class ClipVision extends PatchEncoder implements ImageModel {
-    private static final String PATH = "vision_model.";
     private final Norm norm;
 
     /** @param seams that the tower's parts are registered with: its own, or those of the whole model */
     ClipVision(ClipConfig.Vision config, Weights w, Seams seams, Backend backend, DType computeType) {
-        super(options(config), w, seams, backend, computeType);
-        norm = Norm.of(PATH + "post_layernorm", config.tower().hiddenSize(), config.tower().layerNormEps(), w);
+        super(options(config, prefix(w)), w, seams, backend, computeType);
+        norm = Norm.of(prefix(w) + "post_layernorm", config.tower().hiddenSize(), config.tower().layerNormEps(), w);
     }
 
     /** The tower alone, as {@code CLIPVisionModel} is stored. */
@@ -37,13 +36,18 @@ public final class ClipVision extends PatchEncoder implements ImageModel {
         return new ClipVision(config, new Weights(source, seams), seams, backend, computeType);
     }
 
-    private static Options options(ClipConfig.Vision c) {
+    /** The tower alone is stored with the name of its part in transformers 4, and without in 5. */
+    private static String prefix(Weights w) {
+        return w.contains("vision_model.embeddings.class_embedding") ? "vision_model." : "";
+    }
+
+    private static Options options(ClipConfig.Vision c, String at) {
         PatchEmbedding.Shape shape = new PatchEmbedding.Shape(c.numChannels(), c.tower().hiddenSize(), c.imageSize(), c.patchSize(),
                 c.patchSize());
-        PatchEmbedding.Names names = new PatchEmbedding.Names(PATH + "embeddings.patch_embedding", false,
-                List.of(PATH + "embeddings.class_embedding"), PATH + "embeddings.position_embedding.weight", false);
-        return new Options("clip_vision_model", shape, names, Optional.of(PATH + "pre_layrnorm"),
-                ClipText.options(c.tower(), PATH, "vision.", AttentionSite.Kind.BIDIRECTIONAL), Optional.empty());
+        PatchEmbedding.Names names = new PatchEmbedding.Names(at + "embeddings.patch_embedding", false,
+                List.of(at + "embeddings.class_embedding"), at + "embeddings.position_embedding.weight", false);
+        return new Options("clip_vision_model", shape, names, Optional.of(at + "pre_layrnorm"),
+                ClipText.options(c.tower(), at, "vision.", AttentionSite.Kind.BIDIRECTIONAL), Optional.empty());
     }
 
     @Override

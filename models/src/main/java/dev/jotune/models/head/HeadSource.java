@@ -1,7 +1,9 @@
 package dev.jotune.models.head;
 
 import dev.jotune.models.Weights;
+import dev.jotune.models.seam.StoredWeight;
 import dev.jotune.tensor.Tensor;
+import java.util.Optional;
 
 /**
  * Weights under today's names, from files that call them otherwise: a base model's own file has no prefix of the base
@@ -31,6 +33,11 @@ record HeadSource(Weights.Source inner, String prefix) implements Weights.Source
     @Override
     public Tensor get(String name) {
         return inner.get(stored(name));
+    }
+
+    @Override
+    public Optional<StoredWeight.Quantized> quantized(String name) {
+        return inner.quantized(stored(name));
     }
 
     @Override

@@ -15,6 +15,7 @@ import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.random.Philox;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
@@ -124,7 +125,9 @@ public final class Heads {
 
     /** A layer of the file, or a fresh one where that is wanted: normal weights, no bias, as transformers starts it. */
     private LinearLayer layer(Encoder base, String path, long out, long in, Weights w, List<String> made) {
-        if (fresh.isEmpty() || source.contains(path + ".weight")) {
+        // A head of another number of classes is no use.
+        boolean fits = source.contains(path + ".weight") && Arrays.equals(source.get(path + ".weight").shape(), new long[] {out, in});
+        if (fresh.isEmpty() || fits) {
             return w.linear(path, out, in, true);
         }
         double[] values = new double[Math.toIntExact(out * in)];

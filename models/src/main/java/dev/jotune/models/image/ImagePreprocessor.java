@@ -8,6 +8,7 @@ import dev.jotune.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * From a picture to {@code pixel_values}: resize, crop the middle, scale, normalise, each of them optional; as
@@ -41,9 +42,18 @@ public record ImagePreprocessor(Optional<Size> size, Resample resample, Optional
         }
 
         private static int longer(int length, int longEdge, int shortEdge) {
-            return (int) ((double) length * longEdge / shortEdge);
+            double longer = (double) length * longEdge / shortEdge;
+            if (longer * length > RgbImage.MOST_PIXELS) {
+                throw new IllegalArgumentException("a picture of " + longEdge + " by " + shortEdge + " with its shorter edge at "
+                        + length + " would have more than " + RgbImage.MOST_PIXELS + " pixels. Crop it first.");
+            }
+            return (int) longer;
         }
     }
+
+    /** Pictures are always turned to red, green and blue here, and lie in memory as this library has them. */
+    private static final Set<String> HARMLESS = Set.of("data_format", "device", "disable_grouping", "do_convert_rgb",
+            "input_data_format", "processor_class", "return_tensors");
 
     /** The processors that differ in nothing but their defaults, and what an old {@code "size": 224} means. */
     private enum Kind {
@@ -64,40 +74,61 @@ public record ImagePreprocessor(Optional<Size> size, Resample resample, Optional
     }
 
     /**
-     * The preprocessing of a model folder, from its {@code preprocessor_config.json}.
+     * The preprocessing of a model folder, from its {@code preprocessor_config.json}; where that does not say what kind
+     * it is, the model type of {@code config.json} does.
      *
      * @throws ModelException naming the field that is malformed or not supported
      */
     public static ImagePreprocessor read(Path folder) {
-        return read(Config.read(folder.resolve("preprocessor_config.json")));
+        Config c = Config.read(folder.resolve("preprocessor_config.json"));
+        return type(c).isEmpty() ? read(c, switch (Config.read(folder.resolve("config.json")).text("model_type", "")) {
+            case "clip", "clip_vision_model" -> Kind.CLIP;
+            case "vit" -> Kind.VIT;
+            default -> kind(c);
+        }) : read(c);
     }
 
     /** The preprocessing of a configuration in today's form ({@code "size": {"shortest_edge": 224}}) or the old one (a number). */
     public static ImagePreprocessor read(Config c) {
-        String name = c.text("image_processor_type", c.text("feature_extractor_type", ""));
-        Kind kind = switch (name) {
+        return read(c, kind(c));
+    }
+
+    private static String type(Config c) {
+        return c.text("image_processor_type", c.text("feature_extractor_type", ""));
+    }
+
+    private static Kind kind(Config c) {
+        return switch (type(c)) {
             case "CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor" -> Kind.CLIP;
             case "ViTImageProcessor", "ViTImageProcessorFast", "ViTImageProcessorPil", "ViTFeatureExtractor" -> Kind.VIT;
-            default -> throw new ModelException(c.origin() + ": image_processor_type '" + name
+            default -> throw new ModelException(c.origin() + ": image_processor_type '" + type(c)
                     + "' is not supported. Supported: CLIPImageProcessor, ViTImageProcessor.");
         };
-        Optional<Size> size = c.flag("do_resize", true) ? Optional.of(size(c, kind)) : Optional.empty();
-        boolean crops = c.flag("do_center_crop", kind == Kind.CLIP);
+    }
+
+    private static ImagePreprocessor read(Config c, Kind kind) {
+        Size resized = size(c, c.flag("default_to_square", kind.square));
+        Size.Exact middle = crop(c);
+        Optional<Size> size = c.flag("do_resize", true) ? Optional.of(resized) : Optional.empty();
+        Optional<Size.Exact> crop = c.flag("do_center_crop", kind == Kind.CLIP) ? Optional.of(middle) : Optional.empty();
         int method = (int) c.number("resample", kind.resample.ordinal());
         if (method < 0 || method >= Resample.values().length) {
             throw new ModelException(c.origin() + ": 'resample' is " + method + ", expected one of Pillow's filters, 0 to 5.");
         }
+        double factor = c.number("rescale_factor", 1.0 / 255);
+        List<Double> mean = channels(c, "image_mean", kind.mean);
+        List<Double> std = channels(c, "image_std", kind.std);
         boolean normalises = c.flag("do_normalize", true);
-        return new ImagePreprocessor(size, Resample.values()[method], crops ? Optional.of(crop(c)) : Optional.empty(),
-                c.flag("do_rescale", true) ? c.number("rescale_factor", 1.0 / 255) : 1,
-                normalises ? channels(c, "image_mean", kind.mean) : List.of(0.0, 0.0, 0.0),
-                normalises ? channels(c, "image_std", kind.std) : List.of(1.0, 1.0, 1.0));
+        ImagePreprocessor out = new ImagePreprocessor(size, Resample.values()[method], crop, c.flag("do_rescale", true) ? factor : 1,
+                normalises ? mean : List.of(0.0, 0.0, 0.0), normalises ? std : List.of(1.0, 1.0, 1.0));
+        c.finish(HARMLESS);
+        return out;
     }
 
-    private static Size size(Config c, Kind kind) {
+    private static Size size(Config c, boolean square) {
         if (!c.isObject("size")) {
             int n = c.size("size", 224);
-            return kind.square ? new Size.Exact(n, n) : new Size.ShortestEdge(n);
+            return square ? exact(c, n, n) : new Size.ShortestEdge(n);
         }
         Config s = c.child("size");
         for (String other : List.of("longest_edge", "max_height", "max_width")) {
@@ -105,16 +136,24 @@ public record ImagePreprocessor(Optional<Size> size, Resample resample, Optional
                 throw new ModelException(s.origin() + ": '" + other + "' is not supported. Give height and width, or shortest_edge.");
             }
         }
-        return s.has("shortest_edge") ? new Size.ShortestEdge(s.size("shortest_edge")) : new Size.Exact(s.size("height"), s.size("width"));
+        return s.has("shortest_edge") ? new Size.ShortestEdge(s.size("shortest_edge")) : exact(s, s.size("height"), s.size("width"));
     }
 
     private static Size.Exact crop(Config c) {
         if (!c.isObject("crop_size")) {
             int n = c.size("crop_size", 224);
-            return new Size.Exact(n, n);
+            return exact(c, n, n);
         }
         Config s = c.child("crop_size");
-        return new Size.Exact(s.size("height"), s.size("width"));
+        return exact(s, s.size("height"), s.size("width"));
+    }
+
+    private static Size.Exact exact(Config c, int height, int width) {
+        if ((long) height * width > RgbImage.MOST_PIXELS) {
+            throw new ModelException(c.origin() + " asks for pictures of " + height + " by " + width + ". At most "
+                    + RgbImage.MOST_PIXELS + " pixels are made.");
+        }
+        return new Size.Exact(height, width);
     }
 
     private static List<Double> channels(Config c, String field, List<Double> otherwise) {
@@ -128,7 +167,11 @@ public record ImagePreprocessor(Optional<Size> size, Resample resample, Optional
         return List.of(v[0], v[1], v[2]);
     }
 
-    /** The picture resized, before it is cropped. */
+    /**
+     * The picture resized, before it is cropped.
+     *
+     * @throws IllegalArgumentException if the longer edge would become too long
+     */
     public RgbImage resized(RgbImage image) {
         return size.map(s -> s.of(image)).map(s -> Resizer.resize(image, s.height(), s.width(), resample)).orElse(image);
     }

@@ -72,8 +72,16 @@ public final class Seams {
         return java.util.Collections.unmodifiableSequencedMap(embeddings);
     }
 
-    /** The main embedding input. */
+    /**
+     * The main embedding input.
+     *
+     * @throws IllegalStateException if the model has none that takes further embeddings
+     */
     public EmbeddingSite input() {
+        if (embeddings.isEmpty()) {
+            throw new IllegalStateException("the model has no embedding input that virtual tokens could be put before. "
+                    + "Use a method for linear layers or taps.");
+        }
         return embeddings.firstEntry().getValue();
     }
 

@@ -3,7 +3,6 @@ package dev.jotune.models.vit;
 import dev.jotune.autograd.Var;
 import dev.jotune.models.Hidden;
 import dev.jotune.models.ImageClassifier;
-import dev.jotune.models.ImageInput;
 import dev.jotune.models.ProblemType;
 import dev.jotune.models.Weights;
 import dev.jotune.models.seam.LinearLayer;
@@ -11,8 +10,8 @@ import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.Seams;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
-import dev.jotune.tensor.Tensor;
 import java.util.List;
+import java.util.Optional;
 
 /** A Vision Transformer with a linear classifier on the class token's state. */
 public final class ViTClassifier extends ViT implements ImageClassifier {
@@ -29,13 +28,13 @@ public final class ViTClassifier extends ViT implements ImageClassifier {
     }
 
     @Override
-    public Var logits(Hidden hidden, Pass pass) {
-        return classifier.forward(features(hidden, pass), pass);
+    public Optional<ProblemType> problemType() {
+        return config().labels().problemType();
     }
 
+    /** Reads the state itself: a pooler in the checkpoint would be left over from another training. */
     @Override
-    public Var loss(ImageInput input, Tensor labels, Pass pass) {
-        ProblemType type = config().labels().problemType().orElseGet(() -> ProblemType.of(labels, labels().size()));
-        return type.loss(logits(forward(input, pass), pass), labels);
+    public Var logits(Hidden hidden, Pass pass) {
+        return classifier.forward(hidden.text().select(1, 0), pass);
     }
 }

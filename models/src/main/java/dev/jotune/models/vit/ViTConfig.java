@@ -34,7 +34,7 @@ public record ViTConfig(int hiddenSize, int intermediateSize, int numHiddenLayer
                 c.size("num_channels", 3), pair(c, "image_size", 224), pair(c, "patch_size", 16), c.number("layer_norm_eps", 1e-12),
                 Heads.activation(c, "hidden_act", "gelu"), c.flag("qkv_bias", true), c.number("hidden_dropout_prob", 0),
                 c.size("pooler_output_size", hidden), Heads.activation(c, "pooler_act", "tanh"), Labels.read(c));
-        c.finish(Set.of("encoder_stride"));
+        c.finish(Set.of("encoder_stride", "tie_word_embeddings"));
         return v;
     }
 

@@ -84,6 +84,10 @@ public final class Whisper extends EncoderDecoder {
         head = new LmHead(layer, 1, Optional.empty());
     }
 
+    public WhisperConfig config() {
+        return config;
+    }
+
     @Override
     public Encoded encode(EncoderInput source, Pass pass) {
         Var frames = convolved(features(source), pass);

@@ -59,6 +59,9 @@ class AudioFeaturesTest {
         refused("{\"feature_extractor_type\": \"WhisperFeatureExtractor\", \"dither\": 0.1}", "'dither' 0.1");
         refused("{\"feature_extractor_type\": \"WhisperFeatureExtractor\", \"do_normalize\": true}", "do_normalize");
         refused("{\"feature_extractor_type\": \"WhisperFeatureExtractor\", \"n_fft\": 401}", "'n_fft' is 401");
+        refused("{\"feature_extractor_type\": \"WhisperFeatureExtractor\", \"padding_side\": \"left\"}", "padding_side");
+        refused("{\"feature_extractor_type\": \"WhisperFeatureExtractor\", \"chunk_length\": 2000000000}", "chunk_length");
+        refused("{\"feature_extractor_type\": \"ASTFeatureExtractor\", \"window\": \"hamming\"}", "window");
         AudioFeatures any = read("{\"feature_extractor_type\": \"ASTFeatureExtractor\"}");
         assertThatThrownBy(() -> any.features(Backends.cpu(), DType.F32, List.of())).hasMessageContaining("no waveforms");
     }

@@ -8,8 +8,12 @@ import dev.jotune.models.ModelException;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class ImagePreprocessorTest {
     private static ImagePreprocessor read(String json) {
@@ -31,12 +35,25 @@ class ImagePreprocessorTest {
     }
 
     @Test
+    void withoutANameTheModelSaysWhichKindItIs(@TempDir Path folder) throws IOException {
+        Files.writeString(folder.resolve("preprocessor_config.json"), "{\"size\": 32, \"do_resize\": true}");
+        Files.writeString(folder.resolve("config.json"), "{\"model_type\": \"vit\"}");
+        assertThat(ImagePreprocessor.read(folder)).isEqualTo(read("{\"image_processor_type\": \"ViTImageProcessor\", \"size\": 32}"));
+        Files.writeString(folder.resolve("config.json"), "{\"model_type\": \"clip\"}");
+        assertThat(ImagePreprocessor.read(folder)).isEqualTo(read("{\"image_processor_type\": \"CLIPImageProcessor\", \"size\": 32}"));
+        Files.writeString(folder.resolve("config.json"), "{\"model_type\": \"bert\"}");
+        assertThatThrownBy(() -> ImagePreprocessor.read(folder)).isInstanceOf(ModelException.class).hasMessageContaining("''");
+    }
+
+    @Test
     void whatIsNotSupportedIsRefusedByName() {
         refused("{\"image_processor_type\": \"BitImageProcessor\"}", "BitImageProcessor");
         refused("{\"image_processor_type\": \"ViTImageProcessor\", \"size\": {\"longest_edge\": 9}}", "longest_edge");
         refused("{\"image_processor_type\": \"ViTImageProcessor\", \"resample\": 6}", "'resample' is 6");
         refused("{\"image_processor_type\": \"ViTImageProcessor\", \"image_mean\": [1]}", "image_mean");
         refused("{\"image_processor_type\": \"ViTImageProcessor\", \"size\": -1}", "'size' is -1");
+        refused("{\"image_processor_type\": \"ViTImageProcessor\", \"size\": 100000}", "100000 by 100000");
+        refused("{\"image_processor_type\": \"ViTImageProcessor\", \"do_pad\": true}", "do_pad");
     }
 
     private static void refused(String json, String words) {

@@ -7,6 +7,7 @@ import dev.jotune.autograd.ops.Activations;
 import dev.jotune.autograd.ops.Attention;
 import dev.jotune.autograd.ops.Linear;
 import dev.jotune.models.seam.AttentionSite;
+import dev.jotune.models.seam.AttentionSite.Kind;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.SegmentSource;
 import dev.jotune.peft.AdapterException;
@@ -24,6 +25,11 @@ import java.util.Optional;
  * the batch share. {@code P [n, 2 L G D]} holds, for each virtual token, keys and values of all layers as they enter
  * attention, after rotary embedding. Trained directly, or as {@code P = MLP(E)}, {@code MLP(e) = W2 tanh(W1 e + b1) + b2}
  * with {@code E [n, G D]}. The text's positions begin at n. Trainable: {@code n 2 L G D}, or that of E and the MLP.
+ *
+ * <p>On an encoder-decoder, as in PEFT: only the decoder's own attention has a prefix; P has the L layers of the encoder, and
+ * layer l of the decoder reads {@code P_j}, {@code j = 2 l mod L}. (PEFT joins P twice, {@code [P; P]}, and deals it out four
+ * slices a layer, two for the decoder's own attention and two for the source, which it then drops.) Only the decoder's
+ * positions begin at n.
  *
  * @param numVirtualTokens n
  * @param prefixProjection whether P comes from the MLP
@@ -71,16 +77,41 @@ public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
             throw new AdapterException("prefix tuning needs attentions to add keys to, and a " + a.model().modelType()
                     + " model has none. Choose another method.");
         }
-        long token = width(sites.getFirst());
-        long width = 2 * sites.stream().mapToLong(PrefixTuning::width).sum();
+        boolean withSource = sites.stream().anyMatch(s -> s.kind() == Kind.CROSS);
+        long[] columns = withSource ? columnsWithSource(sites, a.model().layers()) : columns(sites);
+        AttentionSite some = sites.get(first(columns));
+        long token = width(some);
+        long width = withSource ? 2 * a.model().layers() * token : 2 * sites.stream().mapToLong(PrefixTuning::width).sum();
         // A file written by PEFT holds P alone; the MLP behind it is gone, and P is trained on directly.
         boolean projected = prefixProjection && (!a.isLoading() || a.holds(EMBEDDING));
         Table table = projected ? projection(a, token, width) : direct(a, width);
         if (projected) {
             a.export(TABLE, () -> Recording.off(table::value).tensor());
         }
-        a.segments(new Prefix(table, numVirtualTokens));
+        a.segments(new Prefix(table, numVirtualTokens, columns, withSource ? Optional.of("decoder.embed") : Optional.empty()));
         a.modulesToSave(modulesToSave, Attachment.UNWRAPPED);
+    }
+
+    /** Where P has the keys of each attention, its values following: one attention after the other. */
+    private static long[] columns(List<AttentionSite> sites) {
+        long[] at = new long[sites.size()];
+        for (int i = 1; i < at.length; i++) {
+            at[i] = at[i - 1] + 2 * width(sites.get(i - 1));
+        }
+        return at;
+    }
+
+    /** The same on an encoder-decoder: {@code 2 l mod L} for layer l of the decoder, -1 for what has no prefix. */
+    private static long[] columnsWithSource(List<AttentionSite> sites, int layers) {
+        return sites.stream().mapToLong(s -> s.kind() == Kind.CAUSAL ? 2L * s.layer() % layers * 2 * width(s) : -1).toArray();
+    }
+
+    private static int first(long[] columns) {
+        int i = 0;
+        while (columns[i] < 0) {
+            i++;
+        }
+        return i;
     }
 
     /** G D: the numbers in a key. */
@@ -108,16 +139,22 @@ public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
         Var value();
     }
 
-    /** Cuts P into segments: for each attention in order G D columns of keys, then G D of values. */
-    private record Prefix(Table table, int n) implements SegmentSource {
+    /**
+     * Cuts P into segments.
+     *
+     * @param columns where P has the keys of each attention; -1 for one without a prefix
+     * @param moved the only input whose positions begin at n; absent: every one
+     */
+    private record Prefix(Table table, int n, long[] columns, Optional<String> moved) implements SegmentSource {
         @Override
         public List<List<Attention.Segment>> segments(List<AttentionSite> sites, Pass pass) {
             Var p = table.value();
             List<List<Attention.Segment>> out = new ArrayList<>();
-            long at = 0;
-            for (AttentionSite s : sites) {
-                out.add(List.of(new Attention.Segment(part(p, at, s), part(p, at + width(s), s), Attention.Visible.ALL)));
-                at += 2 * width(s);
+            for (int i = 0; i < columns.length; i++) {
+                long at = columns[i];
+                AttentionSite s = sites.get(i);
+                out.add(at < 0 ? List.of()
+                        : List.of(new Attention.Segment(part(p, at, s), part(p, at + width(s), s), Attention.Visible.ALL)));
             }
             return out;
         }
@@ -130,6 +167,11 @@ public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
         @Override
         public long positions() {
             return n;
+        }
+
+        @Override
+        public long positions(String site) {
+            return moved.isEmpty() || moved.get().equals(site) ? n : 0;
         }
     }
 }

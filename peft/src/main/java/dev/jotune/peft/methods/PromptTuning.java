@@ -2,6 +2,7 @@ package dev.jotune.peft.methods;
 
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
+import dev.jotune.models.Seq2SeqLm;
 import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Pass;
@@ -21,6 +22,9 @@ import java.util.stream.IntStream;
  *
  * <p>The input becomes {@code [P; E(x)]}: n trainable rows {@code P [n, C]} before the embedded text. Trainable:
  * {@code n C}.
+ *
+ * <p>An encoder-decoder reads them before the source. As in PEFT its P then has 2 n rows, of which the second half, meant for
+ * the decoder, is never read.
  *
  * @param numVirtualTokens n
  * @param promptTuningInit {@code RANDOM} (standard normal, as PEFT), {@code SAMPLE_VOCAB} (embeddings of random tokens)
@@ -70,9 +74,15 @@ public record PromptTuning(int numVirtualTokens, String promptTuningInit, Option
     @Override
     public void attachTo(Attachment a) {
         a.checkVirtualTokens(numVirtualTokens);
+        if (a.model().seams().embeddings().isEmpty()) {
+            throw new AdapterException("prompt tuning needs an embedding input to put virtual tokens before, and a "
+                    + a.model().modelType() + " model has none. Choose another method.");
+        }
         EmbeddingSite input = a.model().seams().input();
-        Var p = a.trainable(TABLE, a.isLoading() ? Init.ZEROS : start(a, input), numVirtualTokens, input.hiddenSize());
-        a.virtualTokens(input, new Rows(p));
+        boolean withDecoder = a.model() instanceof Seq2SeqLm;
+        long rows = withDecoder ? 2L * numVirtualTokens : numVirtualTokens;
+        Var p = a.trainable(TABLE, a.isLoading() ? Init.ZEROS : start(a, input), rows, input.hiddenSize());
+        a.virtualTokens(input, new Rows(p, numVirtualTokens));
         a.modulesToSave(modulesToSave, Attachment.UNWRAPPED);
     }
 
@@ -108,15 +118,16 @@ public record PromptTuning(int numVirtualTokens, String promptTuningInit, Option
         };
     }
 
-    private record Rows(Var p) implements VirtualTokens {
+    /** The first n rows of P. */
+    private record Rows(Var p, long n) implements VirtualTokens {
         @Override
         public long count() {
-            return p.size(0);
+            return n;
         }
 
         @Override
         public Var rows(Pass pass) {
-            return p;
+            return p.size(0) == n ? p : p.slice(0, 0, n);
         }
     }
 }

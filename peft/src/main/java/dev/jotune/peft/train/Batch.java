@@ -1,6 +1,7 @@
 package dev.jotune.peft.train;
 
 import dev.jotune.models.DecoderInput;
+import dev.jotune.models.EncoderInput;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Tensor;
 import java.util.Arrays;
@@ -12,10 +13,12 @@ import java.util.List;
  * @param ids I64 {@code [B, T]}
  * @param mask I64 {@code [B, T]}: 1 at tokens, 0 at padding
  * @param labels I64 {@code [B, T]}: -100 at padding and where nothing is learnt
+ * @param tokenTypes I64 {@code [B, T]}: which text of a pair
+ * @param categories I64 {@code [B]}: the rows' classes, -100 for rows without one
  * @param tokens real tokens, padding apart
  * @param labelCount how many labels count in the loss
  */
-public record Batch(Tensor ids, Tensor mask, Tensor labels, long tokens, long labelCount) {
+public record Batch(Tensor ids, Tensor mask, Tensor labels, Tensor tokenTypes, Tensor categories, long tokens, long labelCount) {
     /**
      * @param firstCounts whether a label of a row's first token counts: only if virtual tokens precede it
      */
@@ -26,6 +29,8 @@ public record Batch(Tensor ids, Tensor mask, Tensor labels, long tokens, long la
         long[] ids = new long[rows * time];
         long[] mask = new long[rows * time];
         long[] labels = new long[rows * time];
+        long[] types = new long[rows * time];
+        long[] categories = new long[rows];
         Arrays.fill(labels, Example.IGNORED);
         long tokens = 0;
         long counted = 0;
@@ -35,16 +40,24 @@ public record Batch(Tensor ids, Tensor mask, Tensor labels, long tokens, long la
                 ids[b * time + t] = e.ids()[t];
                 labels[b * time + t] = e.labels()[t];
                 mask[b * time + t] = 1;
+                types[b * time + t] = e.tokenTypes().length == 0 ? 0 : e.tokenTypes()[t];
             }
+            categories[b] = e.category();
             tokens += e.length();
             counted += e.labelCount(firstCounts);
         }
         return new Batch(Tensor.of(backend, ids, rows, time), Tensor.of(backend, mask, rows, time),
-                Tensor.of(backend, labels, rows, time), tokens, counted);
+                Tensor.of(backend, labels, rows, time), Tensor.of(backend, types, rows, time), Tensor.of(backend, categories, rows),
+                tokens, counted);
     }
 
     /** What a decoder reads. */
     public DecoderInput input() {
         return DecoderInput.of(ids, mask);
+    }
+
+    /** What an encoder reads. */
+    public EncoderInput texts() {
+        return EncoderInput.of(ids, mask).withTokenTypes(tokenTypes);
     }
 }

@@ -1,15 +1,18 @@
 package dev.jotune.peft.train;
 
 import dev.jotune.models.GenerationDefaults;
+import dev.jotune.models.tokenizer.Direction;
+import dev.jotune.models.tokenizer.Encoding;
 import dev.jotune.models.tokenizer.Tokenizer;
+import dev.jotune.models.tokenizer.Truncation;
 import dev.jotune.peft.AdapterException;
 import dev.jotune.tensor.random.Philox;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Examples to learn from or to measure with, as token ids.
@@ -66,6 +69,30 @@ public final class Dataset {
         return new Dataset(encoder.examples(), encoder.cut());
     }
 
+    /**
+     * Texts with their classes, as the tokenizer frames them; what is too long loses the end of its text, not the frame.
+     *
+     * @param labels the classes by number; a text's own label is one of these names or such a number
+     * @param maxLength tokens of an example at most; 0: no limit
+     * @throws AdapterException naming file and line of a label that is not a class
+     */
+    public static Dataset ofLabelled(LabelledTexts texts, Tokenizer tokenizer, List<String> labels, int maxLength) {
+        Tokenizer whole = tokenizer.withTruncation(Optional.empty()).withPadding(Optional.empty());
+        Tokenizer shorter = maxLength == 0 ? whole : whole.withTruncation(Optional.of(new Truncation(maxLength, 0,
+                Truncation.Strategy.LONGEST_FIRST, Direction.RIGHT)));
+        List<Example> examples = new ArrayList<>();
+        int cut = 0;
+        for (LabelledTexts.Row row : texts.rows()) {
+            Encoding e = row.encoded(whole);
+            if (maxLength > 0 && e.length() > maxLength) {
+                cut++;
+                e = row.encoded(shorter);
+            }
+            examples.add(Example.ofCategory(e.ids(), e.typeIds(), row.category(labels)));
+        }
+        return new Dataset(examples, cut);
+    }
+
     /** Examples as they are. */
     public static Dataset of(List<Example> examples) {
         return new Dataset(examples, 0);
@@ -89,10 +116,8 @@ public final class Dataset {
         List<Example> shorter = new ArrayList<>();
         int lost = 0;
         for (Example e : examples) {
-            boolean cutIt = e.length() > maxLength;
-            lost += cutIt ? 1 : 0;
-            shorter.add(cutIt ? new Example(Arrays.copyOf(e.ids(), maxLength), Arrays.copyOf(e.labels(), maxLength))
-                    : e);
+            lost += e.length() > maxLength ? 1 : 0;
+            shorter.add(e.cutTo(maxLength));
         }
         return lost == 0 ? this : new Dataset(shorter, cut + lost);
     }
@@ -131,6 +156,11 @@ public final class Dataset {
             bytes.putInt(e.length());
             bytes.asIntBuffer().put(e.ids()).put(e.labels());
             digest.update(bytes.array());
+            if (e.isClassified()) {
+                ByteBuffer more = ByteBuffer.allocate(Integer.BYTES * (e.tokenTypes().length + 1));
+                more.asIntBuffer().put(e.category()).put(e.tokenTypes());
+                digest.update(more.array());
+            }
         }
         return size() + " examples " + HexFormat.of().formatHex(digest.digest());
     }

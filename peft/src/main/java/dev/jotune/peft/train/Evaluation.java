@@ -2,8 +2,10 @@ package dev.jotune.peft.train;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.jotune.autograd.Recording;
+import dev.jotune.models.Backbone;
 import dev.jotune.models.CausalLm;
 import dev.jotune.models.GenerationDefaults;
+import dev.jotune.models.SequenceClassifier;
 import dev.jotune.models.generate.CausalLanguageModel;
 import dev.jotune.models.generate.FinishReason;
 import dev.jotune.models.generate.Generation;
@@ -23,6 +25,8 @@ import java.util.List;
 /** Measures of a model under the adapters of a pass, all without dropout. */
 public final class Evaluation {
     private static final int BATCH = 8;
+    /** Rows of a batch to classify. */
+    private static final int CLASSIFIED = 32;
 
     private Evaluation() {}
 
@@ -99,6 +103,39 @@ public final class Evaluation {
         return new Perplexity(Math.exp(sum / count), sum / count, count, fitting.cut());
     }
 
+    // ---- classes ----
+
+    /** How often the class with the highest logit is the text's own; the first wins a tie. */
+    public static Score accuracy(SequenceClassifier model, Dataset data, Pass pass) {
+        Dataset fitting = data.cutTo(room(model, group(pass)));
+        List<Example> sorted = new ArrayList<>();
+        for (int i = 0; i < fitting.size(); i++) {
+            sorted.add(fitting.get(i));
+        }
+        sorted.sort(Comparator.comparingInt(Example::length));
+        int right = 0;
+        for (int i = 0; i < sorted.size(); i += CLASSIFIED) {
+            List<Example> some = sorted.subList(i, Math.min(sorted.size(), i + CLASSIFIED));
+            try (Scope _ = Scope.open()) {
+                Batch b = Batch.of(some, model.backend(), false);
+                double[] logits = Recording.off(() -> model.logits(model.forward(b.texts(), pass), pass)).tensor().toDoubleArray();
+                int classes = logits.length / some.size();
+                for (int row = 0; row < some.size(); row++) {
+                    right += best(logits, row * classes, classes) == some.get(row).category() ? 1 : 0;
+                }
+            }
+        }
+        return new Score(right, sorted.size());
+    }
+
+    private static int best(double[] logits, int from, int classes) {
+        int best = 0;
+        for (int c = 1; c < classes; c++) {
+            best = logits[from + c] > logits[from + best] ? c : best;
+        }
+        return best;
+    }
+
     private static double loss(CausalLm model, Batch b, Pass pass) {
         return Recording.off(() -> model.loss(b.input(), b.labels(), pass)).item();
     }
@@ -111,7 +148,7 @@ public final class Evaluation {
         return pass.groups().getFirst();
     }
 
-    private static int room(CausalLm model, Group group) {
+    private static int room(Backbone model, Group group) {
         return (int) (model.contextLength() - group.virtualTokens(model.seams().input().name()) - group.segmentPositions());
     }
 

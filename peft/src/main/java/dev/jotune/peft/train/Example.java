@@ -1,15 +1,18 @@
 package dev.jotune.peft.train;
 
 import dev.jotune.autograd.ops.CrossEntropy;
+import java.util.Arrays;
 
 /**
  * One text to learn from. The arrays are not copied.
  *
  * @param ids token ids
  * @param labels for each token its id, or -100 where it is given and not to be learnt
+ * @param tokenTypes which text of a pair each token is of; empty: all of the first
+ * @param category the text's class, or -100 where it has none
  */
-public record Example(int[] ids, int[] labels) {
-    /** The label of a token that is not to be learnt. */
+public record Example(int[] ids, int[] labels, int[] tokenTypes, int category) {
+    /** The label of a token that is not to be learnt, and the category of a text that has none. */
     public static final int IGNORED = (int) CrossEntropy.IGNORE_INDEX;
 
     /** @throws IllegalArgumentException if there is no token, or not one label for each */
@@ -18,11 +21,32 @@ public record Example(int[] ids, int[] labels) {
             throw new IllegalArgumentException("an example has " + ids.length + " tokens and " + labels.length
                     + " labels. Give at least one token, and a label for each.");
         }
+        if (tokenTypes.length != 0 && tokenTypes.length != ids.length) {
+            throw new IllegalArgumentException("an example has " + ids.length + " tokens and " + tokenTypes.length
+                    + " token types. Give one for each, or none.");
+        }
+    }
+
+    /** Tokens to learn. */
+    public Example(int[] ids, int[] labels) {
+        this(ids, labels, new int[0], IGNORED);
+    }
+
+    /** A text to classify; its tokens are given. */
+    public static Example ofCategory(int[] ids, int[] tokenTypes, int category) {
+        int[] labels = new int[ids.length];
+        Arrays.fill(labels, IGNORED);
+        return new Example(ids, labels, tokenTypes, category);
     }
 
     /** Number of tokens. */
     public int length() {
         return ids.length;
+    }
+
+    /** Whether the text as a whole has a class. */
+    public boolean isClassified() {
+        return category != IGNORED;
     }
 
     /**
@@ -31,10 +55,23 @@ public record Example(int[] ids, int[] labels) {
      * @param firstCounts whether a label of the first token counts
      */
     public int labelCount(boolean firstCounts) {
-        int n = 0;
+        int n = isClassified() ? 1 : 0;
         for (int i = firstCounts ? 0 : 1; i < labels.length; i++) {
             n += labels[i] == IGNORED ? 0 : 1;
         }
         return n;
+    }
+
+    /** The first {@code maxLength} tokens; of a text to classify the last token stays, which ends every text there. */
+    Example cutTo(int maxLength) {
+        if (length() <= maxLength) {
+            return this;
+        }
+        Example e = new Example(Arrays.copyOf(ids, maxLength), Arrays.copyOf(labels, maxLength),
+                tokenTypes.length == 0 ? tokenTypes : Arrays.copyOf(tokenTypes, maxLength), category);
+        if (isClassified()) {
+            e.ids[maxLength - 1] = ids[length() - 1];
+        }
+        return e;
     }
 }

@@ -14,7 +14,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.function.Consumer;
 
-/** Files with one JSON object a line; every error names file and line. */
+/** Files read line by line, most with one JSON object a line; every error names file and line. */
 final class JsonLines {
     private static final JsonMapper JSON = JsonMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
             .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
@@ -24,7 +24,11 @@ final class JsonLines {
     /** One line. */
     record Line(Path file, long number, JsonNode object) {
         AdapterException wrong(String what) {
-            return new AdapterException(file + ", line " + number + ": " + what + ". Correct that line.");
+            return new AdapterException(where() + ": " + what + ". Correct that line.");
+        }
+
+        String where() {
+            return file + ", line " + number;
         }
 
         boolean has(String field) {
@@ -51,17 +55,31 @@ final class JsonLines {
     }
 
     static void read(Path file, Consumer<Line> each) {
+        eachLine(file, "one JSON object a line", (number, text) -> each.accept(parse(file, number, text)));
+    }
+
+    /** What to do with a line and its number. */
+    interface LineReader {
+        void accept(long number, String text);
+    }
+
+    /**
+     * Reads a file of UTF-8 line by line, without a byte-order mark and blank lines.
+     *
+     * @param holds what the file should hold, for a message
+     */
+    static void eachLine(Path file, String holds, LineReader each) {
         long number = 0;
         try (BufferedReader in = Files.newBufferedReader(file)) {
             for (String text = in.readLine(); text != null; text = in.readLine()) {
                 number++;
                 String plain = number == 1 && text.startsWith("\uFEFF") ? text.substring(1) : text;
                 if (!plain.isBlank()) {
-                    each.accept(parse(file, number, plain));
+                    each.accept(number, plain);
                 }
             }
         } catch (NoSuchFileException e) {
-            throw new AdapterException("there is no file " + file + ". Give a file with one JSON object a line.", e);
+            throw new AdapterException("there is no file " + file + ". Give a file with " + holds + ".", e);
         } catch (CharacterCodingException e) {
             throw new AdapterException(file + " is not UTF-8 text, shortly after line " + number
                     + ". Save it as UTF-8.", e);

@@ -3,6 +3,8 @@ package dev.jotune.peft.train;
 import dev.jotune.autograd.Var;
 import dev.jotune.models.Backbone;
 import dev.jotune.models.CausalLm;
+import dev.jotune.models.ProblemType;
+import dev.jotune.models.SequenceClassifier;
 import dev.jotune.models.seam.Pass;
 
 /** Seam 6: what is minimised. */
@@ -10,6 +12,10 @@ import dev.jotune.models.seam.Pass;
 public interface Objective {
     /** The mean cross-entropy of the labels given the tokens before them. */
     Objective CAUSAL_LM = (model, batch, pass) -> model.as(CausalLm.class).loss(batch.input(), batch.labels(), pass);
+
+    /** The mean cross-entropy of the texts' classes. */
+    Objective CLASSIFICATION = (model, batch, pass) -> model.as(SequenceClassifier.class).loss(batch.texts(), batch.categories(),
+            ProblemType.SINGLE_LABEL_CLASSIFICATION, pass);
 
     /**
      * A scalar, the mean over whatever {@link #weight} counts.

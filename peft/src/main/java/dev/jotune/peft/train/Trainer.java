@@ -16,13 +16,13 @@ import java.util.Optional;
 public final class Trainer {
     private Trainer() {}
 
-    /** Trains {@code adapter} with cross-entropy in silence and saves nothing. */
+    /** Trains {@code adapter} with cross-entropy, of tokens or of classes, in silence and saves nothing. */
     public static TrainReport run(Adapter adapter, Dataset data, TrainOptions options) {
         return run(adapter, data, options, Optional.empty(), false, TrainListener.NONE);
     }
 
     /**
-     * Trains {@code adapter} with cross-entropy; what else is active on its model runs along.
+     * Trains {@code adapter} with cross-entropy, of tokens or of classes as its model is made for; what else is active on its model runs along.
      *
      * @param runFolder where checkpoints and the adapter go; without it nothing is saved
      * @param resume go on from the last checkpoint of the folder; without one the run starts anew, with a note
@@ -32,7 +32,7 @@ public final class Trainer {
      */
     public static TrainReport run(Adapter adapter, Dataset data, TrainOptions options, Optional<Path> runFolder,
             boolean resume, TrainListener listener) {
-        return run(adapter, data, options, TrainingStep.causalLm(), runFolder, resume, listener);
+        return run(adapter, data, options, TrainingStep.of(adapter.model()), runFolder, resume, listener);
     }
 
     /** As above, with another training step. */

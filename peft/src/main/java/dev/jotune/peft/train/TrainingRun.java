@@ -10,6 +10,7 @@ import dev.jotune.autograd.optim.Optimizer;
 import dev.jotune.autograd.optim.RunState;
 import dev.jotune.autograd.optim.Trainable;
 import dev.jotune.models.Backbone;
+import dev.jotune.models.SequenceClassifier;
 import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.peft.Adapter;
@@ -98,8 +99,13 @@ final class TrainingRun {
                     + " tokens. Raise maxLength or shorten the prompts."
                     : ". Give texts of at least two tokens, or completions that are not empty."));
         }
+        int classes = model instanceof SequenceClassifier c ? c.labels().size() : 0;
         for (int i = 0; i < data.size(); i++) {
             Example e = data.get(i);
+            if (e.isClassified() && (e.category() < 0 || e.category() >= classes)) {
+                throw new AdapterException("example " + i + " is of class " + e.category() + ", but the model has " + classes
+                        + " classes. Load it as a classifier of as many labels as the data have.");
+            }
             for (int t = 0; t < e.length(); t++) {
                 int label = e.labels()[t];
                 if (!known(e.ids()[t]) || label != Example.IGNORED && !known(label)) {

@@ -2,6 +2,8 @@ package dev.jotune.peft.train;
 
 import dev.jotune.autograd.optim.GradientTransform;
 import dev.jotune.autograd.optim.TrainableSelector;
+import dev.jotune.models.Backbone;
+import dev.jotune.models.SequenceClassifier;
 import java.util.Optional;
 
 /**
@@ -18,6 +20,16 @@ public record TrainingStep(String name, Objective objective, TrainableSelector s
     /** Cross-entropy, everything trains, gradients as they are. */
     public static TrainingStep causalLm() {
         return of("causal_lm", Objective.CAUSAL_LM);
+    }
+
+    /** Cross-entropy of classes, everything trains, gradients as they are. */
+    public static TrainingStep classification() {
+        return of("sequence_classification", Objective.CLASSIFICATION);
+    }
+
+    /** What a model of its kind is trained with when nothing else is said. */
+    public static TrainingStep of(Backbone model) {
+        return model instanceof SequenceClassifier ? classification() : causalLm();
     }
 
     /** Another objective. */
