@@ -4,12 +4,13 @@ module dev.jotune.models {
     requires com.fasterxml.jackson.databind;
     requires org.apache.lucene.core;
     requires java.desktop;
+    requires java.net.http;
 
-    exports dev.jotune.models;
     exports dev.jotune.models.ast;
     exports dev.jotune.models.audio;
     exports dev.jotune.models.bart;
     exports dev.jotune.models.bert;
+    exports dev.jotune.models.chat;
     exports dev.jotune.models.clip;
     exports dev.jotune.models.deberta;
     exports dev.jotune.models.decoder;
@@ -17,6 +18,7 @@ module dev.jotune.models {
     exports dev.jotune.models.gguf;
     exports dev.jotune.models.gpt2;
     exports dev.jotune.models.head;
+    exports dev.jotune.models.hub;
     exports dev.jotune.models.image;
     exports dev.jotune.models.mamba;
     exports dev.jotune.models.patch;
@@ -27,4 +29,5 @@ module dev.jotune.models {
     exports dev.jotune.models.ttm;
     exports dev.jotune.models.vit;
     exports dev.jotune.models.whisper;
+    exports dev.jotune.models;
 }

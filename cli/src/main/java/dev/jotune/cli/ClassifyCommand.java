@@ -119,12 +119,12 @@ final class ClassifyCommand implements Runnable {
     }
 
     private ImageInput picture(Backbone m) {
-        ImagePreprocessor preprocessor = ImagePreprocessor.read(Path.of(model.name()));
+        ImagePreprocessor preprocessor = ImagePreprocessor.read(Models.locate(model.name()));
         return ImageInput.of(Var.constant(preprocessor.pixelValues(m.backend(), m.computeType(), List.of(RgbImage.read(file)))));
     }
 
     private Var spectrogram(Backbone m) {
-        AudioFeatures features = AudioFeatures.read(Path.of(model.name()));
+        AudioFeatures features = AudioFeatures.read(Models.locate(model.name()));
         Waveform sound = Waveform.read(file);
         if (sound.samplingRate() != features.samplingRate()) {
             throw new FailureException(file + " has " + sound.samplingRate() + " samples a second, the model reads "

@@ -1,8 +1,12 @@
 package dev.jotune.cli;
 
+import dev.jotune.models.GenerationDefaults;
 import dev.jotune.models.Models;
+import dev.jotune.models.Seq2SeqLm;
+import dev.jotune.models.chat.ChatTemplate;
 import dev.jotune.models.generate.Generation;
 import dev.jotune.models.generate.GenerationListener;
+import dev.jotune.models.generate.Hypothesis;
 import dev.jotune.models.generate.SamplingOptions;
 import dev.jotune.models.generate.TextGenerator;
 import dev.jotune.tensor.Backend;
@@ -10,6 +14,8 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -21,6 +27,8 @@ import picocli.CommandLine.Spec;
 @Command(name = "generate", sortOptions = false, description = "Continues a prompt, printing the text as it comes.",
         optionListHeading = "%nOptions:%n")
 final class GenerateCommand implements Runnable {
+    private static final GenerationDefaults NO_MODEL = new GenerationDefaults(-1, new int[0], -1);
+
     @Mixin
     private ModelOption model;
 
@@ -31,8 +39,18 @@ final class GenerateCommand implements Runnable {
             + "standard input.")
     private String prompt;
 
+    @Option(names = "--chat", description = "Asks the model: writes the prompt as a user's turn with the chat template of the "
+            + "checkpoint, and prints the answer.")
+    private boolean chat;
+
+    @Option(names = "--system", paramLabel = "TEXT", description = "What a chat begins with: how the assistant should behave.")
+    private String system;
+
     @Mixin
     private SamplingArguments sampling;
+
+    @Mixin
+    private SearchArguments search;
 
     @Option(names = "--stats", description = "Prints tokens and speed on the error stream at the end.")
     private boolean stats;
@@ -45,19 +63,25 @@ final class GenerateCommand implements Runnable {
 
     @Override
     public void run() {
-        sampling.read(new int[0]);
+        search.check(sampling.topK());
+        sampling.read(NO_MODEL, !search.isContrastive());
+        if (system != null && !chat) {
+            throw new UsageException("--system says how a chat begins, but this is none. Add --chat, or put the text into --prompt");
+        }
         Backend backend = common.backend();
         Models.Loaded loaded = model.load(backend);
-        adapters.attach(loaded.model());
-        SamplingOptions options = sampling.read(loaded.generation().eosTokenIds());
+        adapters.attach(loaded.backbone());
+        SamplingOptions options = sampling.read(loaded.generation(), !search.isContrastive());
         PrintWriter out = spec.commandLine().getOut();
         String text = prompt.equals("-") ? standardInput() : prompt;
-        TextGenerator generator = new TextGenerator(loaded, options);
+        TextGenerator generator = search.apply(new TextGenerator(loaded, options), sampling.topK(), backend);
         // Checked before the prompt is printed, so that an error comes alone.
-        int[] ids = generator.encode(text);
-        out.print(text);
+        int[] ids = chat ? generator.encode(conversation(text), false) : generator.encode(text);
+        // An encoder-decoder and a chat answer their prompt, others continue it.
+        String begin = chat || loaded.backbone() instanceof Seq2SeqLm ? "" : text;
+        out.print(begin);
         out.flush();
-        Generation g = generator.generate(ids, 0, new GenerationListener() {
+        List<Hypothesis> found = generator.hypotheses(ids, 0, new GenerationListener() {
             @Override
             public void text(String piece) {
                 out.print(piece);
@@ -65,13 +89,28 @@ final class GenerateCommand implements Runnable {
             }
         });
         out.println();
+        found.stream().skip(1).forEach(other -> out.println(begin + other.generation().text()));
         out.flush();
         if (stats) {
+            Generation g = found.getFirst().generation();
             PrintWriter err = spec.commandLine().getErr();
             err.printf(Locale.ROOT, "%d prompt tokens at %,.0f/s, %d new tokens at %,.1f/s, ended by %s%n", g.promptTokens(),
                     g.promptTokensPerSecond(), g.newTokens(), g.tokensPerSecond(), g.finishReason().name().toLowerCase(Locale.ROOT));
+            found.stream().filter(one -> !Double.isNaN(one.score())).forEach(one -> err.printf(Locale.ROOT, "score %.4f%n", one.score()));
             err.flush();
         }
+    }
+
+    private String conversation(String question) {
+        ChatTemplate template = Models.chatTemplate(model.name()).orElseThrow(() -> new FailureException("the model '"
+                + model.name() + "' has no chat template. Leave --chat out, or use a model that was tuned for chats, whose "
+                + "tokenizer_config.json or chat_template.jinja has one"));
+        List<ChatTemplate.Message> messages = new ArrayList<>();
+        if (system != null) {
+            messages.add(new ChatTemplate.Message("system", system));
+        }
+        messages.add(new ChatTemplate.Message("user", question));
+        return template.apply(messages, true);
     }
 
     private static String standardInput() {

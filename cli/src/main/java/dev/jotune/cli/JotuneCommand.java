@@ -9,13 +9,14 @@ import picocli.CommandLine.Spec;
 /** {@code jotune} itself: only its subcommands do something. */
 @Command(name = "jotune", versionProvider = Version.class, synopsisSubcommandLabel = "COMMAND",
         subcommands = {DemoCommand.class, TuneCommand.class, GenerateCommand.class, EvalCommand.class, ClassifyCommand.class,
-            MergeCommand.class, MethodsCommand.class, DevicesCommand.class},
+            MergeCommand.class, PullCommand.class, MethodsCommand.class, DevicesCommand.class},
         description = "Tunes language models on the JVM and runs them.",
         commandListHeading = "%nCommands (each has its own --help):%n",
         optionListHeading = "%nOptions:%n",
         footerHeading = "%nExamples:%n",
         footer = {
             "  jotune demo",
+            "  jotune pull OWNER/NAME",
             "  jotune tune --model my-model --method lora --r 16 --data train.jsonl --out my-adapter",
             "  jotune generate --model my-model --adapter my-adapter --prompt \"Once upon a time\"",
             "",

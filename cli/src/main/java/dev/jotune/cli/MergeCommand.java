@@ -3,11 +3,13 @@ package dev.jotune.cli;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.jotune.autograd.Var;
 import dev.jotune.models.Architectures;
 import dev.jotune.models.Backbone;
 import dev.jotune.models.Models;
 import dev.jotune.models.SequenceClassifier;
 import dev.jotune.models.seam.Parameter;
+import dev.jotune.models.seam.StoredWeight;
 import dev.jotune.peft.Adapter;
 import dev.jotune.peft.AdapterException;
 import dev.jotune.peft.weights.WeightVector;
@@ -69,6 +71,9 @@ final class MergeCommand implements Runnable {
             throw new UsageException("--adapter-weight is given " + weights.size() + " times for " + adapters.count()
                     + " adapters. Give one for each --adapter");
         }
+        if (model.quantize().isPresent()) {
+            throw new UsageException("--quantize: merged weights are written as they are computed. Leave it out");
+        }
         Backend backend = common.backend();
         checkOut();
         List<String> labels = adapters.labels();
@@ -123,7 +128,8 @@ final class MergeCommand implements Runnable {
 
     private static Map<String, DType> types(Models.Loaded loaded) {
         Map<String, DType> out = new LinkedHashMap<>();
-        loaded.backbone().seams().parameters().forEach((path, p) -> out.put(path, p.base().tensor().dtype()));
+        loaded.backbone().seams().parameters().forEach((path, p) -> out.put(path,
+                p.stored() instanceof StoredWeight.Dense(Var value) ? value.dtype() : DType.F32));
         return out;
     }
 

@@ -1,26 +1,40 @@
 package dev.jotune.cli;
 
 import dev.jotune.models.Models;
+import dev.jotune.models.Quantization;
 import dev.jotune.models.SequenceClassifier;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import picocli.CommandLine.Option;
 
 /** Which model. */
 final class ModelOption {
-    @Option(names = "--model", required = true, paramLabel = "DIR",
+    @Option(names = "--model", required = true, paramLabel = "MODEL",
             description = "A model folder as published on the Hugging Face hub (config.json, model.safetensors, "
-                    + "tokenizer.json), or " + Models.EMBEDDED + ", the model inside Jotune.")
+                    + "tokenizer.json), a .gguf file, the OWNER/NAME of one fetched with 'jotune pull', or " + Models.EMBEDDED
+                    + ", the model inside Jotune.")
     private String model;
+
+    @Option(names = "--quantize", paramLabel = "FORMAT",
+            description = "Hold the model's projections in fewer bits while they are frozen: nf4 (QLoRA), q8_0, q4_0, ...")
+    private Optional<String> quantize = Optional.empty();
 
     String name() {
         return model;
     }
 
+    /** The format that weights are narrowed to, if one was asked for. */
+    Optional<String> quantize() {
+        return quantize;
+    }
+
     Models.Loaded load(Backend backend) {
-        return Models.open(model, backend, DType.F32);
+        Models.Loaded loaded = Models.open(model, backend, DType.F32);
+        quantize.ifPresent(format -> Quantization.apply(loaded.backbone(), format));
+        return loaded;
     }
 
     /**
@@ -43,6 +57,8 @@ final class ModelOption {
         if (model.equals(Models.EMBEDDED)) {
             throw new UsageException("--model: " + model + " writes texts and cannot classify them. Give the folder of an encoder");
         }
-        return Models.loadClassifier(Path.of(model), labels, seed, backend, DType.F32);
+        Models.Loaded fresh = Models.loadClassifier(Path.of(model), labels, seed, backend, DType.F32);
+        quantize.ifPresent(format -> Quantization.apply(fresh.backbone(), format));
+        return fresh;
     }
 }

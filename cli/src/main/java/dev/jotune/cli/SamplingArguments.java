@@ -1,8 +1,10 @@
 package dev.jotune.cli;
 
+import dev.jotune.models.GenerationDefaults;
 import dev.jotune.models.generate.SamplingOptions;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalInt;
 import picocli.CommandLine.Option;
 
 /** How tokens are chosen, named as transformers' generation config names it. */
@@ -33,17 +35,32 @@ final class SamplingArguments {
     @Option(names = {"--stop", "--stop-strings"}, paramLabel = "TEXT", description = "Ends the text before TEXT; repeatable.")
     private List<String> stop = new ArrayList<>();
 
+    @Option(names = "--min-new-tokens", paramLabel = "N", description = "No end token before so many. Default: 0.")
+    private int minNewTokens;
+
+    @Option(names = "--no-repeat-ngram-size", paramLabel = "N", description = "Lets no N tokens come twice in a row. Default: off.")
+    private int noRepeatNgramSize;
+
+    /** What {@code --top-k} says; empty if nothing. */
+    OptionalInt topK() {
+        return topK == null ? OptionalInt.empty() : OptionalInt.of(topK);
+    }
+
     /**
-     * @param endTokens the model's
+     * @param model its special tokens
+     * @param draws whether {@code --top-k} is about drawing tokens
      * @throws UsageException naming an option that is out of range
      */
-    SamplingOptions read(int[] endTokens) {
-        boolean draws = temperature != null ? temperature != 0 : topK != null || topP != null || minP != null;
+    SamplingOptions read(GenerationDefaults model, boolean draws) {
+        boolean drawn = temperature != null ? temperature != 0 : topK != null && draws || topP != null || minP != null;
+        GenerationDefaults.Forced forced = model.forced();
         try {
-            return SamplingOptions.builder().doSample(draws).temperature(temperature == null ? 1 : temperature)
+            return SamplingOptions.builder().doSample(drawn).temperature(temperature == null ? 1 : temperature)
                     .topK(topK == null ? 0 : topK).topP(topP == null ? 1 : topP).minP(minP == null ? 0 : minP)
-                    .repetitionPenalty(repetitionPenalty).maxNewTokens(maxNewTokens).seed(seed).stopStrings(stop)
-                    .eosTokenIds(endTokens).build();
+                    .repetitionPenalty(repetitionPenalty).noRepeatNgramSize(noRepeatNgramSize).minNewTokens(minNewTokens)
+                    .maxNewTokens(maxNewTokens).seed(seed).stopStrings(stop).eosTokenIds(model.eosTokenIds())
+                    .forcedBosTokenId(forced.bosTokenId()).forcedEosTokenIds(forced.eosTokenIds())
+                    .suppressTokens(forced.suppressTokens()).beginSuppressTokens(forced.beginSuppressTokens()).build();
         } catch (IllegalArgumentException e) {
             throw new UsageException(e.getMessage(), e);
         }

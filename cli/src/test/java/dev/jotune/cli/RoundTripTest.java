@@ -72,6 +72,30 @@ class RoundTripTest {
         assertThat(again.err()).contains("holds weights already");
     }
 
+    @Test
+    void anAdapterTrainsOverAQuantisedModel() {
+        Path adapter = dir.resolve("adapter");
+        Jotune tuned = tune("lora", adapter, "--max-steps", 2, "--quantize", "nf4");
+        assertThat(tuned.code()).as(tuned.err()).isZero();
+        assertThat(write("stories260k", "--adapter", adapter, "--quantize", "nf4")).startsWith("Tom said")
+                .isNotEqualTo(write("stories260k"));
+        Jotune merged = Jotune.run("merge", "--model", "stories260k", "--quantize", "nf4", "--adapter", adapter, "--out",
+                dir.resolve("merged"));
+        assertThat(merged.code()).isEqualTo(2);
+        assertThat(merged.err()).contains("--quantize");
+    }
+
+    @Test
+    void aFormatThatDoesNotExistOrFitIsRefused() {
+        Jotune unknown = Jotune.run("generate", "--model", "stories260k", "--prompt", "x", "--quantize", "q3");
+        assertThat(unknown.code()).isNotZero();
+        assertThat(unknown.err()).contains("'q3'").contains("nf4, q4_0");
+        // 172 columns.
+        Jotune misfit = Jotune.run("generate", "--model", "stories260k", "--prompt", "x", "--quantize", "q8_0");
+        assertThat(misfit.code()).isNotZero();
+        assertThat(misfit.err()).contains("down_proj").contains("172 columns");
+    }
+
     private static String write(Object model, Object... more) {
         Object[] first = {"generate", "--model", model, "--prompt", "Tom said", "--max-new-tokens", 24};
         Jotune j = Jotune.run(java.util.stream.Stream.concat(java.util.Arrays.stream(first), java.util.Arrays.stream(more)).toArray());

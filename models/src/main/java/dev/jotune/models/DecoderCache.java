@@ -19,6 +19,14 @@ public interface DecoderCache {
     /** Row i becomes what row {@code rows[i]} was; the number of rows may change. */
     void reorder(int[] rows);
 
+    /**
+     * From now on stores tokens in blocks, which rows share where their texts are the same; while empty. A cache whose size
+     * does not grow with the text stays as it is.
+     *
+     * @param size tokens of a block
+     */
+    default void inBlocks(int size) {}
+
     /** Gives the memory back. */
     void free();
 }

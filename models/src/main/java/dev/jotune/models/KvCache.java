@@ -1,29 +1,30 @@
 package dev.jotune.models;
 
+import dev.jotune.autograd.ops.Attention.Segment;
+import dev.jotune.autograd.ops.Attention.Visible;
 import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
-import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 
 /**
- * The keys and values of the tokens so far, one dense segment per layer, for decoding without derivatives.
+ * The keys and values of the tokens so far, as segments of each layer's attention, for decoding without derivatives. Keys
+ * are stored as they enter attention, after rotary embedding.
  *
- * <p>Memory: {@code 2 L B G capacity D} elements; the capacity doubles when it is reached. Keys are stored as they
- * enter attention, after rotary embedding. Layers with a sliding window keep all of it too: cutting the cache back, for
- * speculation or another turn, then never meets a key that is gone.
+ * <p>Memory: {@code 2 L B G capacity D} elements in one tensor a layer, whose capacity doubles when it is reached. In blocks
+ * ({@link #inBlocks}) {@code 2 L G n size D}, for n blocks in use, which rows share where their texts are the same, and
+ * buffers for one layer's scattered blocks; the pool grows by half. Layers with a sliding window keep all
+ * of it too: cutting the cache back, for speculation or another turn, then never meets a key that is gone.
  */
 public final class KvCache implements DecoderCache {
     private final Backend backend;
     private final DType dtype;
     private final List<AttentionSite> sites;
+    private KvStorage storage;
     private long batch;
-    private final Tensor[] keys;
-    private final Tensor[] values;
-    private long capacity;
     private long length;
     private boolean[][] visible;
     private boolean masked;
@@ -33,14 +34,8 @@ public final class KvCache implements DecoderCache {
         this.dtype = dtype;
         this.sites = List.copyOf(sites);
         this.batch = batch;
-        this.capacity = Math.max(1, capacity);
-        this.keys = new Tensor[sites.size()];
-        this.values = new Tensor[sites.size()];
-        this.visible = new boolean[Math.toIntExact(batch)][Math.toIntExact(this.capacity)];
-        for (int i = 0; i < keys.length; i++) {
-            keys[i] = make(i, this.capacity);
-            values[i] = make(i, this.capacity);
-        }
+        this.storage = new DenseStorage(backend, dtype, this.sites, batch, capacity);
+        this.visible = new boolean[Math.toIntExact(batch)][Math.toIntExact(Math.max(1, capacity))];
     }
 
     /** {@code cache} as one of keys and values. */
@@ -52,9 +47,18 @@ public final class KvCache implements DecoderCache {
                 + ". Ask the model itself for a new cache.");
     }
 
-    private Tensor make(int layer, long size) {
-        AttentionSite s = sites.get(layer);
-        return Scope.detach(Tensor.empty(backend, dtype, batch, s.groups(), size, s.headDim()));
+    @Override
+    public void inBlocks(int size) {
+        if (length > 0) {
+            throw new IllegalStateException("a cache that holds " + length + " tokens cannot be put into blocks. Do so first.");
+        }
+        storage.free();
+        storage = new PagedStorage(backend, dtype, sites, batch, size);
+    }
+
+    /** Bytes of the keys and values, what is held ready included. */
+    public long bytes() {
+        return storage.bytes();
     }
 
     @Override
@@ -73,23 +77,17 @@ public final class KvCache implements DecoderCache {
             throw new IllegalArgumentException("cannot cut a cache of " + length + " tokens to " + newLength);
         }
         length = newLength;
+        storage.truncate(length);
     }
 
     /** Makes room for {@code more} tokens and notes which of them are real. Call once per forward pass. */
     public void grow(boolean[][] real, long more) {
         long need = length + more;
-        if (need > capacity) {
-            long larger = Math.max(need, 2 * capacity);
-            for (int i = 0; i < keys.length; i++) {
-                keys[i] = moved(keys[i], make(i, larger));
-                values[i] = moved(values[i], make(i, larger));
-            }
-            for (int b = 0; b < visible.length; b++) {
-                visible[b] = Arrays.copyOf(visible[b], Math.toIntExact(larger));
-            }
-            capacity = larger;
-        }
+        storage.reserve(length, need);
         for (int b = 0; b < visible.length; b++) {
+            if (need > visible[b].length) {
+                visible[b] = Arrays.copyOf(visible[b], Math.toIntExact(Math.max(need, 2L * visible[b].length)));
+            }
             for (int t = 0; t < more; t++) {
                 boolean see = real == null || real[b][t];
                 visible[b][Math.toIntExact(length) + t] = see;
@@ -99,28 +97,29 @@ public final class KvCache implements DecoderCache {
         length = need;
     }
 
-    private Tensor moved(Tensor from, Tensor to) {
-        to.slice(2, 0, from.size(2)).copyFrom(from);
-        from.storage().free();
-        return to;
-    }
-
-    private Tensor append(Tensor all, Tensor newest) {
-        all.slice(2, length - newest.size(2), length).copyFrom(newest);
-        return all.slice(2, 0, length);
-    }
-
     /** Keys and values {@code [B, G, S, D]} of all tokens so far. */
     public record Stored(Tensor keys, Tensor values) {}
 
-    /** Stores the newest keys and values {@code [B, G, T, D]} of a layer, after {@link #grow}. */
-    public Stored append(int layer, Tensor k, Tensor v) {
-        return new Stored(append(keys[layer], k), append(values[layer], v));
+    /**
+     * Stores the newest keys and values {@code [B, G, T, D]} of a layer, after {@link #grow}.
+     *
+     * @param seen what the pass's queries see of all tokens so far
+     * @return all tokens so far, as segments of the layer's attention; valid until the next call
+     */
+    public List<Segment> append(int layer, Tensor k, Tensor v, Visible seen) {
+        storage.write(layer, length - k.size(2), k, v);
+        return storage.segments(layer, length, seen);
     }
 
-    /** Views of the keys and values {@code [B, G, length, D]} that a layer has stored. */
+    /** Stores the newest keys and values {@code [B, G, T, D]} of a layer, after {@link #grow}. */
+    public Stored append(int layer, Tensor k, Tensor v) {
+        storage.write(layer, length - k.size(2), k, v);
+        return storage.stored(layer, length);
+    }
+
+    /** The keys and values {@code [B, G, length, D]} that a layer has stored; valid until the next call. */
     public Stored stored(int layer) {
-        return new Stored(keys[layer].slice(2, 0, length), values[layer].slice(2, 0, length));
+        return storage.stored(layer, length);
     }
 
     /** Which stored tokens are real, per row; null if all are. */
@@ -129,7 +128,8 @@ public final class KvCache implements DecoderCache {
     }
 
     /**
-     * @throws IllegalArgumentException if there is no such row, or none is left
+     * @throws IllegalArgumentException if no row is left
+     * @throws IndexOutOfBoundsException if there is no such row
      */
     @Override
     public void reorder(int[] rows) {
@@ -142,30 +142,15 @@ public final class KvCache implements DecoderCache {
         if (rows.length == 0) {
             throw new IllegalArgumentException("a cache of 0 rows was asked for. Free it instead.");
         }
-        if (same) {
-            return;
+        if (!same) {
+            batch = rows.length;
+            visible = after;
+            storage.reorder(rows, length);
         }
-        batch = rows.length;
-        visible = after;
-        for (int i = 0; i < keys.length; i++) {
-            keys[i] = taken(keys[i], make(i, capacity), rows);
-            values[i] = taken(values[i], make(i, capacity), rows);
-        }
-    }
-
-    private Tensor taken(Tensor from, Tensor to, int[] rows) {
-        for (int i = 0; i < rows.length; i++) {
-            to.slice(0, i, i + 1).slice(2, 0, length).copyFrom(from.slice(0, rows[i], rows[i] + 1).slice(2, 0, length));
-        }
-        from.storage().free();
-        return to;
     }
 
     @Override
     public void free() {
-        for (int i = 0; i < keys.length; i++) {
-            keys[i].storage().free();
-            values[i].storage().free();
-        }
+        storage.free();
     }
 }

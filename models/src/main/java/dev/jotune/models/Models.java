@@ -1,6 +1,10 @@
 package dev.jotune.models;
 
+import dev.jotune.models.chat.ChatTemplate;
 import dev.jotune.models.gguf.GgufModel;
+import dev.jotune.models.hub.HubCache;
+import dev.jotune.models.hub.HubSettings;
+import dev.jotune.models.hub.RepoId;
 import dev.jotune.models.tokenizer.Tokenizer;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Backends;
@@ -10,6 +14,7 @@ import dev.jotune.tensor.io.Checkpoint;
 import dev.jotune.tensor.io.FormatException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -60,7 +65,7 @@ public final class Models {
     }
 
     /**
-     * Loads a folder with {@code config.json}, {@code model.safetensors} or shards with their index, and
+     * Loads a folder (or a model OWNER/NAME from the cache of the hub) with {@code config.json}, {@code model.safetensors} or shards with their index, and
      * {@code tokenizer.json} if there is one; or a {@code .gguf} file, whose tokenizer is its own or lies beside it. Weights
      * are memory-mapped where the backend can address the file.
      *
@@ -94,8 +99,8 @@ public final class Models {
 
     private static Loaded load(Path folder, Backend backend, Builder builder) {
         if (!Files.isDirectory(folder)) {
-            throw new ModelException("there is no model folder " + folder + ". Give a folder with config.json, model.safetensors "
-                    + "and tokenizer.json, or '" + EMBEDDED + "' for the embedded model.");
+            Loaded loaded = load(locate(folder.toString()), backend, builder);
+            return new Loaded(folder.toString(), loaded.backbone(), loaded.tokenizer(), loaded.generation());
         }
         Config config = Config.read(folder.resolve("config.json"));
         Path tokenizer = folder.resolve("tokenizer.json");
@@ -111,17 +116,53 @@ public final class Models {
         }
     }
 
+    /**
+     * The folder of a model: {@code folderOrName} itself where there is such a folder, else the one that
+     * {@code jotune pull} or the hub's own client put into the cache for the model OWNER/NAME.
+     *
+     * @throws ModelException if there is neither
+     */
+    public static Path locate(String folderOrName) {
+        Path folder = Path.of(folderOrName);
+        if (Files.exists(folder)) {
+            return folder;
+        }
+        Optional<RepoId> repo = RepoId.of(folderOrName);
+        Optional<Path> pulled = repo.flatMap(new HubCache(HubSettings.fromEnvironment().cache())::find);
+        return pulled.orElseThrow(() -> new ModelException("there is no model folder " + folder
+                + repo.map(id -> ", and no model of that name was fetched from the hub. Run './jotune pull " + id + "' first, or give")
+                        .orElse(". Give") + " a folder with config.json, model.safetensors and tokenizer.json, or '" + EMBEDDED
+                + "' for the embedded model."));
+    }
+
+    /**
+     * How the model of a folder wants conversations written, if its checkpoint says.
+     *
+     * @throws ModelException if there is no such model, or its template cannot be read
+     */
+    public static Optional<ChatTemplate> chatTemplate(String folderOrName) {
+        if (folderOrName.equals(EMBEDDED)) {
+            return Optional.empty();
+        }
+        Path located = locate(folderOrName);
+        return ChatTemplate.load(Files.isDirectory(located) ? located : located.toAbsolutePath().getParent());
+    }
+
     private static boolean isGguf(Path path) {
         return path.toString().endsWith(".gguf") && Files.isRegularFile(path);
     }
 
     private static Loaded loadGguf(Path file, Backend backend, DType computeType) {
+        GgufModel model = openGguf(file);
+        Path tokenizer = file.resolveSibling("tokenizer.json");
+        return new Loaded(file.toString(), model.build(backend, computeType),
+                Files.exists(tokenizer) ? Optional.of(Tokenizer.load(tokenizer)) : model.tokenizer(),
+                GenerationDefaults.of(model.config()));
+    }
+
+    private static GgufModel openGguf(Path file) {
         try {
-            GgufModel model = GgufModel.open(file);
-            Path tokenizer = file.resolveSibling("tokenizer.json");
-            return new Loaded(file.toString(), model.build(backend, computeType),
-                    Files.exists(tokenizer) ? Optional.of(Tokenizer.load(tokenizer)) : Optional.empty(),
-                    GenerationDefaults.of(model.config()));
+            return GgufModel.open(file);
         } catch (IOException e) {
             throw new ModelException("cannot read " + file + ": " + e.getMessage(), e);
         } catch (FormatException e) {
@@ -160,8 +201,12 @@ public final class Models {
      */
     public static SequencedMap<String, byte[]> sideFiles(String folderOrName) {
         SequencedMap<String, byte[]> out = new LinkedHashMap<>();
+        if (isGguf(Path.of(folderOrName))) {
+            out.put("config.json", openGguf(Path.of(folderOrName)).configJson().getBytes(StandardCharsets.UTF_8));
+            return out;
+        }
         for (String name : SIDE_FILES) {
-            try (InputStream in = folderOrName.equals(EMBEDDED) ? resource(name) : file(Path.of(folderOrName).resolve(name))) {
+            try (InputStream in = folderOrName.equals(EMBEDDED) ? resource(name) : file(locate(folderOrName).resolve(name))) {
                 if (in != null) {
                     out.put(name, in.readAllBytes());
                 }
@@ -212,7 +257,7 @@ public final class Models {
         }
     }
 
-    /** A folder, or the embedded model by name. */
+    /** A folder, a model OWNER/NAME fetched from the hub, or the embedded model by name. */
     public static Loaded open(String folderOrName, Backend backend, DType computeType) {
         return folderOrName.equals(EMBEDDED) ? embedded(backend, computeType) : load(Path.of(folderOrName), backend, computeType);
     }

@@ -14,6 +14,7 @@ import dev.jotune.tensor.Tensor;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
@@ -119,7 +120,7 @@ public record SentenceEncoder(Encoder encoder, Tokenizer tokenizer, Pooling pool
                 .sorted(Comparator.comparingInt(i -> encodings.get(i).length())).mapToInt(i -> i).toArray();
         float[][] out = new float[encodings.size()][];
         for (int from = 0; from < order.length; from += BATCH) {
-            int[] some = java.util.Arrays.copyOfRange(order, from, Math.min(order.length, from + BATCH));
+            int[] some = Arrays.copyOfRange(order, from, Math.min(order.length, from + BATCH));
             try (Scope _ = Scope.open()) {
                 double[] values = Recording.off(() -> embed(batch(encodings, some), pass)).tensor().toDoubleArray();
                 int width = values.length / some.length;

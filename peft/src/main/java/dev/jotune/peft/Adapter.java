@@ -90,8 +90,8 @@ public final class Adapter {
     }
 
     /**
-     * Writes PEFT's two files into {@code folder}, and for a classifier the names of its labels, atomically: at every moment the folder holds the old adapter, the new
-     * one, or none.
+     * Writes PEFT's two files into {@code folder}, and for a classifier the names of its labels, atomically: at every
+     * moment the folder holds the old adapter, the new one, or none.
      */
     public void save(Path folder) {
         Map<String, Object> extra = new LinkedHashMap<>(describe());

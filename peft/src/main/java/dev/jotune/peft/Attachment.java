@@ -247,7 +247,7 @@ public final class Attachment {
     }
 
     /** Whether the parameter lies in a module whose path ends with {@code name}: a text, as in PEFT, not a whole segment. */
-    private static boolean isWithin(String name, String parameter) {
+    static boolean isWithin(String name, String parameter) {
         for (int dot = parameter.indexOf('.'); dot >= 0; dot = parameter.indexOf('.', dot + 1)) {
             if (parameter.startsWith(name, dot - name.length()) && dot >= name.length()) {
                 return true;

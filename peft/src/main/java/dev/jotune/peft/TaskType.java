@@ -8,6 +8,7 @@ import dev.jotune.models.TokenClassifier;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /** PEFT's task types: what a model is for. A classifier's head is always trained whole, whatever the method. */
 public enum TaskType {
@@ -42,7 +43,8 @@ public enum TaskType {
         List<String> modules = new ArrayList<>(method.modulesToSave());
         List<String> fresh = model instanceof SequenceClassifier c ? c.freshModules() : List.of();
         for (String m : fresh) {
-            if (modules.stream().noneMatch(m::endsWith) && HEADS.stream().noneMatch(h -> (m + ".").contains(h + "."))) {
+            boolean asked = Stream.concat(modules.stream(), HEADS.stream()).anyMatch(name -> Attachment.isWithin(name, m + "."));
+            if (!asked) {
                 modules.add(m);
             }
         }

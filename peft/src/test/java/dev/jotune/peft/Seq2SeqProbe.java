@@ -9,7 +9,6 @@ import dev.jotune.models.Encoded;
 import dev.jotune.models.EncoderInput;
 import dev.jotune.models.Seq2SeqLm;
 import dev.jotune.models.seam.Pass;
-import dev.jotune.models.whisper.Whisper;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.random.Philox;
 import java.nio.file.Path;

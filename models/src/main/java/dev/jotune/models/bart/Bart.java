@@ -8,6 +8,7 @@ import dev.jotune.models.EncoderInput;
 import dev.jotune.models.Hidden;
 import dev.jotune.models.TokenLayout;
 import dev.jotune.models.Weights;
+import dev.jotune.models.head.Norm;
 import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.LinearLayer;
@@ -39,7 +40,7 @@ public final class Bart extends EncoderDecoder {
     private final LmHead head;
 
     /** What stands before and in the blocks of one side. */
-    private record Side(EmbeddingSite site, TokenEmbedding positions, LayerNorm norm, BartStack stack, String last) {}
+    private record Side(EmbeddingSite site, TokenEmbedding positions, Norm norm, BartStack stack, String last) {}
 
     /**
      * @param source the weights under their checkpoint names, with or without {@code model.} before them
@@ -68,7 +69,7 @@ public final class Bart extends EncoderDecoder {
         TokenEmbedding positions = new TokenEmbedding(w.parameter(options.path() + ".embed_positions.weight",
                 config.maxPositionEmbeddings() + POSITION_OFFSET, config.dModel()), OptionalInt.empty(), 1, computeType());
         BartStack stack = new BartStack(options, w, seams());
-        return new Side(site, positions, LayerNorm.of(options.path() + ".layernorm_embedding", config.dModel(), w), stack,
+        return new Side(site, positions, Norm.of(options.path() + ".layernorm_embedding", config.dModel(), BartStack.NORM_EPS, w), stack,
                 seams().addTap(options.name() + ".final"));
     }
 
@@ -95,7 +96,7 @@ public final class Bart extends EncoderDecoder {
     private Var embed(DecoderInput in, Side side, TokenLayout layout, Pass pass) {
         Var tokens = in.embeds().orElseGet(() -> words.rows(in.ids().get().to(backend()), pass));
         Var positions = side.positions.rows(positions(layout, POSITION_OFFSET), pass);
-        return pass.tap(side.site.name(), side.norm.apply(layout.withVirtualTokens(tokens, pass).add(positions), pass));
+        return pass.tap(side.site.name(), side.norm.forward(layout.withVirtualTokens(tokens, pass).add(positions), pass));
     }
 
     @Override

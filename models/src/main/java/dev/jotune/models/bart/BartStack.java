@@ -7,6 +7,7 @@ import dev.jotune.autograd.ops.Activations;
 import dev.jotune.autograd.ops.Attention;
 import dev.jotune.models.Encoded;
 import dev.jotune.models.Weights;
+import dev.jotune.models.head.Norm;
 import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Pass;
@@ -37,12 +38,15 @@ public final class BartStack {
     public record Options(String path, String name, boolean decoder, int layers, int heads, int hidden, int feedForward,
             String activation, boolean normFirst, boolean keyBias) {}
 
+    /** Torch's default, which these families never change. */
+    public static final double NORM_EPS = 1e-5;
+
     private final Options options;
     private final List<Block> blocks = new ArrayList<>();
     private final List<AttentionSite> sites = new ArrayList<>();
 
-    private record Block(MultiHeadAttention self, LayerNorm selfNorm, Optional<MultiHeadAttention> cross, Optional<LayerNorm> crossNorm,
-            LinearLayer up, LinearLayer down, LayerNorm norm, String act, String mlpOut, String out) {}
+    private record Block(MultiHeadAttention self, Norm selfNorm, Optional<MultiHeadAttention> cross, Optional<Norm> crossNorm,
+            LinearLayer up, LinearLayer down, Norm norm, String act, String mlpOut, String out) {}
 
     public BartStack(Options options, Weights w, Seams seams) {
         this.options = options;
@@ -57,15 +61,15 @@ public final class BartStack {
         String tap = o.name() + ".layers." + i;
         MultiHeadAttention self = attention(path + ".self_attn", i,
                 o.decoder() ? AttentionSite.Kind.CAUSAL : AttentionSite.Kind.BIDIRECTIONAL, tap + ".attn", w, seams);
-        LayerNorm selfNorm = LayerNorm.of(path + ".self_attn_layer_norm", o.hidden(), w);
+        Norm selfNorm = Norm.of(path + ".self_attn_layer_norm", o.hidden(), NORM_EPS, w);
         Optional<MultiHeadAttention> cross = Optional.empty();
-        Optional<LayerNorm> crossNorm = Optional.empty();
+        Optional<Norm> crossNorm = Optional.empty();
         if (o.decoder()) {
             cross = Optional.of(attention(path + ".encoder_attn", i, AttentionSite.Kind.CROSS, tap + ".cross", w, seams));
-            crossNorm = Optional.of(LayerNorm.of(path + ".encoder_attn_layer_norm", o.hidden(), w));
+            crossNorm = Optional.of(Norm.of(path + ".encoder_attn_layer_norm", o.hidden(), NORM_EPS, w));
         }
         return new Block(self, selfNorm, cross, crossNorm, w.linear(path + ".fc1", o.feedForward(), o.hidden(), true),
-                w.linear(path + ".fc2", o.hidden(), o.feedForward(), true), LayerNorm.of(path + ".final_layer_norm", o.hidden(), w),
+                w.linear(path + ".fc2", o.hidden(), o.feedForward(), true), Norm.of(path + ".final_layer_norm", o.hidden(), NORM_EPS, w),
                 seams.addTap(tap + ".mlp.act"), seams.addTap(tap + ".mlp.out"), seams.addTap(tap));
     }
 
@@ -115,7 +119,7 @@ public final class BartStack {
         }));
     }
 
-    private Var residual(Var h, LayerNorm norm, Pass pass, UnaryOperator<Var> f) {
-        return options.normFirst() ? h.add(f.apply(norm.apply(h, pass))) : norm.apply(h.add(f.apply(h)), pass);
+    private Var residual(Var h, Norm norm, Pass pass, UnaryOperator<Var> f) {
+        return options.normFirst() ? h.add(f.apply(norm.forward(h, pass))) : norm.forward(h.add(f.apply(h)), pass);
     }
 }

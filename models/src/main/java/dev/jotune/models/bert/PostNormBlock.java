@@ -3,8 +3,8 @@ package dev.jotune.models.bert;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Activations;
 import dev.jotune.autograd.ops.Attention;
-import dev.jotune.autograd.ops.Dropout;
 import dev.jotune.models.Weights;
+import dev.jotune.models.head.Noise;
 import dev.jotune.models.head.Norm;
 import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.LinearLayer;
@@ -82,19 +82,14 @@ public final class PostNormBlock {
                 added, pass);
         Var flat = pass.tap(tap + ".attn.head_out", mixed.transpose(1, 2)).reshape(h.size(0), h.size(1), -1);
         Var attended = pass.tap(tap + ".attn.out", out.forward(flat, pass));
-        Var x = attentionNorm.forward(h.add(dropout(attended, shape.dropout(), pass, tap + ".attn")), pass);
+        Var x = attentionNorm.forward(h.add(Noise.dropout(attended, shape.dropout(), pass, tap + ".attn")), pass);
         Var middle = pass.tap(tap + ".mlp.act", Activations.byName(shape.activation(), up.forward(x, pass)));
         Var fed = pass.tap(tap + ".mlp.out", down.forward(middle, pass));
-        return pass.tap(tap, outNorm.forward(x.add(dropout(fed, shape.dropout(), pass, tap + ".mlp")), pass));
+        return pass.tap(tap, outNorm.forward(x.add(Noise.dropout(fed, shape.dropout(), pass, tap + ".mlp")), pass));
     }
 
     /** {@code [B, T, H D] -> [B, H, T, D]}. */
     public Var heads(Var x) {
         return x.reshape(x.size(0), x.size(1), shape.heads(), shape.headDim()).transpose(1, 2);
-    }
-
-    /** Dropout while training, with noise of its own for each {@code use}. */
-    public static Var dropout(Var x, double p, Pass pass, String use) {
-        return pass.training() && p > 0 ? Dropout.apply(x, p, pass.seed(), pass.stream("dropout." + use)) : x;
     }
 }

@@ -6,6 +6,7 @@ import dev.jotune.models.DecoderInput;
 import dev.jotune.models.EncoderInput;
 import dev.jotune.models.TokenLayout;
 import dev.jotune.models.Weights;
+import dev.jotune.models.head.Noise;
 import dev.jotune.models.head.Norm;
 import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.Group;
@@ -89,7 +90,7 @@ public final class TextEmbedding {
         if (options.zeroPadding() && layout.real() != null) {
             h = h.mul(mask(layout));
         }
-        return pass.tap("embed", PostNormBlock.dropout(h, options.dropout(), pass, "embed"));
+        return pass.tap("embed", Noise.dropout(h, options.dropout(), pass, "embed"));
     }
 
     /** 1 at tokens and 0 at padding, {@code [B, n + T, 1]}. */

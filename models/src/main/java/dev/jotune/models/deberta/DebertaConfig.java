@@ -6,6 +6,7 @@ import dev.jotune.models.bert.BlockShape;
 import dev.jotune.models.head.Heads;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 
 /**
@@ -52,7 +53,7 @@ record DebertaConfig(int hiddenSize, int embeddingSize, int intermediateSize, in
         int most = c.integer("max_relative_positions", -1);
         most = most < 1 ? context : most;
         double dropout = c.number("hidden_dropout_prob", 0.1);
-        List<String> norms = List.of(c.text("norm_rel_ebd", "none").toLowerCase(java.util.Locale.ROOT).split("\\s*\\|\\s*"));
+        List<String> norms = List.of(c.text("norm_rel_ebd", "none").toLowerCase(Locale.ROOT).split("\\s*\\|\\s*"));
         DebertaConfig config = new DebertaConfig(hidden, c.size("embedding_size", hidden), c.size("intermediate_size"),
                 c.size("num_hidden_layers"), heads, c.size("attention_head_size", hidden / heads), c.size("vocab_size"), context,
                 c.integer("type_vocab_size", 0), c.integer("pad_token_id", 0), c.flag("position_biased_input", true), relative,

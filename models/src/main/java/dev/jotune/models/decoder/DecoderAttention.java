@@ -3,7 +3,6 @@ package dev.jotune.models.decoder;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Attention;
 import dev.jotune.autograd.ops.Rotary;
-import dev.jotune.models.KvCache;
 import dev.jotune.models.Weights;
 import dev.jotune.models.decoder.DecoderConfig.QueryKeyNorm;
 import dev.jotune.models.seam.AttentionSite;
@@ -67,14 +66,10 @@ final class DecoderAttention {
         Var queries = rotate(projected[0], angles);
         Var keys = rotate(projected[1], angles);
         Var values = projected[2];
-        if (run.cache().isPresent()) {
-            KvCache.Stored all = run.cache().get().append(layer, keys.tensor(), values.tensor());
-            keys = Var.constant(all.keys());
-            values = Var.constant(all.values());
-        }
         Attention.Visible visible = run.layout().visible().withWindow(config.windows().get(layer));
         List<Attention.Segment> segments = new ArrayList<>(added);
-        segments.add(new Attention.Segment(keys, values, visible));
+        segments.addAll(run.cache().isPresent() ? run.cache().get().append(layer, keys.tensor(), values.tensor(), visible)
+                : List.of(new Attention.Segment(keys, values, visible)));
         Var mixed = site.attend(queries, segments, config.attentionScale(), config.attentionSoftcap(), pass);
         Var flat = pass.tap(headOut, mixed.transpose(1, 2)).reshape(x.size(0), x.size(1), -1);
         return pass.tap(out, output.forward(flat, pass));

@@ -27,6 +27,9 @@ public record Rope(List<Double> inverseFrequencies, double attentionScaling, Opt
     /** cos and sin, {@code [B or 1, T, pairs]}. */
     public record Tables(Tensor cos, Tensor sin) {}
 
+    /** A head that claims more is refused before memory is taken for its angles. */
+    private static final int MOST_FEATURES = 1 << 16;
+
     /** What the frequencies depend on beside the scaling's own settings. */
     private record Shape(int rotary, double theta, int context, double original) {
         double[] plain() {
@@ -61,9 +64,9 @@ public record Rope(List<Double> inverseFrequencies, double attentionScaling, Opt
         String type = rope.text("rope_type", rope.text("type", "default"));
         double partial = rope.number("partial_rotary_factor", config.number("partial_rotary_factor", 1.0));
         int rotary = (int) (headDim * partial);
-        if (rotary < 2 || rotary > headDim || rotary % 2 != 0) {
+        if (rotary < 2 || rotary > Math.min(headDim, MOST_FEATURES) || rotary % 2 != 0) {
             throw new ModelException(config.origin() + ": partial_rotary_factor " + partial + " of head_dim " + headDim + " makes "
-                    + rotary + " rotary features; rotary embedding needs pairs of at most all features.");
+                    + rotary + " rotary features; rotary embedding needs pairs of at most all features, and at most " + MOST_FEATURES + ".");
         }
         // Both places are read, whichever counts: where both are given the outer one does.
         double inner = rope.number("original_max_position_embeddings", contextLength);

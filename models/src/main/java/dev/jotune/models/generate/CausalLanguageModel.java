@@ -21,6 +21,7 @@ public final class CausalLanguageModel implements StatefulModel {
 
     private final CausalLm model;
     private final Supplier<Pass> pass;
+    private final int blockSize;
 
     /** Always under the same adapters. */
     public CausalLanguageModel(CausalLm model, Pass pass) {
@@ -32,8 +33,23 @@ public final class CausalLanguageModel implements StatefulModel {
      * those active then.
      */
     public CausalLanguageModel(CausalLm model, Supplier<Pass> pass) {
+        this(model, pass, 0);
+    }
+
+    private CausalLanguageModel(CausalLm model, Supplier<Pass> pass, int blockSize) {
         this.model = model;
         this.pass = pass;
+        this.blockSize = blockSize;
+    }
+
+    /**
+     * The same model with caches that store blocks of some tokens, shared by rows where their texts are the same: less
+     * memory for beams and for many texts that begin alike, at the price of more segments to attend to.
+     *
+     * @throws IllegalArgumentException if a block is to hold no token
+     */
+    public CausalLanguageModel inBlocks(int size) {
+        return new CausalLanguageModel(model, pass, Require.atLeast("The number of tokens of a block", size, 1, "16 is usual."));
     }
 
     @Override
@@ -67,7 +83,7 @@ public final class CausalLanguageModel implements StatefulModel {
     @Override
     public Session open() {
         Pass chosen = pass.get();
-        return new CachedSession(new Causal(model, chosen, group(chosen), 1), this, contextLength(group(chosen)));
+        return new CachedSession(causal(chosen, 1), this, contextLength(group(chosen)));
     }
 
     @Override
@@ -82,7 +98,15 @@ public final class CausalLanguageModel implements StatefulModel {
 
     private CachedRows open(int rows, boolean keepStates) {
         Pass chosen = pass.get();
-        return new CachedRows(new Causal(model, chosen, group(chosen), rows), this, contextLength(group(chosen)), rows, keepStates);
+        return new CachedRows(causal(chosen, rows), this, contextLength(group(chosen)), rows, keepStates);
+    }
+
+    private Causal causal(Pass chosen, int rows) {
+        Causal causal = new Causal(model, chosen, group(chosen), rows);
+        if (blockSize > 0) {
+            causal.cache().inBlocks(blockSize);
+        }
+        return causal;
     }
 
     private static final class Causal implements CachedDecoder {

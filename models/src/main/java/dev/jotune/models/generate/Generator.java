@@ -50,6 +50,12 @@ public final class Generator {
         return new Generator(model, other, rules);
     }
 
+    /** This generator over another model, of the same vocabulary. */
+    public Generator over(LanguageModel other) {
+        strategy.check(other, rules.options());
+        return new Generator(other, strategy, rules);
+    }
+
     /** This generator, writing only what an automaton accepts; end tokens come only where it accepts. */
     public Generator within(TokenAutomaton constraint) {
         return new Generator(model, strategy,

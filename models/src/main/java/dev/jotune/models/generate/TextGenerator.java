@@ -1,31 +1,46 @@
 package dev.jotune.models.generate;
 
+import dev.jotune.autograd.Recording;
+import dev.jotune.models.Encoded;
+import dev.jotune.models.EncoderInput;
 import dev.jotune.models.Models;
+import dev.jotune.models.Seq2SeqLm;
+import dev.jotune.models.seam.Pass;
 import dev.jotune.models.tokenizer.DecodeStream;
 import dev.jotune.models.tokenizer.Tokenizer;
+import dev.jotune.tensor.Backend;
+import dev.jotune.tensor.Scope;
+import dev.jotune.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
-/** From text to text: a loaded model, its tokenizer and the adapters that are active when a text begins. */
+/**
+ * From text to text: a loaded model, its tokenizer and the adapters that are active when a text begins. A decoder continues
+ * its prompt; an encoder-decoder reads it, and writes a text of its own.
+ */
 public final class TextGenerator {
     private final Tokenizer tokenizer;
+    private final Optional<Seq2SeqLm> reader;
     private final LanguageModel model;
     private final Generator generator;
     private final int[] endTokens;
 
-    /** @throws dev.jotune.models.ModelException if the model came without a tokenizer */
+    /** @throws dev.jotune.models.ModelException if the model came without a tokenizer, or is none that writes */
     public TextGenerator(Models.Loaded loaded, SamplingOptions options) {
         // A tokenizer's own truncation and padding are for training batches.
         this.tokenizer = loaded.requireTokenizer().withTruncation(Optional.empty()).withPadding(Optional.empty());
-        this.model = new CausalLanguageModel(loaded.model(), loaded.model().seams()::inference);
+        this.reader = loaded.backbone() instanceof Seq2SeqLm seq2seq ? Optional.of(seq2seq) : Optional.empty();
+        this.model = reader.<LanguageModel>map(UnreadSource::new)
+                .orElseGet(() -> new CausalLanguageModel(loaded.model(), loaded.model().seams()::inference));
         this.generator = new Generator(model, options);
         this.endTokens = loaded.generation().eosTokenIds();
     }
 
     private TextGenerator(TextGenerator other, Generator generator) {
         this.tokenizer = other.tokenizer;
+        this.reader = other.reader;
         this.model = other.model;
         this.endTokens = other.endTokens;
         this.generator = generator;
@@ -72,7 +87,7 @@ public final class TextGenerator {
         for (String prompt : prompts) {
             requests.add(request(encode(prompt), requests.size(), GenerationListener.NONE));
         }
-        return generator.generate(requests);
+        return hypotheses(requests).stream().map(found -> found.getFirst().generation()).toList();
     }
 
     /**
@@ -86,16 +101,46 @@ public final class TextGenerator {
 
     /** Continues a prompt; all the texts that the strategy gives, the best first. */
     public List<Hypothesis> hypotheses(int[] prompt, long row, GenerationListener listener) {
-        return generator.hypotheses(List.of(request(prompt, row, listener))).getFirst();
+        return hypotheses(List.of(request(prompt, row, listener))).getFirst();
     }
 
     private TextRequest request(int[] prompt, long row, GenerationListener listener) {
         DecodeStream stream = tokenizer.stream(true);
         // The prompt's last tokens decide how the first new one is spaced; their own text was given out before.
-        for (int id : prompt) {
+        for (int id : reader.isPresent() ? new int[0] : prompt) {
             stream.push(id);
         }
         return new TextRequest(prompt, row, new StreamDecoder(stream), listener);
+    }
+
+    private List<List<Hypothesis>> hypotheses(List<TextRequest> requests) {
+        if (reader.isEmpty() || requests.isEmpty()) {
+            return generator.hypotheses(requests);
+        }
+        Seq2SeqLm seq2seq = reader.get();
+        try (Scope _ = Scope.open()) {
+            Pass pass = seq2seq.seams().inference();
+            Encoded source = Recording.off(() -> seq2seq.encode(sources(seq2seq.backend(), requests), pass));
+            return generator.over(new CausalLanguageModel(seq2seq.given(source), pass)).hypotheses(requests.stream()
+                    .map(r -> new TextRequest(new int[] {seq2seq.decoderStartToken()}, r.row(), r.decoder(), r.listener())).toList());
+        }
+    }
+
+    /** The sources as rows, the shorter ones padded and masked on the right. */
+    private static EncoderInput sources(Backend backend, List<TextRequest> requests) {
+        List<int[]> texts = requests.stream().map(TextRequest::prompt).toList();
+        int time = texts.stream().mapToInt(ids -> ids.length).max().orElse(0);
+        long[] ids = new long[texts.size() * time];
+        boolean[] real = new boolean[ids.length];
+        for (int b = 0; b < texts.size(); b++) {
+            for (int t = 0; t < texts.get(b).length; t++) {
+                ids[b * time + t] = texts.get(b)[t];
+                real[b * time + t] = true;
+            }
+        }
+        EncoderInput input = EncoderInput.of(Tensor.of(backend, ids, texts.size(), time));
+        return texts.stream().allMatch(text -> text.length == time) ? input
+                : input.withMask(Tensor.of(backend, real, texts.size(), time));
     }
 
     private record StreamDecoder(DecodeStream stream) implements TextDecoder {
@@ -116,19 +161,52 @@ public final class TextGenerator {
     }
 
     /**
-     * The ids of a prompt: special tokens before it, no end token after it.
+     * The ids of a prompt: special tokens before it, and no end token after it unless it is an encoder's.
      *
      * @throws IllegalArgumentException if it is longer than the context, what adapters add included
      */
     public int[] encode(String prompt) {
-        int[] ids = tokenizer.encode(prompt, true).ids();
+        return encode(prompt, true);
+    }
+
+    /**
+     * The ids of a prompt, no end token after it.
+     *
+     * @param addSpecialTokens whether special tokens are put before it; what a chat template wrote has its own
+     * @throws IllegalArgumentException if it is longer than the context, what adapters add included
+     */
+    public int[] encode(String prompt, boolean addSpecialTokens) {
+        int[] ids = tokenizer.encode(prompt, addSpecialTokens).ids();
         int last = ids.length == 0 ? -1 : ids[ids.length - 1];
-        boolean ended = ids.length > 1 && Arrays.stream(endTokens).anyMatch(e -> e == last);
+        boolean ended = addSpecialTokens && reader.isEmpty() && ids.length > 1 && Arrays.stream(endTokens).anyMatch(e -> e == last);
         int n = ended ? ids.length - 1 : ids.length;
         if (n > model.contextLength()) {
             throw new IllegalArgumentException("the prompt has " + n + " tokens, more than the model's context of "
                     + model.contextLength() + " (virtual tokens of adapters take their share). Shorten the prompt.");
         }
         return Arrays.copyOf(ids, n);
+    }
+
+    /** Stands for an encoder-decoder until there is a source: what is known of the model before. */
+    private record UnreadSource(Seq2SeqLm of) implements StatefulModel {
+        @Override
+        public int vocabularySize() {
+            return of.vocabularySize();
+        }
+
+        @Override
+        public int contextLength() {
+            return of.contextLength();
+        }
+
+        @Override
+        public Session open() {
+            throw new IllegalStateException("An encoder-decoder writes only once it has read a source.");
+        }
+
+        @Override
+        public StatefulBatch openStateful(int rows) {
+            throw new IllegalStateException("An encoder-decoder writes only once it has read a source.");
+        }
     }
 }

@@ -5,11 +5,13 @@ import dev.jotune.models.Architectures;
 import dev.jotune.models.Backbone;
 import dev.jotune.models.Config;
 import dev.jotune.models.ModelException;
+import dev.jotune.models.tokenizer.Tokenizer;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.io.GgufFile;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.Set;
 
 /** A language model in one GGUF file. Architectures: llama (with the names and the layout of ggml's converter) and gpt2. */
@@ -45,6 +47,11 @@ public final class GgufModel {
     /** Its settings as the hub's {@code config.json} has them. */
     public String configJson() {
         return config.toPrettyString();
+    }
+
+    /** Its tokenizer, if the file holds one of a kind that is known here. */
+    public Optional<Tokenizer> tokenizer() {
+        return GgufTokenizer.read(file);
     }
 
     public Config config() {

@@ -71,13 +71,9 @@ final class Gpt2Block {
         Var all = queryKeyValue.forward(x, pass).reshape(x.size(0), x.size(1), 3L * n, config.headDim()).transpose(1, 2);
         Var keys = all.slice(1, n, 2L * n);
         Var values = all.slice(1, 2L * n, 3L * n);
-        if (cache.isPresent()) {
-            KvCache.Stored stored = cache.get().append(layer, keys.tensor(), values.tensor());
-            keys = Var.constant(stored.keys());
-            values = Var.constant(stored.values());
-        }
         List<Attention.Segment> segments = new ArrayList<>(added);
-        segments.add(new Attention.Segment(keys, values, layout.visible()));
+        segments.addAll(cache.isPresent() ? cache.get().append(layer, keys.tensor(), values.tensor(), layout.visible())
+                : List.of(new Attention.Segment(keys, values, layout.visible())));
         Var mixed = site.attend(all.slice(1, 0, n), segments, config.attentionScale(layer), 0, pass);
         Var flat = pass.tap(headOut, mixed.transpose(1, 2)).reshape(x.size(0), x.size(1), -1);
         return pass.tap(attentionOut, output.forward(flat, pass));

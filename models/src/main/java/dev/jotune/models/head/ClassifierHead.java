@@ -48,8 +48,8 @@ final class ClassifierHead extends HeadedEncoder implements SequenceClassifier {
 
     @Override
     public Var logits(Hidden hidden, Pass pass) {
-        Var first = dropout(firstToken(hidden, pass), shape.dropoutBefore(), pass, "classifier.in");
+        Var first = Noise.dropout(firstToken(hidden, pass), shape.dropoutBefore(), pass, "classifier.in");
         Var x = Activations.byName(names.denseActivation(), dense.forward(first, pass));
-        return classifier.forward(dropout(x, shape.dropoutAfter(), pass, "classifier.out"), pass);
+        return classifier.forward(Noise.dropout(x, shape.dropoutAfter(), pass, "classifier.out"), pass);
     }
 }

@@ -1,7 +1,6 @@
 package dev.jotune.models.head;
 
 import dev.jotune.autograd.Var;
-import dev.jotune.autograd.ops.Dropout;
 import dev.jotune.models.Encoder;
 import dev.jotune.models.EncoderInput;
 import dev.jotune.models.Hidden;
@@ -71,10 +70,5 @@ abstract class HeadedEncoder implements Encoder {
     Var firstToken(Hidden hidden, Pass pass) {
         String site = seams().input().name();
         return pass.perGroup(hidden.states(), (rows, g) -> rows.select(1, hidden.virtualTokens() - g.virtualTokens(site)));
-    }
-
-    /** Dropout while training, with noise of its own for each {@code use}. */
-    static Var dropout(Var x, double p, Pass pass, String use) {
-        return pass.training() && p > 0 ? Dropout.apply(x, p, pass.seed(), pass.stream(use)) : x;
     }
 }

@@ -30,7 +30,7 @@ final class TokenHead extends HeadedEncoder implements TokenClassifier {
 
     @Override
     public Var logits(Var hidden, Pass pass) {
-        return classifier.forward(dropout(hidden, dropout, pass, "classifier.in"), pass);
+        return classifier.forward(Noise.dropout(hidden, dropout, pass, "classifier.in"), pass);
     }
 
     @Override

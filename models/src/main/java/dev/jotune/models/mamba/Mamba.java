@@ -3,17 +3,15 @@ package dev.jotune.models.mamba;
 import dev.jotune.autograd.Checkpoint;
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
-import dev.jotune.autograd.ops.CrossEntropy;
-import dev.jotune.autograd.ops.Embedding;
-import dev.jotune.autograd.ops.LinearCrossEntropy;
 import dev.jotune.autograd.ops.Norms;
+import dev.jotune.models.CausalHead;
 import dev.jotune.models.CausalLm;
 import dev.jotune.models.DecoderCache;
 import dev.jotune.models.DecoderInput;
 import dev.jotune.models.Hidden;
+import dev.jotune.models.TokenEmbedding;
 import dev.jotune.models.TokenLayout;
 import dev.jotune.models.Weights;
-import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Pass;
@@ -35,11 +33,10 @@ public final class Mamba implements CausalLm {
     private final Backend backend;
     private final DType computeType;
     private final Seams seams = new Seams();
-    private final Parameter embeddings;
-    private final EmbeddingSite embedding;
+    private final TokenEmbedding embedding;
     private final List<MambaBlock> blocks = new ArrayList<>();
     private final Parameter norm;
-    private final LinearLayer head;
+    private final CausalHead head;
     private boolean checkpointing;
 
     /**
@@ -51,16 +48,16 @@ public final class Mamba implements CausalLm {
         this.backend = backend;
         this.computeType = computeType;
         Weights w = new Weights(source, seams);
-        embeddings = w.parameter("backbone.embeddings.weight", config.vocabSize(), config.hiddenSize());
-        embedding = seams.add(new EmbeddingSite("embed", config.hiddenSize(), Optional.of(embeddings)));
+        Parameter tokens = w.parameter("backbone.embeddings.weight", config.vocabSize(), config.hiddenSize());
+        embedding = TokenEmbedding.of("embed", tokens, 1, computeType, seams);
         seams.addTap("embed");
         for (int i = 0; i < config.numHiddenLayers(); i++) {
             blocks.add(new MambaBlock(config, i, w, seams));
         }
         norm = w.parameter("backbone.norm_f.weight", config.hiddenSize());
         seams.addTap("final");
-        head = config.tieWordEmbeddings() ? seams.add(new LinearLayer("lm_head", embeddings, Optional.empty()))
-                : w.linear("lm_head", config.vocabSize(), config.hiddenSize(), false);
+        head = new CausalHead(config.tieWordEmbeddings() ? seams.add(new LinearLayer("lm_head", tokens, Optional.empty()))
+                : w.linear("lm_head", config.vocabSize(), config.hiddenSize(), false), 0);
     }
 
     public MambaConfig config() {
@@ -133,10 +130,10 @@ public final class Mamba implements CausalLm {
         }
         Optional<MambaCache> cache = given.map(Mamba::own);
         DecoderInput unplaced = new DecoderInput(input.ids(), input.embeds(), input.mask(), Optional.empty());
-        TokenLayout layout = TokenLayout.of(unplaced, pass, cache, contextLength(), embedding, true);
+        TokenLayout layout = TokenLayout.of(unplaced, pass, cache, contextLength(), embedding.site(), true);
         MambaPadding padding = MambaPadding.of(layout, cache.map(MambaCache::length).orElse(0L), cache.isPresent(),
                 config.convKernel() - 1, backend, computeType);
-        Var h = pass.tap("embed", layout.withVirtualTokens(embed(input, pass), pass));
+        Var h = pass.tap("embed", layout.withVirtualTokens(embedding.embed(input, pass), pass));
         List<Tensor> kept = new ArrayList<>();
         for (MambaBlock block : blocks) {
             Var in = h;
@@ -162,37 +159,13 @@ public final class Mamba implements CausalLm {
                 + ". Ask the model itself for a new cache.");
     }
 
-    /** Embeddings {@code [B, T, C]}: looked up, or as given. */
-    private Var embed(DecoderInput input, Pass pass) {
-        if (input.embeds().isPresent()) {
-            return input.embeds().get();
-        }
-        Tensor ids = input.ids().get().to(backend);
-        if (pass.isUniform()) {
-            return Embedding.lookup(embeddings.value(pass.groups().getFirst()), ids).to(computeType);
-        }
-        // Ids travel through perGroup as numbers; a table of 2^24 rows is exact in F32.
-        Var asNumbers = Var.constant(ids.to(computeType));
-        return pass.perGroup(asNumbers, (x, g) ->
-                Embedding.lookup(embeddings.value(g), x.tensor().contiguous().to(DType.I64)).to(computeType));
-    }
-
     @Override
     public Var logits(Var hidden, Pass pass) {
-        return head.forward(hidden, pass);
+        return head.logits(hidden, pass);
     }
 
     @Override
     public Var loss(DecoderInput input, Tensor labels, Pass pass) {
-        Hidden hidden = forward(input, pass, Optional.empty());
-        long n = hidden.virtualTokens();
-        long time = labels.size(1);
-        Var states = n > 0 ? hidden.states().slice(1, n - 1, n - 1 + time) : hidden.states().slice(1, 0, time - 1);
-        Tensor targets = (n > 0 ? labels : labels.slice(1, 1, time)).contiguous().to(backend);
-        Var rows = states.reshape(-1, config.hiddenSize());
-        Tensor flat = targets.reshape(targets.numel());
-        boolean plainHead = pass.isUniform() && !head.isTouched(pass.groups().getFirst());
-        return plainHead ? LinearCrossEntropy.apply(rows, head.weight().value(pass.groups().getFirst()), flat)
-                : CrossEntropy.apply(logits(states, pass).reshape(-1, config.vocabSize()), flat);
+        return head.loss(forward(input, pass, Optional.empty()), labels, pass);
     }
 }

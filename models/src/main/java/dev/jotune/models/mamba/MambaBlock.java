@@ -79,17 +79,14 @@ final class MambaBlock {
         Var convolved = padding.inPlace(pass.perGroup(read, this::convolution));
         Var x = pass.tap(tap + ".ssm.in", padding.silence(Activations.byName(config.hiddenAct(), convolved)));
         Var[] scanned = scan(x, padding, pass, past);
-        Var gated = gate(both.slice(2, inner, 2 * inner), pass.tap(tap + ".ssm.out", scanned[0]));
+        // The gate is SiLU whatever hidden_act says, which transformers applies to the convolution alone.
+        Var gated = Activations.swiglu(both.slice(2, inner, 2 * inner), pass.tap(tap + ".ssm.out", scanned[0]));
         Var out = outProj.forward(pass.tap(tap + ".ssm.gated", gated), pass);
         return new Var[] {out, read.slice(1, time, read.size(1)), scanned[1]};
     }
 
     private Var convolution(Var rows, Group g) {
         return Convolution.depthwise(rows, convWeight.value(g), convBias.map(b -> b.value(g)));
-    }
-
-    private Var gate(Var z, Var y) {
-        return config.hiddenAct().equals("silu") ? Activations.swiglu(z, y) : Activations.byName(config.hiddenAct(), z).mul(y);
     }
 
     /** {@code x [B, T, E]} to the scan's output {@code [B, T, E]} and last state {@code [B, E, N]}. */

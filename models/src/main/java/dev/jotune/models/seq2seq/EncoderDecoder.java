@@ -96,6 +96,10 @@ public abstract class EncoderDecoder implements Seq2SeqLm {
             return decode(target, source, Optional.empty(), pass);
         }
         Seq2SeqCache cache = Seq2SeqCache.of(given.get(), modelType());
+        if (cache.batch() != target.batch()) {
+            throw new IllegalArgumentException("a target of " + target.batch() + " rows does not fit a cache of " + cache.batch()
+                    + ". Reorder the cache, or ask for one of as many rows.");
+        }
         if (cache.length() == 0) {
             checkRows(target, source);
             cache.begin(source);

@@ -65,12 +65,9 @@ public final class MultiHeadAttention {
     public Var self(Var x, List<Attention.Segment> added, Visible visible, Optional<KvCache> cache, Pass pass) {
         Var keys = heads(k.forward(x, pass));
         Var values = heads(v.forward(x, pass));
-        if (cache.isPresent()) {
-            KvCache.Stored all = cache.get().append(site.layer(), keys.tensor(), values.tensor());
-            keys = Var.constant(all.keys());
-            values = Var.constant(all.values());
-        }
-        return attend(x, added, new Attention.Segment(keys, values, visible), pass);
+        List<Attention.Segment> own = cache.isPresent() ? cache.get().append(site.layer(), keys.tensor(), values.tensor(), visible)
+                : List.of(new Attention.Segment(keys, values, visible));
+        return attend(x, added, own, pass);
     }
 
     /**
@@ -91,12 +88,12 @@ public final class MultiHeadAttention {
             cache.get().keep(site.layer(), keys.tensor(), values.tensor());
         }
         Visible visible = cache.map(Seq2SeqCache::mask).orElse(source.mask()).map(Visible.ALL::withKeyMask).orElse(Visible.ALL);
-        return attend(x, added, new Attention.Segment(keys, values, visible), pass);
+        return attend(x, added, List.of(new Attention.Segment(keys, values, visible)), pass);
     }
 
-    private Var attend(Var x, List<Attention.Segment> added, Attention.Segment own, Pass pass) {
+    private Var attend(Var x, List<Attention.Segment> added, List<Attention.Segment> own, Pass pass) {
         List<Attention.Segment> segments = new ArrayList<>(added);
-        segments.add(own);
+        segments.addAll(own);
         Var mixed = site.attend(heads(q.forward(x, pass)), segments, scale, 0, pass);
         Var flat = pass.tap(headOut, mixed.transpose(1, 2)).reshape(x.size(0), x.size(1), -1);
         return pass.tap(out, o.forward(flat, pass));

@@ -74,6 +74,11 @@ public final class Seq2SeqCache implements DecoderCache {
     }
 
     @Override
+    public void inBlocks(int size) {
+        target.inBlocks(size);
+    }
+
+    @Override
     public long length() {
         return target.length();
     }

@@ -16,6 +16,8 @@ import dev.jotune.tensor.Tensor;
  * <p>Half of the buckets of a direction hold one distance each, the other half ranges that grow with the logarithm of the
  * distance up to {@code maxDistance}; the last holds all beyond. A decoder, which sees one direction, spends all on it.
  *
+ * <p>The bias of a pass takes {@code H T S} numbers, once for all layers of the stack.
+ *
  * @param table {@code [buckets, H]}
  * @param bidirectional whether keys may lie behind the query
  */

@@ -131,6 +131,6 @@ final class T5Stack {
     }
 
     private Var norm(Var x, Parameter weight, Pass pass) {
-        return pass.perGroup(x, (rows, g) -> Norms.rmsNorm(rows, weight.value(g), config.layerNormEpsilon()));
+        return pass.perGroup(x, (rows, g) -> Norms.rmsNorm(rows, weight.value(g).to(rows.dtype()), config.layerNormEpsilon()));
     }
 }

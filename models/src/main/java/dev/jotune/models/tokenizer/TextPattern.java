@@ -94,6 +94,9 @@ sealed interface TextPattern {
             int codePoint = 0;
             try {
                 while (matcher.find()) {
+                    if (splitsACharacter(string, matcher)) {
+                        continue;
+                    }
                     int start = codePoint + string.codePointCount(unit, matcher.start());
                     int end = start + string.codePointCount(matcher.start(), matcher.end());
                     found.add(new Match(start, end));
@@ -105,6 +108,13 @@ sealed interface TextPattern {
                         + string.length() + " characters. Use a simpler pattern or a shorter text.", e);
             }
             return found;
+        }
+
+        /** True of an empty match between the two halves of a surrogate pair, where Java looks too. */
+        private static boolean splitsACharacter(String text, Matcher match) {
+            int at = match.start();
+            return at == match.end() && at > 0 && at < text.length()
+                    && Character.isSurrogatePair(text.charAt(at - 1), text.charAt(at));
         }
 
         @Override

@@ -11,9 +11,10 @@ import dev.jotune.models.Hidden;
 import dev.jotune.models.TokenLayout;
 import dev.jotune.models.Weights;
 import dev.jotune.models.bart.BartStack;
-import dev.jotune.models.bart.LayerNorm;
+import dev.jotune.models.head.Norm;
 import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.EmbeddingSite;
+import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Pass;
@@ -43,12 +44,12 @@ public final class Whisper extends EncoderDecoder {
     private final Var sinusoids;
     private final EmbeddingSite encoderEmbed;
     private final BartStack encoder;
-    private final LayerNorm encoderNorm;
+    private final Norm encoderNorm;
     private final EmbeddingSite decoderEmbed;
     private final TokenEmbedding words;
     private final TokenEmbedding positions;
     private final BartStack decoder;
-    private final LayerNorm decoderNorm;
+    private final Norm decoderNorm;
     private final LmHead head;
 
     /**
@@ -68,7 +69,7 @@ public final class Whisper extends EncoderDecoder {
         encoderEmbed = seams().add(new EmbeddingSite("encoder.embed", hidden, Optional.empty()));
         seams().addTap(encoderEmbed.name());
         encoder = new BartStack(config.encoder(), w, seams());
-        encoderNorm = LayerNorm.of("model.encoder.layer_norm", hidden, w);
+        encoderNorm = Norm.of("model.encoder.layer_norm", hidden, BartStack.NORM_EPS, w);
         seams().addTap("encoder.final");
         Parameter table = w.parameter("model.decoder.embed_tokens.weight", config.vocabSize(), hidden);
         decoderEmbed = seams().add(new EmbeddingSite("decoder.embed", hidden, Optional.of(table)));
@@ -77,7 +78,7 @@ public final class Whisper extends EncoderDecoder {
                 OptionalInt.empty(), 1, computeType);
         seams().addTap(decoderEmbed.name());
         decoder = new BartStack(config.decoder(), w, seams());
-        decoderNorm = LayerNorm.of("model.decoder.layer_norm", hidden, w);
+        decoderNorm = Norm.of("model.decoder.layer_norm", hidden, BartStack.NORM_EPS, w);
         seams().addTap("decoder.final");
         LinearLayer layer = config.tied() ? seams().add(new LinearLayer("proj_out", table, Optional.empty()))
                 : w.linear("proj_out", config.vocabSize(), hidden, false);
@@ -96,7 +97,7 @@ public final class Whisper extends EncoderDecoder {
         Var h = pass.tap(encoderEmbed.name(), layout.withVirtualTokens(in.embeds().orElseThrow(), pass));
         List<List<Segment>> added = encoderPart(pass.segments(seams().attentions(), in.batch()));
         Var states = encoder.forward(h, layout.visible(), added, Optional.empty(), Optional.empty(), checkpointing(), pass);
-        return new Encoded(pass.tap("encoder.final", encoderNorm.apply(states, pass)), layout.visible().keyMask(), layout.virtualTokens());
+        return new Encoded(pass.tap("encoder.final", encoderNorm.forward(states, pass)), layout.visible().keyMask(), layout.virtualTokens());
     }
 
     private Var features(EncoderInput source) {
@@ -116,11 +117,14 @@ public final class Whisper extends EncoderDecoder {
 
     /** {@code [B, mels, 2 S] -> [B, S, C]}. */
     private Var convolved(Var features, Pass pass) {
-        return pass.perGroup(features, (x, g) -> {
-            Var once = Activations.gelu(Convolution.conv1d(x, convolutions[0].value(g), Optional.of(convolutions[1].value(g)), 1, 1, 1, 1));
-            Var half = Activations.gelu(Convolution.conv1d(once, convolutions[2].value(g), Optional.of(convolutions[3].value(g)), 2, 1, 1, 1));
-            return half.transpose(1, 2);
-        });
+        return pass.perGroup(features, (x, g) -> convolved(convolved(x, 0, 1, g), 2, 2, g).transpose(1, 2));
+    }
+
+    /** GELU of one convolution over three frames. */
+    private Var convolved(Var x, int first, long stride, Group g) {
+        Var weight = convolutions[first].value(g).to(x.dtype());
+        Var bias = convolutions[first + 1].value(g).to(x.dtype());
+        return Activations.gelu(Convolution.conv1d(x, weight, Optional.of(bias), stride, 1, 1, 1));
     }
 
     @Override
@@ -132,7 +136,7 @@ public final class Whisper extends EncoderDecoder {
         cache.ifPresent(c -> c.target().grow(layout.real(), layout.time()));
         List<List<Segment>> added = decoderPart(pass.segments(seams().attentions(), in.batch()));
         Var states = decoder.forward(h, layout.visible(), added, Optional.of(source), cache, checkpointing(), pass);
-        return new Hidden(pass.tap("decoder.final", decoderNorm.apply(states, pass)), layout.virtualTokens());
+        return new Hidden(pass.tap("decoder.final", decoderNorm.forward(states, pass)), layout.virtualTokens());
     }
 
     @Override

@@ -2,12 +2,15 @@ package dev.jotune.models.audio;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 
 import dev.jotune.models.ModelException;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.Duration;
 import javax.sound.sampled.AudioFileFormat;
 import javax.sound.sampled.AudioFormat;
 import javax.sound.sampled.AudioInputStream;
@@ -52,5 +55,38 @@ class WaveformTest {
         assertThatThrownBy(() -> Waveform.read(file)).isInstanceOf(ModelException.class).hasMessageContaining("text.wav is no sound");
         assertThatThrownBy(() -> Waveform.read(folder.resolve("none.wav"))).isInstanceOf(ModelException.class)
                 .hasMessageContaining("none.wav");
+    }
+
+    @Test
+    void damagedHeadersAreRefusedOrReadButNeverCrashOrHang() throws IOException {
+        written(new AudioFormat(16000, 16, 2, true, false), new int[64]);
+        byte[] whole = Files.readAllBytes(folder.resolve("sound.wav"));
+        Path file = folder.resolve("damaged.wav");
+        assertTimeoutPreemptively(Duration.ofMinutes(2), () -> {
+            for (int i = 0; i < 48; i++) {
+                for (int value : new int[] {0, 1, 0x20, 0x7f, 0xff}) {
+                    byte[] bytes = whole.clone();
+                    bytes[i] = (byte) value;
+                    Files.write(file, bytes);
+                    try {
+                        assertThat(Waveform.read(file).samplingRate()).isPositive();
+                    } catch (ModelException e) {
+                        assertThat(e).hasMessageContaining("damaged.wav");
+                    }
+                }
+            }
+        });
+    }
+
+    @Test
+    void framesLargerThanAnyBufferAreReadToTheEnd() throws IOException {
+        int channels = 9000;
+        byte[] data = new byte[3 * 2 * channels];
+        Path file = folder.resolve("wide.wav");
+        // The data go behind the header by hand: Java itself cannot write frames that large.
+        AudioSystem.write(new AudioInputStream(new ByteArrayInputStream(data), new AudioFormat(16000, 16, channels, true, false), 3),
+                AudioFileFormat.Type.WAVE, file.toFile());
+        Files.write(file, data, StandardOpenOption.APPEND);
+        assertThat(Waveform.read(file).samples()).hasSize(3);
     }
 }

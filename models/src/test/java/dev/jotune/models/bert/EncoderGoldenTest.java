@@ -33,6 +33,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.IntPredicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -262,7 +263,7 @@ class EncoderGoldenTest {
             close(name, got, i -> true);
         }
 
-        private void close(String name, double[] got, java.util.function.IntPredicate counts) {
+        private void close(String name, double[] got, IntPredicate counts) {
             JsonNode e = check.path("expected").path(name);
             double[] want = Golden.array(golden.file("expected.safetensors"), e.get("tensor").asText()).values();
             assertThat(got).as(name).hasSameSizeAs(want);

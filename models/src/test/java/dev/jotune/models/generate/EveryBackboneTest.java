@@ -8,9 +8,11 @@ import dev.jotune.autograd.Var;
 import dev.jotune.models.Backbone;
 import dev.jotune.models.CausalLm;
 import dev.jotune.models.EncoderInput;
+import dev.jotune.models.GenerationDefaults;
 import dev.jotune.models.ModelException;
 import dev.jotune.models.Models;
 import dev.jotune.models.Seq2SeqLm;
+import dev.jotune.models.tokenizer.Tokenizer;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
@@ -24,6 +26,7 @@ import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 
 /**
@@ -42,6 +45,29 @@ class EveryBackboneTest {
                 tests.add(DynamicTest.dynamicTest(c.id(), () -> new Check(model).run()))));
         assertThat(tests.size()).isGreaterThan(3);
         return tests.stream();
+    }
+
+    /** From text to text: an encoder-decoder reads its prompt and writes after its start token. */
+    @Test
+    void anEncoderDecoderAnswersTexts() {
+        Golden.Case golden = Golden.cases("models", "t5").findFirst().orElseThrow();
+        Seq2SeqLm model = Models.load(golden.folder(), Backends.reference(), DType.F64).as(Seq2SeqLm.class);
+        Tokenizer letters = Tokenizer.parse("""
+                {"model": {"type": "BPE", "vocab": {"a": 3, "b": 4, "c": 5, "d": 6}, "merges": []}, "decoder": {"type": "Fuse"}}""", "letters");
+        TextGenerator writer = new TextGenerator(new Models.Loaded("t5", model, Optional.of(letters), new GenerationDefaults(-1, new int[0], 0)),
+                SamplingOptions.greedy(6)).with(BeamSearch.of(2));
+        List<String> prompts = List.of("abcd", "ba");
+        List<Generation> together = writer.generate(prompts);
+        for (int i = 0; i < 2; i++) {
+            long[] ids = Arrays.stream(letters.encode(prompts.get(i), true).ids()).asLongStream().toArray();
+            CausalLm decoder = model.given(Recording.off(() -> model.encode(EncoderInput.of(Tensor.of(model.backend(), ids, 1, ids.length)),
+                    model.seams().inference())));
+            int[] want = new Generator(new CausalLanguageModel(decoder, model.seams().inference()), SamplingOptions.greedy(6))
+                    .with(BeamSearch.of(2)).generate(new int[] {model.decoderStartToken()}).tokens();
+            assertThat(together.get(i).tokens()).isEqualTo(want);
+            assertThat(writer.generate(prompts.get(i)).tokens()).isEqualTo(want);
+            assertThat(together.get(i).text()).isEqualTo(letters.decode(want, true));
+        }
     }
 
     private static Optional<Backbone> backbone(Golden.Case c) {
@@ -95,7 +121,10 @@ class EveryBackboneTest {
         }
 
         void run() {
-            readsAsItWouldAnew();
+            readsAsItWouldAnew(model);
+            for (int block : new int[] {1, 3, 16}) {
+                readsAsItWouldAnew(new CausalLanguageModel(backbone, backbone.seams()::inference).inBlocks(block));
+            }
             Generator greedy = new Generator(model, options().build());
             Generator drawn = new Generator(model, options().doSample(true).topK(20).build());
             for (Generator generator : List.of(greedy, drawn, greedy.with(BeamSearch.of(3).withReturnSequences(2)),
@@ -130,7 +159,7 @@ class EveryBackboneTest {
         }
 
         /** Rows copied, dropped and exchanged have the logits of their own texts. */
-        private void readsAsItWouldAnew() {
+        private void readsAsItWouldAnew(LanguageModel model) {
             int vocabulary = model.vocabularySize();
             int[][] texts = {{1, 2, 3}, {4, 5, 6}};
             try (BatchSession batch = model.openBatch(2)) {

@@ -12,6 +12,8 @@ import dev.jotune.models.Config;
 import dev.jotune.models.DecoderInput;
 import dev.jotune.models.ModelException;
 import dev.jotune.models.Models;
+import dev.jotune.models.generate.CausalLanguageModel;
+import dev.jotune.models.generate.LanguageModel;
 import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.Parameter;
@@ -170,6 +172,35 @@ class MambaTest {
         cache.truncate(0);
         assertThat(cache.length()).isZero();
         assertThatThrownBy(() -> cache.truncate(1)).isInstanceOf(IllegalArgumentException.class);
+    }
+
+    /** A session rewinds as any other does: what the cache cannot take back is read again. */
+    @Test
+    void aSessionRewindsToWhereverItIsAsked() {
+        CausalLanguageModel language = new CausalLanguageModel(model, model.seams()::inference);
+        int[] text = Arrays.stream(ids(0, 0, TIME).toLongArray()).mapToInt(i -> (int) i).toArray();
+        float[] want = new float[model.vocabularySize()];
+        try (LanguageModel.Session fresh = language.open()) {
+            fresh.feed(text);
+            fresh.logits(want);
+        }
+        float[] got = new float[want.length];
+        try (LanguageModel.Session session = language.open()) {
+            session.feed(text[0], text[1], text[2], 5, 6);
+            session.logits(got);
+            session.feed(7);
+            session.logits(got);
+            for (int length : new int[] {5, 3, 1, 0}) {
+                session.rewind(length);
+                int common = Math.min(length, 3);
+                session.rewind(common);
+                session.feed(Arrays.copyOfRange(text, common, TIME));
+                session.logits(got);
+                for (int i = 0; i < got.length; i++) {
+                    assertThat(got[i]).as("after rewinding to %d", length).isCloseTo(want[i], within(1e-5f));
+                }
+            }
+        }
     }
 
     @Test

@@ -44,8 +44,6 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** What every encoder-decoder must do beyond its numbers: caches, adapters for some rows, checkpointing, generation. */
 @Tag("golden")
 class Seq2SeqTest {
-    private static final int ROWS = 2;
-
     static Stream<Golden.Case> cases() {
         return Seq2SeqGoldenTest.cases();
     }
@@ -114,8 +112,8 @@ class Seq2SeqTest {
         int last = (int) ids.size(1) - 1;
         double[] whole = Recording.off(() -> model.logits(model.decode(DecoderInput.of(ids), source, pass, Optional.empty()).states(), pass)
                 .tensor()).slice(1, last, last + 1).toDoubleArray();
-        int[] rows = {1, 0, 1};
-        DecoderCache cache = model.newCache(ROWS, 2);
+        int[] rows = {(int) ids.size(0) - 1, 0, (int) ids.size(0) - 1};
+        DecoderCache cache = model.newCache(ids.size(0), 2);
         double[] moved = Recording.off(() -> {
             model.decode(DecoderInput.of(ids.slice(1, 0, last).contiguous()), source, pass, Optional.of(cache));
             cache.reorder(rows);
@@ -146,9 +144,9 @@ class Seq2SeqTest {
         EncoderInput first = row(run.source(), 0);
         Tensor ids = run.ids("decoder_input_ids");
         double[] shared = Recording.off(() -> model.decode(DecoderInput.of(ids), model.encode(first, pass), pass,
-                Optional.of(model.newCache(ROWS, 2))).states().tensor()).toDoubleArray();
+                Optional.of(model.newCache(ids.size(0), 2))).states().tensor()).toDoubleArray();
         double[] own = new double[shared.length];
-        for (int b = 0; b < ROWS; b++) {
+        for (int b = 0; b < ids.size(0); b++) {
             Tensor one = ids.slice(0, b, b + 1).contiguous();
             double[] states = Recording.off(() -> model.decode(DecoderInput.of(one), model.encode(first, pass), pass, Optional.empty())
                     .states().tensor()).toDoubleArray();
@@ -156,9 +154,12 @@ class Seq2SeqTest {
         }
         assertThat(shared).containsExactly(own, within(2e-4));
         Encoded two = Recording.off(() -> model.encode(run.source(), pass));
-        DecoderInput three = DecoderInput.of(Tensor.full(model.backend(), DType.I64, 5, 3, 2));
-        assertThatThrownBy(() -> model.decode(three, two, pass, Optional.empty())).hasMessageContaining("a target of 3 rows")
-                .hasMessageContaining("a source of 2");
+        long rows = two.batch();
+        DecoderInput more = DecoderInput.of(Tensor.full(model.backend(), DType.I64, 5, rows + 1, 2));
+        assertThatThrownBy(() -> model.decode(more, two, pass, Optional.empty())).hasMessageContaining("a target of " + (rows + 1) + " rows")
+                .hasMessageContaining("a source of " + rows);
+        DecoderCache small = model.newCache(rows, 2);
+        assertThatThrownBy(() -> model.decode(more, two, pass, Optional.of(small))).hasMessageContaining("a cache of " + rows);
     }
 
     // ---- adapters ----
@@ -173,11 +174,12 @@ class Seq2SeqTest {
         model.seams().attach(prompt(model, "prompt", 3));
         model.seams().attach(table(model, "table"));
         Tensor ids = run.ids("decoder_input_ids");
-        for (List<String> names : List.of(List.of("short", "long"), List.of("", "long"), List.of("prompt", "short"), List.of("table", "prompt"))) {
+        for (List<String> kinds : List.of(List.of("short", "long"), List.of("", "long"), List.of("prompt", "short"), List.of("table", "prompt"))) {
+            List<String> names = IntStream.range(0, (int) ids.size(0)).mapToObj(b -> kinds.get(b % 2)).toList();
             Pass mixed = model.seams().rows(names);
             double[] together = Recording.off(() -> model.decode(DecoderInput.of(ids), model.encode(run.source(), mixed), mixed, Optional.empty())
                     .text().tensor()).toDoubleArray();
-            for (int b = 0; b < ROWS; b++) {
+            for (int b = 0; b < ids.size(0); b++) {
                 Pass alone = model.seams().rows(List.of(names.get(b)));
                 EncoderInput source = row(run.source(), b);
                 Tensor target = ids.slice(0, b, b + 1).contiguous();
@@ -201,7 +203,7 @@ class Seq2SeqTest {
             Pass pass = model.seams().inference();
             double[] whole = Recording.off(() -> model.decode(DecoderInput.of(ids), model.encode(run.source(), pass), pass, Optional.empty())
                     .text().tensor()).slice(1, time - 1, time).toDoubleArray();
-            DecoderCache cache = model.newCache(ROWS, 1);
+            DecoderCache cache = model.newCache(ids.size(0), 1);
             double[] stepped = Recording.off(() -> {
                 Encoded source = model.encode(run.source(), pass);
                 Var last = null;
@@ -265,6 +267,22 @@ class Seq2SeqTest {
             values[i] = 0.5 * Philox.normal(7, name.hashCode(), i);
         }
         return Var.constant(Tensor.of(model.backend(), model.computeType(), values, shape));
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void narrowWeightsAreReadAsTheNumbersThatTheyAre(Golden.Case c) {
+        Seq2SeqCheck run = batch(c);
+        Seq2SeqLm model = run.model();
+        Pass pass = model.seams().inference();
+        Tensor ids = run.ids("decoder_input_ids");
+        List<double[]> states = new ArrayList<>();
+        for (DType type : List.of(DType.BF16, DType.F32)) {
+            model.seams().parameters().values().forEach(p -> p.replace(Var.constant(p.base().tensor().to(type))));
+            states.add(Recording.off(() -> model.decode(DecoderInput.of(ids), model.encode(run.source(), pass), pass, Optional.empty())
+                    .states().tensor()).toDoubleArray());
+        }
+        assertThat(states.getFirst()).containsExactly(states.getLast(), within(2e-4));
     }
 
     // ---- training ----

@@ -50,6 +50,13 @@ class TokenizerTest {
     }
 
     @Test
+    void emptyMatchesLieBetweenCharactersNotWithinThem() {
+        NormalizedText text = NormalizedText.of("a\uD83D\uDE00b");
+        assertThat(TextPattern.regex("").matches(text)).extracting(TextPattern.Match::start).containsExactly(0, 1, 2, 3);
+        assertThat(new Replace(TextPattern.regex(""), "-").normalize(text).toString()).isEqualTo("-a-\uD83D\uDE00-b-");
+    }
+
+    @Test
     void offsetsCountCodePointsNotUtf16Units() {
         Encoding encoding = STORIES.encode("\uD83D\uDE00a", false);
         int last = encoding.length() - 1;

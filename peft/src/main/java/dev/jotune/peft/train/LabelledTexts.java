@@ -10,6 +10,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.stream.IntStream;
 
 /** Texts, or pairs of texts, with the names or numbers of their classes. */
 public record LabelledTexts(List<Row> rows) {
@@ -102,6 +103,6 @@ public record LabelledTexts(List<Row> rows) {
             throw new AdapterException("the greatest label is " + greatest + ", but only " + found.size()
                     + " different ones occur. Number the classes from 0, or name them.");
         }
-        return java.util.stream.IntStream.rangeClosed(0, greatest).mapToObj(Integer::toString).toList();
+        return IntStream.rangeClosed(0, greatest).mapToObj(Integer::toString).toList();
     }
 }

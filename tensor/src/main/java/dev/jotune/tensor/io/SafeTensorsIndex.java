@@ -45,12 +45,7 @@ public record SafeTensorsIndex(SequencedMap<String, String> weightMap) {
         if (size > LIMIT) {
             throw new FormatException(file, "it has " + size + " bytes, more than the limit of " + LIMIT, REMEDY);
         }
-        JsonNode root;
-        try {
-            root = JSON.readTree(Files.readAllBytes(file));
-        } catch (JsonProcessingException e) {
-            throw new FormatException(file, "it is not valid JSON (" + e.getOriginalMessage() + ")", REMEDY, e);
-        }
+        JsonNode root = parse(file, Files.readAllBytes(file));
         JsonNode map = root.path("weight_map");
         if (!root.isObject() || !map.isObject()) {
             throw new FormatException(file, map.isMissingNode() ? "it has no weight_map"
@@ -61,6 +56,17 @@ public record SafeTensorsIndex(SequencedMap<String, String> weightMap) {
             weightMap.put(e.getKey(), checkName(file, e.getKey(), e.getValue()));
         }
         return new SafeTensorsIndex(weightMap);
+    }
+
+    private static JsonNode parse(Path file, byte[] bytes) {
+        try {
+            return JSON.readTree(bytes);
+        } catch (JsonProcessingException e) {
+            throw new FormatException(file, "it is not valid JSON (" + e.getOriginalMessage() + ")", REMEDY, e);
+        } catch (IOException e) {
+            // Bytes that are no characters of the encoding that the first of them promise.
+            throw new FormatException(file, "it is not valid JSON (" + e.getMessage() + ")", REMEDY, e);
+        }
     }
 
     private static String checkName(Path file, String tensor, JsonNode shard) {
