@@ -28,9 +28,10 @@ public record CausalHead(LinearLayer layer, double softcap) {
         Var states = n > 0 ? hidden.states().slice(1, n - 1, n - 1 + time) : hidden.states().slice(1, 0, time - 1);
         Tensor targets = (n > 0 ? labels : labels.slice(1, 1, time)).contiguous().to(states.backend());
         Tensor flat = targets.reshape(targets.numel());
-        boolean plain = pass.isUniform() && softcap == 0 && layer.bias().isEmpty() && !layer.isTouched(pass.groups().getFirst());
+        boolean plain = pass.isUniform() && layer.bias().isEmpty() && !layer.isTouched(pass.groups().getFirst());
         if (plain) {
-            return layer.crossEntropy(states.reshape(-1, layer.in()), flat, pass.groups().getFirst());
+            CrossEntropy.Options options = CrossEntropy.Options.MEAN.withSoftcap(softcap);
+            return layer.crossEntropy(states.reshape(-1, layer.in()), flat, options, pass.groups().getFirst());
         }
         return CrossEntropy.apply(logits(states, pass).reshape(-1, layer.out()), flat);
     }

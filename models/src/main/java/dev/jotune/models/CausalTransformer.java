@@ -19,6 +19,19 @@ import java.util.Optional;
  * storing their activations, cache, head and loss. A family says what its blocks are.
  *
  * <p>Taps: {@code embed}, those of the blocks, {@code final}.
+ *
+ * <p>Memory grows linearly with the length of the text; attention is never formed as T x T. With
+ * {@code a = 6 C + 4 H D + 3 G D + 3 F + H} elements that a dense block makes of one token, each further token takes
+ * <ul>
+ * <li>in a forward pass without derivatives: {@code 2 L G D} in the cache if there is one, a for the block at work, and
+ * {@code 3 C + D + 2} for the states around it and the rotary tables. Where taps are attached, what all blocks make stays
+ * until the scope ends: {@code L a};
+ * <li>in a training step: {@code L a} for all blocks, and at most {@code a + 3 C + D + 2} more while gradients are made;
+ * <li>in a training step with checkpointing: {@code L C} for the states between blocks, and at most
+ * {@code 2 a + 3 C + D + 2} for the block that is computed again.
+ * </ul>
+ * To that come the logits of one chunk of labelled rows, whatever the length. The exceptions: texts packed into one row
+ * without a mask take a bias {@code [B, T, T]}, and the tap {@code layers.N.attn.weights} shows what it is asked for.
  */
 public abstract class CausalTransformer implements CausalLm {
     protected final Seams seams = new Seams();
@@ -104,16 +117,25 @@ public abstract class CausalTransformer implements CausalLm {
         cache.ifPresent(c -> c.grow(layout.real(), layout.time()));
         Blocks blocks = blocks(layout, pass, cache);
         List<List<Attention.Segment>> added = pass.segments(seams.attentions(), input.batch());
+        boolean passing = leavesNothing(pass);
         for (int i = 0; i < layers(); i++) {
             int layer = i;
             Var in = h;
-            Var[] out = checkpointing && Recording.isOn()
+            Var[] out = passing || checkpointing && Recording.isOn()
                     ? Checkpoint.apply(x -> blocks.apply(layer, x[0], added.get(layer)), in)
                     : blocks.apply(layer, in, added.get(layer));
+            if (passing && i > 0) {
+                in.tensor().storage().free();
+            }
             h = out[0];
             said.addAll(Arrays.asList(out).subList(1, out.length));
         }
         return new Hidden(pass.tap("final", leaving(h, pass)), layout.virtualTokens());
+    }
+
+    /** Whether what a block makes can go when it is done: nothing is recorded, and no tap may have kept it. */
+    private static boolean leavesNothing(Pass pass) {
+        return !Recording.isOn() && pass.groups().stream().flatMap(g -> g.hooks().stream()).allMatch(h -> h.taps().isEmpty());
     }
 
     @Override

@@ -16,7 +16,8 @@ import java.util.Objects;
  *
  * <p>Memory: {@code 2 L B G capacity D} elements in one tensor a layer, whose capacity doubles when it is reached. In blocks
  * ({@link #inBlocks}) {@code 2 L G n size D}, for n blocks in use, which rows share where their texts are the same, and
- * buffers for one layer's scattered blocks; the pool grows by half.
+ * buffers for one layer's scattered blocks; the pool grows by half. Layers with a sliding window keep all
+ * of it too: cutting the cache back, for speculation or another turn, then never meets a key that is gone.
  */
 public final class KvCache implements DecoderCache {
     private final Backend backend;

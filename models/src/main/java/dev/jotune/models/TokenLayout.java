@@ -120,8 +120,19 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
             }
             return v.withKeyMask(Tensor.of(backend, mask, positions.length, keys));
         }
-        boolean packed = causal && cache.isEmpty() && input.mask().isEmpty() && input.positions().isPresent();
+        boolean packed = causal && cache.isEmpty() && input.mask().isEmpty() && input.positions().isPresent()
+                && Arrays.stream(positions).anyMatch(TokenLayout::restarts);
         return packed ? v.withBias(Var.constant(textBoundaries(backend, positions, time))) : v;
+    }
+
+    /** Whether the positions of a row take a step other than +1. */
+    private static boolean restarts(long[] positions) {
+        for (int t = 1; t < positions.length; t++) {
+            if (positions[t] != positions[t - 1] + 1) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /**

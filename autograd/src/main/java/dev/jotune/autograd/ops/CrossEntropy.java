@@ -23,11 +23,9 @@ public final class CrossEntropy {
     private static final Expr WEIGHT = Expr.rowInput(2);
     private static final Expr SHIFTED = X.minus(X.rowMax().detach());
     private static final Expr LOG_TOTAL = SHIFTED.exp().rowSum().log();
-    /** {@code -log p(label)}; only the label's logit is read, so that -infinity elsewhere does no harm. */
-    private static final Expr NLL =
-            LOG_TOTAL.minus(Expr.select(new Expr.Iota().eq(LABEL), SHIFTED, Expr.of(0)).rowSum());
+    private static final Expr NLL = nll(X);
     /** The loss of a row; inputs: logits, the row's label and the row's weight, 0 where it is ignored. */
-    static final Expr ROW = Expr.select(WEIGHT.eq(Expr.of(0)), Expr.of(0), NLL.times(WEIGHT));
+    static final Expr ROW = row(X);
 
     private static final MapOp PLAIN = MapOp.of("cross_entropy", 3, ROW);
     private static final MapOp SMOOTH = smooth();
@@ -35,6 +33,22 @@ public final class CrossEntropy {
             Expr.input(1).times(LOG_TOTAL.minus(SHIFTED)).rowSum());
 
     private CrossEntropy() {}
+
+    /** {@code -log p(label)}; only the label's logit is read, so that -infinity elsewhere does no harm. */
+    private static Expr nll(Expr logits) {
+        Expr shifted = logits.minus(logits.rowMax().detach());
+        return shifted.exp().rowSum().log().minus(Expr.select(new Expr.Iota().eq(LABEL), shifted, Expr.of(0)).rowSum());
+    }
+
+    private static Expr row(Expr logits) {
+        return Expr.select(WEIGHT.eq(Expr.of(0)), Expr.of(0), nll(logits).times(WEIGHT));
+    }
+
+    /** {@link #ROW} of capped logits; {@code cap} says which input is the cap. */
+    static Expr capped(int cap) {
+        Expr c = Expr.rowInput(cap);
+        return row(X.over(c).tanh().times(c));
+    }
 
     /** How the rows become one number. */
     public enum Reduction {
@@ -52,19 +66,20 @@ public final class CrossEntropy {
      * @param labelSmoothing s: the loss becomes {@code (1 - s) nll + s / V sum_c w_c (-log p_c)}
      * @param classWeights w {@code [V]}, floating
      * @param numItems if present the sum is divided by this, as in gradient accumulation
+     * @param softcap c &gt; 0: logits pass through {@code c tanh(logit / c)} first; 0: none
      */
     public record Options(Reduction reduction, long ignoreIndex, double labelSmoothing, Optional<Tensor> classWeights,
-            OptionalDouble numItems) {
+            OptionalDouble numItems, double softcap) {
         public static final Options MEAN = of(Reduction.MEAN);
         public static final Options SUM = of(Reduction.SUM);
         public static final Options NONE = of(Reduction.NONE);
 
         public static Options of(Reduction reduction) {
-            return new Options(reduction, IGNORE_INDEX, 0, Optional.empty(), OptionalDouble.empty());
+            return new Options(reduction, IGNORE_INDEX, 0, Optional.empty(), OptionalDouble.empty(), 0);
         }
 
         public Options withIgnoreIndex(long index) {
-            return new Options(reduction, index, labelSmoothing, classWeights, numItems);
+            return new Options(reduction, index, labelSmoothing, classWeights, numItems, softcap);
         }
 
         public Options withLabelSmoothing(double s) {
@@ -72,16 +87,21 @@ public final class CrossEntropy {
                 throw new IllegalArgumentException("label smoothing " + s
                         + " is not in [0, 1]. Pass a share, such as 0.1.");
             }
-            return new Options(reduction, ignoreIndex, s, classWeights, numItems);
+            return new Options(reduction, ignoreIndex, s, classWeights, numItems, softcap);
         }
 
         public Options withClassWeights(Tensor weights) {
-            return new Options(reduction, ignoreIndex, labelSmoothing, Optional.of(weights), numItems);
+            return new Options(reduction, ignoreIndex, labelSmoothing, Optional.of(weights), numItems, softcap);
         }
 
         /** The sum divided by a count that the caller knows: the labels of all batches of an accumulated step. */
         public Options withNumItems(double count) {
-            return new Options(Reduction.SUM, ignoreIndex, labelSmoothing, classWeights, OptionalDouble.of(count));
+            return new Options(Reduction.SUM, ignoreIndex, labelSmoothing, classWeights, OptionalDouble.of(count), softcap);
+        }
+
+        /** Logits stay within c (Gemma Team, arXiv 2408.00118). */
+        public Options withSoftcap(double c) {
+            return new Options(reduction, ignoreIndex, labelSmoothing, classWeights, numItems, c);
         }
     }
 
@@ -93,12 +113,13 @@ public final class CrossEntropy {
     /**
      * The loss: a scalar, or {@code [M]} without reduction.
      *
-     * @param logits {@code [M, V]}
+     * @param raw logits {@code [M, V]}
      * @param labels integers {@code [M]} in [0, V), or the ignored one
      * @throws IndexOutOfBoundsException naming the label that is not a class
      */
-    public static Var apply(Var logits, Tensor labels, Options options) {
-        checkShapes(logits, labels);
+    public static Var apply(Var raw, Tensor labels, Options options) {
+        checkShapes(raw, labels);
+        Var logits = options.softcap() > 0 ? Activations.softcap(raw, options.softcap()) : raw;
         Targets targets = Targets.of(labels, logits.size(1), options);
         Var label = targets.column(logits, targets.label());
         Var weight = targets.column(logits, targets.weight());

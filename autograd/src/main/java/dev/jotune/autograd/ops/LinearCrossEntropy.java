@@ -35,6 +35,11 @@ public final class LinearCrossEntropy {
     /** Input 3 is what a row's loss is multiplied with on its way into the result. */
     private static final Program LOSS_AND_GRADIENT =
             Program.of(LOSS, Derivative.of(LOSS, 1, Expr.rowInput(3)).getFirst());
+    /** The same of capped logits; input 3 is the cap, input 4 the factor. */
+    private static final Expr CAPPED = CrossEntropy.capped(3);
+    private static final Program CAPPED_ONLY = Program.of(CAPPED);
+    private static final Program CAPPED_AND_GRADIENT =
+            Program.of(CAPPED, Derivative.of(CAPPED, 1, Expr.rowInput(4)).getFirst());
 
     private LinearCrossEntropy() {}
 
@@ -63,15 +68,19 @@ public final class LinearCrossEntropy {
         return counted(hidden, VocabularyMatrix.of(weight), labels, options, chunkRows);
     }
 
+    /** The mean, with a quantised matrix. */
+    public static Var apply(Var hidden, QuantizedMatrix weight, Tensor labels) {
+        return apply(hidden, weight, labels, Options.MEAN);
+    }
+
     /**
      * The same with a matrix {@code [V, C]} that stays quantised: it is widened a few rows at a time, once for every
-     * chunk of logits and once more for their gradient. The mean over labels other than
-     * {@link CrossEntropy#IGNORE_INDEX}.
+     * chunk of logits and once more for their gradient.
      */
-    public static Var apply(Var hidden, QuantizedMatrix weight, Tensor labels) {
+    public static Var apply(Var hidden, QuantizedMatrix weight, Tensor labels, Options options) {
         long chunkRows = Math.max(64, CHUNK_ELEMENTS / Math.max(1, weight.rows()));
-        check(hidden, new long[] {weight.rows(), weight.columns()}, labels, Options.MEAN, chunkRows);
-        return counted(hidden, VocabularyMatrix.of(weight), labels, Options.MEAN, chunkRows);
+        check(hidden, new long[] {weight.rows(), weight.columns()}, labels, options, chunkRows);
+        return counted(hidden, VocabularyMatrix.of(weight), labels, options, chunkRows);
     }
 
     /** The loss over the rows whose labels count. */
@@ -111,8 +120,8 @@ public final class LinearCrossEntropy {
             case SUM -> 1 / options.numItems().orElse(1);
             case MEAN -> 1 / targets.total();
         };
-        Parts parts = parts(hidden, weight, targets, factor, chunkRows, Recording.isOn() && hidden.requiresGrad(),
-                dWeight);
+        Parts parts = parts(hidden, weight, targets, factor, options.softcap(), chunkRows,
+                Recording.isOn() && hidden.requiresGrad(), dWeight);
         Tensor value = Recording.off(() -> {
             Var rows = Var.constant(parts.rows());
             return none ? rows.reshape(rows.size(0)) : rows.sum().mul(factor);
@@ -131,8 +140,8 @@ public final class LinearCrossEntropy {
     /** Losses {@code [M, 1]} and the gradients by their sum times the factor; null where not asked for. */
     private record Parts(Tensor rows, Tensor dHidden, Tensor dWeight) {}
 
-    private static Parts parts(Var hidden, VocabularyMatrix weight, Targets targets, double factor, long chunkRows, boolean dHidden,
-            boolean dWeight) {
+    private static Parts parts(Var hidden, VocabularyMatrix weight, Targets targets, double factor, double softcap, long chunkRows,
+            boolean dHidden, boolean dWeight) {
         Backend backend = hidden.backend();
         DType type = hidden.dtype() == DType.F64 || weight.isF64() ? DType.F64 : DType.F32;
         long count = hidden.size(0);
@@ -145,6 +154,8 @@ public final class LinearCrossEntropy {
             Tensor labels = Tensor.of(backend, type, targets.label(), count, 1);
             Tensor weights = Tensor.of(backend, type, targets.weight(), count, 1);
             Tensor scale = Tensor.full(backend, type, factor);
+            Tensor cap = Tensor.full(backend, type, softcap);
+            boolean capped = softcap > 0;
             long size = Math.min(chunkRows, count);
             Tensor logits = Tensor.empty(backend, type, size, classes);
             Tensor dLogits = dHidden || dWeight ? Tensor.empty(backend, type, size, classes) : null;
@@ -156,11 +167,13 @@ public final class LinearCrossEntropy {
                 Tensor rowWeight = weights.slice(0, from, to);
                 Tensor loss = rows.slice(0, from, to);
                 if (dLogits == null) {
-                    backend.map(LOSS_ONLY, new Tensor[] {part, label, rowWeight}, new Tensor[] {loss});
+                    Tensor[] in = capped ? new Tensor[] {part, label, rowWeight, cap} : new Tensor[] {part, label, rowWeight};
+                    backend.map(capped ? CAPPED_ONLY : LOSS_ONLY, in, new Tensor[] {loss});
                     continue;
                 }
                 Tensor d = dLogits.slice(0, 0, to - from);
-                backend.map(LOSS_AND_GRADIENT, new Tensor[] {part, label, rowWeight, scale}, new Tensor[] {loss, d});
+                Tensor[] in = capped ? new Tensor[] {part, label, rowWeight, cap, scale} : new Tensor[] {part, label, rowWeight, scale};
+                backend.map(capped ? CAPPED_AND_GRADIENT : LOSS_AND_GRADIENT, in, new Tensor[] {loss, d});
                 if (dHidden) {
                     weight.back(d, gradHidden.slice(0, from, to));
                 }

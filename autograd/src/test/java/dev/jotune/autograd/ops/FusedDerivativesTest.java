@@ -169,7 +169,8 @@ class FusedDerivativesTest {
 
     @Test
     void fusedVocabularyProductAndCrossEntropy() {
-        for (Options o : new Options[] {Options.MEAN, Options.SUM, Options.NONE, Options.MEAN.withNumItems(7)}) {
+        for (Options o : new Options[] {Options.MEAN, Options.SUM, Options.NONE, Options.MEAN.withNumItems(7),
+            Options.MEAN.withSoftcap(0.7)}) {
             for (int chunk : new int[] {1, 2, 3, 100}) {
                 check(v -> LinearCrossEntropy.apply(v.get(0), v.get(1), LABELS, o, chunk), normal(24, 4, 3),
                         normal(25, 5, 3));

@@ -44,6 +44,7 @@ class LinearCrossEntropyTest {
         assertThat(peak((h, w) -> LinearCrossEntropy.definition(h, w, labels(y), Options.MEAN)))
                 .isGreaterThan(2 * logits);
         assertThat(peak((h, w) -> LinearCrossEntropy.apply(h, w, labels(y), Options.MEAN, 16))).isLessThan(logits / 4);
+        assertThat(peak((h, w) -> LinearCrossEntropy.apply(h, w, labels(y), Options.MEAN.withSoftcap(3), 16))).isLessThan(logits / 4);
     }
 
     @Test

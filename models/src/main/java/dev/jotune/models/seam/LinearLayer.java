@@ -1,6 +1,7 @@
 package dev.jotune.models.seam;
 
 import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.CrossEntropy;
 import dev.jotune.tensor.Tensor;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
@@ -61,6 +62,11 @@ public record LinearLayer(String path, Parameter weight, Optional<Parameter> bia
 
     /** The mean cross-entropy of {@code base(hidden) [M, out]} under labels {@code [M]}, without a bias; logits are never stored. */
     public Var crossEntropy(Var hidden, Tensor labels, Group group) {
-        return weight.stored(group).crossEntropy(hidden, transposed, labels);
+        return crossEntropy(hidden, labels, CrossEntropy.Options.MEAN, group);
+    }
+
+    /** As {@link #crossEntropy(Var, Tensor, Group)}, with a cap or another reduction. */
+    public Var crossEntropy(Var hidden, Tensor labels, CrossEntropy.Options options, Group group) {
+        return weight.stored(group).crossEntropy(hidden, transposed, labels, options);
     }
 }

@@ -1,6 +1,7 @@
 package dev.jotune.models.seam;
 
 import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.CrossEntropy;
 import dev.jotune.autograd.ops.Embedding;
 import dev.jotune.autograd.ops.Linear;
 import dev.jotune.autograd.ops.LinearCrossEntropy;
@@ -23,8 +24,8 @@ public sealed interface StoredWeight {
     /** {@code x W^T} for {@code x [.., in]}; W is this, or this transposed where it is stored {@code [in, out]}. */
     Var product(Var x, boolean transposed);
 
-    /** The mean cross-entropy of {@code hidden W^T [M, V]} under labels {@code [M]}; see {@link LinearCrossEntropy}. */
-    Var crossEntropy(Var hidden, boolean transposed, Tensor labels);
+    /** The cross-entropy of {@code hidden W^T [M, V]} under labels {@code [M]}; see {@link LinearCrossEntropy}. */
+    Var crossEntropy(Var hidden, boolean transposed, Tensor labels, CrossEntropy.Options options);
 
     /** Rows by index, {@code ids [..] -> [.., C]}. */
     Var lookup(Tensor ids, DType type);
@@ -52,8 +53,8 @@ public sealed interface StoredWeight {
         }
 
         @Override
-        public Var crossEntropy(Var hidden, boolean transposed, Tensor labels) {
-            return LinearCrossEntropy.apply(hidden, oriented(transposed), labels);
+        public Var crossEntropy(Var hidden, boolean transposed, Tensor labels, CrossEntropy.Options options) {
+            return LinearCrossEntropy.apply(hidden, oriented(transposed), labels, options);
         }
 
         private Var oriented(boolean transposed) {
@@ -91,9 +92,9 @@ public sealed interface StoredWeight {
         }
 
         @Override
-        public Var crossEntropy(Var hidden, boolean asTransposed, Tensor labels) {
-            return asTransposed == transposed ? LinearCrossEntropy.apply(hidden, matrix, labels)
-                    : new Dense(dense()).crossEntropy(hidden, asTransposed, labels);
+        public Var crossEntropy(Var hidden, boolean asTransposed, Tensor labels, CrossEntropy.Options options) {
+            return asTransposed == transposed ? LinearCrossEntropy.apply(hidden, matrix, labels, options)
+                    : new Dense(dense()).crossEntropy(hidden, asTransposed, labels, options);
         }
 
         @Override
