@@ -6,6 +6,7 @@ import dev.jotune.models.DecoderInput;
 import dev.jotune.models.Encoded;
 import dev.jotune.models.EncoderInput;
 import dev.jotune.models.Hidden;
+import dev.jotune.models.Table;
 import dev.jotune.models.TokenLayout;
 import dev.jotune.models.Weights;
 import dev.jotune.models.head.Norm;
@@ -17,7 +18,6 @@ import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seq2seq.EncoderDecoder;
 import dev.jotune.models.seq2seq.LmHead;
 import dev.jotune.models.seq2seq.Seq2SeqCache;
-import dev.jotune.models.seq2seq.TokenEmbedding;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
@@ -36,11 +36,11 @@ public final class Bart extends EncoderDecoder {
 
     private final Side encoder;
     private final Side decoder;
-    private final TokenEmbedding words;
+    private final Table words;
     private final LmHead head;
 
     /** What stands before and in the blocks of one side. */
-    private record Side(EmbeddingSite site, TokenEmbedding positions, Norm norm, BartStack stack, String last) {}
+    private record Side(EmbeddingSite site, Table positions, Norm norm, BartStack stack, String last) {}
 
     /**
      * @param source the weights under their checkpoint names, with or without {@code model.} before them
@@ -51,7 +51,7 @@ public final class Bart extends EncoderDecoder {
         boolean bare = source.contains("shared.weight");
         Weights w = new Weights(bare ? source.renamed(name -> name.startsWith("model.") ? name.substring(6) : name) : source, seams());
         Parameter shared = w.parameter("model.shared.weight", config.vocabSize(), config.dModel());
-        words = new TokenEmbedding(shared, OptionalInt.of(config.padToken()), config.scaleEmbedding() ? Math.sqrt(config.dModel()) : 1,
+        words = new Table(shared, OptionalInt.of(config.padToken()), config.scaleEmbedding() ? Math.sqrt(config.dModel()) : 1,
                 computeType);
         encoder = side(config.encoder(), config, shared, w);
         decoder = side(config.decoder(), config, shared, w);
@@ -66,8 +66,8 @@ public final class Bart extends EncoderDecoder {
     private Side side(BartStack.Options options, BartConfig config, Parameter shared, Weights w) {
         EmbeddingSite site = seams().add(new EmbeddingSite(options.name() + ".embed", config.dModel(), Optional.of(shared)));
         seams().addTap(site.name());
-        TokenEmbedding positions = new TokenEmbedding(w.parameter(options.path() + ".embed_positions.weight",
-                config.maxPositionEmbeddings() + POSITION_OFFSET, config.dModel()), OptionalInt.empty(), 1, computeType());
+        Table positions = new Table(w.parameter(options.path() + ".embed_positions.weight",
+                config.maxPositionEmbeddings() + POSITION_OFFSET, config.dModel()), 1, computeType());
         BartStack stack = new BartStack(options, w, seams());
         return new Side(site, positions, Norm.of(options.path() + ".layernorm_embedding", config.dModel(), BartStack.NORM_EPS, w), stack,
                 seams().addTap(options.name() + ".final"));

@@ -6,6 +6,7 @@ import dev.jotune.models.DecoderInput;
 import dev.jotune.models.Encoder;
 import dev.jotune.models.EncoderInput;
 import dev.jotune.models.Hidden;
+import dev.jotune.models.Table;
 import dev.jotune.models.TokenLayout;
 import dev.jotune.models.Weights;
 import dev.jotune.models.head.Norm;
@@ -17,13 +18,11 @@ import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.Seams;
-import dev.jotune.models.seq2seq.TokenEmbedding;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
 import java.util.Arrays;
 import java.util.Optional;
-import java.util.OptionalInt;
 
 /**
  * CLIP's tower of texts: tokens with trained positions, L pre-norm blocks in which a token sees itself and those before
@@ -38,8 +37,8 @@ public final class ClipText implements Encoder {
     private final DType computeType;
     private final Seams seams;
     private final EmbeddingSite site;
-    private final TokenEmbedding tokens;
-    private final TokenEmbedding positions;
+    private final Table tokens;
+    private final Table positions;
     private final PreNormStack stack;
     private final Norm norm;
     private boolean checkpointing;
@@ -54,9 +53,9 @@ public final class ClipText implements Encoder {
         // The tower alone is stored with the name of its part in transformers 4, and without in 5.
         String at = w.contains("text_model.embeddings.token_embedding.weight") ? "text_model." : "";
         Parameter table = w.parameter(at + "embeddings.token_embedding.weight", config.vocabSize(), t.hiddenSize());
-        tokens = new TokenEmbedding(table, OptionalInt.empty(), 1, computeType);
-        positions = new TokenEmbedding(w.parameter(at + "embeddings.position_embedding.weight", config.maxPositionEmbeddings(),
-                t.hiddenSize()), OptionalInt.empty(), 1, computeType);
+        tokens = new Table(table, 1, computeType);
+        positions = new Table(w.parameter(at + "embeddings.position_embedding.weight", config.maxPositionEmbeddings(),
+                t.hiddenSize()), 1, computeType);
         site = seams.add(new EmbeddingSite("text.embed", t.hiddenSize(), Optional.of(table)));
         seams.addTap("text.embed");
         stack = new PreNormStack(options(t, at, "text.", AttentionSite.Kind.CAUSAL), w, seams);

@@ -6,10 +6,11 @@ import dev.jotune.models.DecoderInput;
 import dev.jotune.models.Encoded;
 import dev.jotune.models.EncoderInput;
 import dev.jotune.models.Hidden;
+import dev.jotune.models.Table;
 import dev.jotune.models.TokenLayout;
 import dev.jotune.models.Weights;
-import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.AttentionSite.Kind;
+import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Parameter;
@@ -17,12 +18,10 @@ import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seq2seq.EncoderDecoder;
 import dev.jotune.models.seq2seq.LmHead;
 import dev.jotune.models.seq2seq.Seq2SeqCache;
-import dev.jotune.models.seq2seq.TokenEmbedding;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalInt;
 
 /**
  * T5 (Raffel et al., arXiv 1910.10683), both forms: 1.0 with ReLU and the embedding table as head, 1.1 with gated GELU and
@@ -35,7 +34,7 @@ import java.util.OptionalInt;
 public final class T5 extends EncoderDecoder {
     private final EmbeddingSite encoderEmbed;
     private final EmbeddingSite decoderEmbed;
-    private final TokenEmbedding embedding;
+    private final Table embedding;
     private final T5Stack encoder;
     private final T5Stack decoder;
     private final LmHead head;
@@ -48,7 +47,7 @@ public final class T5 extends EncoderDecoder {
         super(config.outline(), backend, computeType);
         Weights w = new Weights(source, seams());
         Parameter shared = w.parameter("shared.weight", config.vocabSize(), config.dModel());
-        embedding = new TokenEmbedding(shared, OptionalInt.empty(), 1, computeType);
+        embedding = new Table(shared, 1, computeType);
         encoderEmbed = seams().add(new EmbeddingSite("encoder.embed", config.dModel(), Optional.of(shared)));
         decoderEmbed = seams().add(new EmbeddingSite("decoder.embed", config.dModel(), Optional.of(shared)));
         seams().addTap(encoderEmbed.name());

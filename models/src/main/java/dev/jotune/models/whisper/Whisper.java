@@ -8,6 +8,7 @@ import dev.jotune.models.DecoderInput;
 import dev.jotune.models.Encoded;
 import dev.jotune.models.EncoderInput;
 import dev.jotune.models.Hidden;
+import dev.jotune.models.Table;
 import dev.jotune.models.TokenLayout;
 import dev.jotune.models.Weights;
 import dev.jotune.models.bart.BartStack;
@@ -21,7 +22,6 @@ import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seq2seq.EncoderDecoder;
 import dev.jotune.models.seq2seq.LmHead;
 import dev.jotune.models.seq2seq.Seq2SeqCache;
-import dev.jotune.models.seq2seq.TokenEmbedding;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
@@ -46,8 +46,8 @@ public final class Whisper extends EncoderDecoder {
     private final BartStack encoder;
     private final Norm encoderNorm;
     private final EmbeddingSite decoderEmbed;
-    private final TokenEmbedding words;
-    private final TokenEmbedding positions;
+    private final Table words;
+    private final Table positions;
     private final BartStack decoder;
     private final Norm decoderNorm;
     private final LmHead head;
@@ -73,9 +73,9 @@ public final class Whisper extends EncoderDecoder {
         seams().addTap("encoder.final");
         Parameter table = w.parameter("model.decoder.embed_tokens.weight", config.vocabSize(), hidden);
         decoderEmbed = seams().add(new EmbeddingSite("decoder.embed", hidden, Optional.of(table)));
-        words = new TokenEmbedding(table, OptionalInt.of(config.padToken()), 1, computeType);
-        positions = new TokenEmbedding(w.parameter("model.decoder.embed_positions.weight", config.maxTargetPositions(), hidden),
-                OptionalInt.empty(), 1, computeType);
+        words = new Table(table, OptionalInt.of(config.padToken()), 1, computeType);
+        positions = new Table(w.parameter("model.decoder.embed_positions.weight", config.maxTargetPositions(), hidden),
+                1, computeType);
         seams().addTap(decoderEmbed.name());
         decoder = new BartStack(config.decoder(), w, seams());
         decoderNorm = Norm.of("model.decoder.layer_norm", hidden, BartStack.NORM_EPS, w);
