@@ -3,6 +3,7 @@ package dev.jotune.tensor.io;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -62,7 +63,16 @@ final class CommitJournal {
     static boolean isPlainName(String name) {
         return !name.isBlank() && !name.equals(".") && !name.equals("..") && !name.equals(NAME)
                 && name.chars().noneMatch(c -> c == '/' || c == '\\' || c == ':' || Character.isISOControl(c)
-                        || c == '\u2028' || c == '\u2029');
+                        || c == '\u2028' || c == '\u2029') && isName(name);
+    }
+
+    /** Not every text is a file's name here: the system's encoding may lack its letters. */
+    private static boolean isName(String name) {
+        try {
+            return Path.of(name).getNameCount() == 1;
+        } catch (InvalidPathException e) {
+            return false;
+        }
     }
 
     private static FormatException damaged(Path journal, String fault) {

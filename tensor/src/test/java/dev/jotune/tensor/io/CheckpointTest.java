@@ -86,7 +86,11 @@ class CheckpointTest {
         Path index = folder.resolve(Checkpoint.INDEX_FILE);
         for (String text : new String[] {"", "[]", "{", "null", "{\"weight_map\":{\"a\":\"..\"}}",
             "{\"weight_map\":{\"a\":\"x\",\"a\":\"y\"}}", "{\"weight_map\":{}} x",
-            "{\"weight_map\":{\"a\":\"b\\\\c\"}}", "{\"weight_map\":{\"a\":\"\"}}"}) {
+            "{\"weight_map\":{\"a\":\"b\\\\c\"}}", "{\"weight_map\":{\"a\":\"\"}}",
+            // No system's encoding has half a character.
+            "{\"weight_map\":{\"a\":\"b\\ud800\"}}",
+            // Taken for UTF-32, of which it is none.
+            "\0\0\0{\"weight_map\""}) {
             Files.writeString(index, text);
             assertThatThrownBy(() -> Checkpoint.open(folder)).as(text).isInstanceOf(FormatException.class)
                     .hasMessageContaining(index.toString());
