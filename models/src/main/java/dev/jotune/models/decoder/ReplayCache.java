@@ -152,11 +152,6 @@ final class ReplayCache implements DecoderCache {
     }
 
     @Override
-    public void inBlocks(int size) {
-        stored.inBlocks(size);
-    }
-
-    @Override
     public void free() {
         stored.free();
         history.ifPresent(h -> h.embeds().storage().free());
