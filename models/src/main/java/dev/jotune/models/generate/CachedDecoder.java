@@ -1,8 +1,8 @@
 package dev.jotune.models.generate;
 
 import dev.jotune.autograd.Var;
-import dev.jotune.models.DecoderInput;
 import dev.jotune.models.DecoderCache;
+import dev.jotune.models.DecoderInput;
 import dev.jotune.tensor.Backend;
 
 /** A model that writes, under the adapters of a pass and with its cache: what sessions and batches need of it. */

@@ -2,8 +2,8 @@ package dev.jotune.models.generate;
 
 import dev.jotune.autograd.Var;
 import dev.jotune.models.CausalLm;
-import dev.jotune.models.DecoderInput;
 import dev.jotune.models.DecoderCache;
+import dev.jotune.models.DecoderInput;
 import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Backend;

@@ -10,82 +10,19 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Random;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(120)
-class HubTest {
-
-    private static final RepoId REPO = RepoId.of("maker/tiny-model").orElseThrow();
-    private static final String WEIGHTS = "model.safetensors";
-    private static final Retry SOON = new Retry(3, Duration.ofMillis(5), Duration.ofSeconds(3));
-
-    @TempDir
-    private Path folder;
-    private FakeHub server;
-    private final List<String> notes = new ArrayList<>();
-
-    @BeforeEach
-    void start() {
-        server = new FakeHub();
-        byte[] weights = new byte[300_000];
-        new Random(1).nextBytes(weights);
-        server.files.put("config.json", "{\"model_type\": \"llama\"}".getBytes(StandardCharsets.UTF_8));
-        server.files.put("1_Pooling/config.json", "{}".getBytes(StandardCharsets.UTF_8));
-        server.files.put("empty.txt", new byte[0]);
-        server.files.put("a file + caf\u00e9.txt", "odd name".getBytes(StandardCharsets.UTF_8));
-        server.files.put(WEIGHTS, weights);
-        server.files.put("pytorch_model.bin", new byte[10]);
-        server.files.put("model.gguf", new byte[20]);
-        server.files.put("README.md", new byte[5]);
-    }
-
-    @AfterEach
-    void stop() {
-        server.close();
-    }
-
-    private Path cache() {
-        return folder.resolve("hub");
-    }
-
-    private Hub hub(Optional<String> token) {
-        return new Hub(new HubSettings(server.endpoint(), token, cache()), SOON);
-    }
-
-    private Path pull() {
-        return hub(Optional.of("hf_secret")).pull(REPO, "main", Selection.MODEL, new PullListener() {
-            @Override
-            public void onNote(String note) {
-                notes.add(note);
-            }
-        });
-    }
-
-    private void assertPulled(Path snapshot) throws IOException {
-        assertThat(snapshot).isEqualTo(cache().resolve("models--maker--tiny-model/snapshots/" + FakeHub.COMMIT));
-        for (String path : List.of("config.json", "1_Pooling/config.json", "empty.txt", "a file + caf\u00e9.txt", WEIGHTS)) {
-            assertThat(snapshot.resolve(path)).hasBinaryContent(server.files.get(path));
-        }
-        try (Stream<Path> blobs = Files.list(cache().resolve("models--maker--tiny-model/blobs"))) {
-            assertThat(blobs).noneMatch(blob -> blob.toString().endsWith(".incomplete")).isNotEmpty();
-        }
-    }
-
+class HubTest extends HubFixture {
     @Test
     void aModelIsLaidOutAsTheHubsOwnClientDoes() throws IOException {
         Path snapshot = pull();
@@ -417,32 +354,5 @@ class HubTest {
         try (InputStream out = process.getInputStream()) {
             return new String(out.readAllBytes(), StandardCharsets.UTF_8);
         }
-    }
-
-    @Test
-    void settingsComeFromTheSameVariablesAsTheHubsOwnClient() throws IOException {
-        Path home = folder;
-        assertThat(HubSettings.from(Map.of(), home).cache()).isEqualTo(home.resolve(".cache/huggingface/hub"));
-        assertThat(HubSettings.from(Map.of(), home).endpoint()).hasToString("https://huggingface.co");
-        assertThat(HubSettings.from(Map.of(), home).token()).isEmpty();
-        assertThat(HubSettings.from(Map.of("XDG_CACHE_HOME", "/x"), home).cache()).isEqualTo(Path.of("/x/huggingface/hub"));
-        assertThat(HubSettings.from(Map.of("HF_HOME", "~/hf"), home).cache()).isEqualTo(home.resolve("hf/hub"));
-        assertThat(HubSettings.from(Map.of("HF_HOME", "/y", "HF_HUB_CACHE", "/z"), home).cache()).isEqualTo(Path.of("/z"));
-        Files.createDirectories(home.resolve("hf"));
-        Files.writeString(home.resolve("hf/token"), "hf_file\n");
-        assertThat(HubSettings.from(Map.of("HF_HOME", "~/hf"), home).token()).contains("hf_file");
-        assertThat(HubSettings.from(Map.of("HF_HOME", "~/hf", "HUGGING_FACE_HUB_TOKEN", "hf_old"), home).token()).contains("hf_old");
-        assertThat(HubSettings.from(Map.of("HUGGING_FACE_HUB_TOKEN", "hf_old", "HF_TOKEN", "hf_new"), home).token())
-                .contains("hf_new");
-        assertThat(HubSettings.from(Map.of("HF_ENDPOINT", "http://mirror:8080/"), home).endpoint()).hasToString("http://mirror:8080");
-        assertThatThrownBy(() -> HubSettings.from(Map.of("HF_ENDPOINT", "mirror"), home)).hasMessageContaining("HF_ENDPOINT");
-        assertThatThrownBy(() -> HubSettings.from(Map.of("HF_TOKEN", "a b"), home)).hasMessageContaining("HF_TOKEN")
-                .hasMessageNotContaining("a b");
-    }
-
-    @ParameterizedTest
-    @ValueSource(strings = {"", "name", "a/b/c", "../b", "a/..", "a/-b", "/b", "a/", "a b/c", "a--b/c", "a/b..c", "a/b."})
-    void whatIsNoNameOfAModelIsNotTakenForOne(String text) {
-        assertThat(RepoId.of(text)).isEmpty();
     }
 }
