@@ -38,9 +38,9 @@ import org.junit.jupiter.api.TestFactory;
 class QuantizedBaseTest {
     private static final int C = 256;
     private static final int V = 23;
-    private static final int TIME = 4;
+    private static final int TIME = 3;
     /** The scalar loops of the reference are slow; these forms differ in kind. */
-    private static final Set<String> IN_DOUBLE_TOO = Set.of("nf4", "q8_0", "Q6_K");
+    private static final Set<String> IN_DOUBLE_TOO = Set.of("nf4", "Q6_K");
     private static final String CONFIG = """
             {"model_type": "llama", "hidden_size": 256, "intermediate_size": 256, "num_hidden_layers": 1, "num_attention_heads": 2,
              "num_key_value_heads": 1, "head_dim": 128, "vocab_size": 23, "max_position_embeddings": 64, "rms_norm_eps": 1e-5,
@@ -192,15 +192,14 @@ class QuantizedBaseTest {
     @Test
     void mergingWritesDenseWeightsAndUnmergingPutsTheQuantisedBack() {
         try (Scope scope = Scope.open()) {
-            CausalLm model = new Base(forms().get("q8_0"), Backends.reference(), DType.F64, false).model(false);
+            CausalLm model = new Base(forms().get("q8_0"), Backends.cpu(), DType.F32, false).model(false);
             Adapter a = adapter(model, Methods.configure(Methods.named("lora"), Map.of("r", 2)));
             Parameter q = model.seams().parameters().get("model.layers.0.self_attn.q_proj.weight");
             StoredWeight before = q.stored();
             double[] attached = logits(model);
             a.merge();
             assertThat(q.stored()).isInstanceOf(StoredWeight.Dense.class);
-            // Merged weights are F32, as the widened base is.
-            assertThat(logits(model)).containsExactly(attached, within(1e-5));
+            assertThat(logits(model)).containsExactly(attached, within(1e-4));
             a.unmerge();
             assertThat(q.stored()).isSameAs(before);
             assertThat(logits(model)).isEqualTo(attached);
