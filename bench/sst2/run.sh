@@ -45,7 +45,7 @@ for seed in ${seeds//,/ }; do
     "$python" bench/sst2/table.py --line "$seed" "$work/tuned" "$work/measured" >>"$log"
     echo "seed $seed, torch" >&2
     "$python" bench/sst2/peer.py --model "$model" --train "$data/train.tsv" --dev "$data/dev.tsv" --threads "$threads" \
-        --learning-rate 1e-3 --epochs "$epochs" --batch-size 16 --max-length 64 --seed "$seed" 2>/dev/null | tail -n 1 | tee -a "$log" >&2
+        --learning-rate 1e-3 --epochs "$epochs" --batch-size 16 --max-length 64 --seed "$seed" 2>"$work/err" | tail -n 1 | tee -a "$log" >&2 || { cat "$work/err" >&2; exit 1; }
 done
 "$python" bench/sst2/table.py "$log" "$threads" "$epochs" "$model" >"$out"
 cat "$out"
