@@ -54,11 +54,6 @@ final class BlockTable {
         return used.length();
     }
 
-    /** Blocks in use. */
-    int usedBlocks() {
-        return used.cardinality();
-    }
-
     /** Where in the pool a token of a row lies. */
     long place(int row, long token) {
         return (long) blocks[row][(int) (token / blockSize)] * blockSize + token % blockSize;

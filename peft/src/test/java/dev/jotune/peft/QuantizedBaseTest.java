@@ -199,7 +199,7 @@ class QuantizedBaseTest {
             double[] attached = logits(model);
             a.merge();
             assertThat(q.stored()).isInstanceOf(StoredWeight.Dense.class);
-            assertThat(logits(model)).containsExactly(attached, within(1e-4));
+            assertThat(logits(model)).containsExactly(attached, within(1e-5));
             a.unmerge();
             assertThat(q.stored()).isSameAs(before);
             assertThat(logits(model)).isEqualTo(attached);
