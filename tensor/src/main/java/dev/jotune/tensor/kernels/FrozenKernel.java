@@ -1,0 +1,50 @@
+package dev.jotune.tensor.kernels;
+
+import dev.jotune.tensor.Tensor;
+import java.util.Optional;
+
+/**
+ * Products with a weight that does not change: it is brought once into the order that the kernel reads, and both
+ * {@code y = x W^T} and {@code dx = dy W} read that one copy.
+ */
+public interface FrozenKernel extends FusedKernel {
+    /** A weight {@code [out, in]} in the kernel's own order. Immutable; read by any thread. */
+    interface Packed {
+        /** Outputs. */
+        long rows();
+
+        /** Inputs. */
+        long columns();
+
+        /** Bytes it takes. */
+        long byteSize();
+
+        /** The weight as it was, exactly: fills {@code out [out, in]}, F32 or the type it was packed from. */
+        void unpack(Tensor out);
+    }
+
+    /**
+     * What joins a product on its way out, each in the pass that writes it: {@code y + left right^T + bias}, then
+     * the residual.
+     *
+     * @param left {@code [M, R]} and right {@code [N, R]}: a low-rank term, as R more steps of the inner sum; both or none
+     * @param bias {@code [N]}
+     * @param residual {@code [M, N]}
+     */
+    record Joined(Optional<Tensor> left, Optional<Tensor> right, Optional<Tensor> bias, Optional<Tensor> residual) {
+        /** The product alone. */
+        public static final Joined NONE = new Joined(Optional.empty(), Optional.empty(), Optional.empty(), Optional.empty());
+    }
+
+    /** Whether a weight of this type and shape {@code [out, in]} is worth packing here. */
+    boolean supports(Tensor weight);
+
+    /** Packs {@code weight [out, in]}: F32, BF16 or F16 of any strides, kept in as many bytes. */
+    Packed pack(Tensor weight);
+
+    /** {@code y [M, out] = x [M, in] W^T} and what joins it; F32, rows of x and y contiguous. */
+    void product(Packed weight, Tensor x, Tensor y, Precision precision, Joined joined);
+
+    /** {@code dx [M, in] = dy [M, out] W} and what joins it; F32, rows of dy and dx contiguous. */
+    void productBack(Packed weight, Tensor dy, Tensor dx, Precision precision, Joined joined);
+}
