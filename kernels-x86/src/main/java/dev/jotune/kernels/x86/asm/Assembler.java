@@ -93,17 +93,25 @@ public final class Assembler extends VectorCode {
 
     /** {@code d += a b}: F32 sums of products of BF16 pairs, b holding pairs of rows. */
     public void tdpbf16ps(Tile d, Tile a, Tile b) {
-        vex(d.number(), b.number(), a.number(), 2, 2, 0, 0x5c);
+        tiles(d, a, b, 2, 0x5c);
     }
 
     /** {@code d += a b}: int sums of products of four signed bytes. */
     public void tdpbssd(Tile d, Tile a, Tile b) {
-        vex(d.number(), b.number(), a.number(), 2, 3, 0, 0x5e);
+        tiles(d, a, b, 3, 0x5e);
     }
 
     /** {@code d += a b}: int sums of products of four unsigned bytes of a and signed bytes of b. */
     public void tdpbusd(Tile d, Tile a, Tile b) {
-        vex(d.number(), b.number(), a.number(), 2, 1, 0, 0x5e);
+        tiles(d, a, b, 1, 0x5e);
+    }
+
+    private void tiles(Tile d, Tile a, Tile b, int prefix, int opcode) {
+        if (d == a || d == b || a == b) {
+            throw new IllegalArgumentException("A product of tiles has the operands " + d + ", " + a + " and " + b
+                    + ". The processor wants three different ones.");
+        }
+        vex(d.number(), b.number(), a.number(), 2, prefix, 0, opcode);
     }
 
     private void tileMemory(Tile t, Mem m, int prefix) {

@@ -20,7 +20,6 @@ public enum Evex {
     VPBROADCASTD(Prefix.P66, 2, 0, 0x58, Form.TWO, Tuple.ONE_OF_4),
     VPBROADCASTW(Prefix.P66, 2, 0, 0x79, Form.TWO, Tuple.ONE_OF_2),
     VPBROADCASTB(Prefix.P66, 2, 0, 0x78, Form.TWO, Tuple.ONE_OF_1),
-    VBROADCASTF32X4(Prefix.P66, 2, 0, 0x1a, Form.TWO, Tuple.PART_16),
 
     VFMADD231PS(Prefix.P66, 2, 0, 0xb8, Form.THREE, Tuple.FULL),
     VFMADD213PS(Prefix.P66, 2, 0, 0xa8, Form.THREE, Tuple.FULL),
@@ -164,6 +163,15 @@ public enum Evex {
         this.opcode = opcode;
         this.form = form;
         this.tuple = tuple;
+    }
+
+    /** The narrowest vectors that the instruction has. */
+    int narrowest() {
+        return switch (this) {
+            case VINSERTI64X4, VEXTRACTI64X4 -> 512;
+            case VPERMD, VSHUFI32X4, VSHUFF32X4, VEXTRACTI32X4 -> 256;
+            default -> 128;
+        };
     }
 
     /** Bytes of an element that is spread. */

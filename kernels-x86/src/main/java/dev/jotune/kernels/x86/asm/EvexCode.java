@@ -20,9 +20,13 @@ class EvexCode extends IntegerCode {
         boolean store = op.form == Form.STORE || op.form == Form.STORE_IMM;
         Vec target = shift ? extra : reg;
         checkSources(op, store ? reg : extra == target ? null : extra, store ? null : rm);
+        check(op, width >= op.narrowest(), width, target);
         check(op, extra == null || extra.bits() == width, width, extra);
         int mask = store ? rm instanceof Vec v ? v.mask() : ((Mem) rm).mask() : target.mask();
         boolean zeroing = store ? rm instanceof Vec v && v.zeroing() : target.zeroing();
+        if (op == Evex.VMOVNTPS && mask != 0) {
+            throw new IllegalArgumentException("A non-temporal store takes no mask, and k" + mask + " is given. Store with vmovups.");
+        }
         int unit = 1;
         boolean broadcast = false;
         int x = 0;

@@ -7,4 +7,12 @@ public enum K {
     int number() {
         return ordinal();
     }
+
+    /** The number, for a mask. */
+    int masking() {
+        if (this == K0) {
+            throw new IllegalArgumentException("k0 cannot mask an instruction. Take k1 to k7, or no mask for all lanes.");
+        }
+        return ordinal();
+    }
 }

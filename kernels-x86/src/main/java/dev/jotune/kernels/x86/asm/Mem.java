@@ -56,6 +56,6 @@ public record Mem(Reg base, Reg index, int scale, int disp, Label label, boolean
 
     /** As the destination of a store that writes the mask's lanes only. */
     public Mem merge(K k) {
-        return new Mem(base, index, scale, disp, label, broadcast, k.number());
+        return new Mem(base, index, scale, disp, label, broadcast, k.masking());
     }
 }

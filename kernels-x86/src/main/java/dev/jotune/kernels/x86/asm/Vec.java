@@ -38,12 +38,12 @@ public record Vec(int number, int bits, int mask, boolean zeroing) implements Op
 
     /** As a destination whose other lanes keep their values. */
     public Vec merge(K k) {
-        return new Vec(number, bits, k.number(), false);
+        return new Vec(number, bits, k.masking(), false);
     }
 
     /** As a destination whose other lanes become zero. */
     public Vec zero(K k) {
-        return new Vec(number, bits, k.number(), true);
+        return new Vec(number, bits, k.masking(), true);
     }
 
     @Override

@@ -63,10 +63,6 @@ class VectorCode extends EvexCode {
         emit(Evex.VPBROADCASTB, d, null, s, 0);
     }
 
-    public final void vbroadcastf32x4(Vec d, Operand s) {
-        emit(Evex.VBROADCASTF32X4, d, null, s, 0);
-    }
-
     public final void vcvtneps2bf16(Vec d, Operand s) {
         emit(Evex.VCVTNEPS2BF16, d, null, s, 0);
     }
