@@ -38,6 +38,7 @@ final class VectorBackend extends ReferenceBackend {
             ScanKernel.class, new VectorScan(),
             DequantizeKernel.class, new VectorDequantize(),
             AdamWKernel.class, new VectorAdamW());
+    private final Extensions extensions = Extensions.all();
 
     @Override
     public String name() {
@@ -46,12 +47,12 @@ final class VectorBackend extends ReferenceBackend {
 
     @Override
     public String description() {
-        return "Vector API, " + Blocks.vectorBits() + "-bit vectors, " + Parallel.sharedThreads() + " threads";
+        return "Vector API, " + Blocks.vectorBits() + "-bit vectors, " + Parallel.sharedThreads() + " threads" + extensions.description();
     }
 
     @Override
     public <K extends FusedKernel> Optional<K> kernel(Class<K> kind) {
-        return Optional.ofNullable(kind.cast(kernels.get(kind)));
+        return extensions.kernel(kind).or(() -> Optional.ofNullable(kind.cast(kernels.get(kind))));
     }
 
     @Override
@@ -161,7 +162,7 @@ final class VectorBackend extends ReferenceBackend {
         return t.dtype() == DType.F32 || t.dtype() == DType.BF16 || t.dtype() == DType.F16;
     }
 
-    private static void product(Tensor a, Tensor b, Tensor out, boolean accumulate) {
+    private void product(Tensor a, Tensor b, Tensor out, boolean accumulate) {
         int m = Math.toIntExact(out.size(-2));
         int n = Math.toIntExact(out.size(-1));
         int k = Math.toIntExact(a.size(-1));
@@ -169,6 +170,10 @@ final class VectorBackend extends ReferenceBackend {
         int count = Math.toIntExact(Shape.numel(batch));
         Matrix left = new Matrix(a.address(), a.dtype(), a.stride(-2), a.stride(-1));
         Matrix right = new Matrix(b.address(), b.dtype(), b.stride(-2), b.stride(-1));
+        if (count == 1 && extensions.matmul(m, n, k, left, right, out.address(), out.stride(-2), accumulate)) {
+            Reference.reachabilityFence(new Object[] {a, b, out});
+            return;
+        }
         if (count == 1) {
             Gemm.run(m, n, k, left, right, out.address(), out.stride(-2), accumulate);
         } else if (count > 1) {
