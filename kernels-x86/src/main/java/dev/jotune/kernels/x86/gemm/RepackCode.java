@@ -60,11 +60,11 @@ final class RepackCode {
         this.kind = kind;
     }
 
-    static byte[] emit(Repack kind) {
+    static Assembler emit(Repack kind) {
         return new RepackCode(kind).code();
     }
 
-    private byte[] code() {
+    private Assembler code() {
         for (Reg r : SAVED) {
             a.push(r);
         }
@@ -95,7 +95,7 @@ final class RepackCode {
         for (int i = 0; i < 16; i++) {
             a.ints(i | 16 + i << 16);
         }
-        return a.toBytes();
+        return a;
     }
 
     private static Mem arg(int place) {

@@ -54,7 +54,8 @@ final class RowCopy {
             // Half a line more may be needed to fill it.
             Label full = new Label();
             a.lea(RBX, Mem.at(R8, 32));
-            a.test(RBX, 63, full);
+            a.and(RBX, 63);
+            a.j(Cond.E, full);
             a.vmovups(Mem.at(R8, 32), Vec.ymm(1));
             a.bind(full);
         }

@@ -10,7 +10,7 @@ final class TileArgs {
     /** First row of A. */
     static final int A = 0;
     static final int A_STRIDE = 8;
-    /** The panel: rows of 256 bytes. */
+    /** The panel: rows of 256 bytes, or of any stride. */
     static final int PANEL = 16;
     /** Steps of the inner sum: k, or pairs of k where A is BF16. */
     static final int STEPS = 24;
@@ -32,7 +32,9 @@ final class TileArgs {
     static final int RANK = 112;
     /** Which lanes of the last vector are columns: 16 bits. */
     static final int MASK = 120;
-    static final int SIZE = 128;
+    /** Where the panel lies loosely: from one of its rows to the next. */
+    static final int PANEL_STRIDE = 128;
+    static final int SIZE = 136;
 
     private TileArgs() {
     }

@@ -32,8 +32,9 @@ import dev.jotune.kernels.x86.asm.Vec;
  * twelve cycles of multiply-adds. The panel streams from the second-level cache at 21 bytes a cycle, so what counts
  * is that the next panel is there in time: four steps of the sum fetch {@code ahead} of its lines.
  *
- * <p>One argument, the address of a {@link TileArgs} block, kept in R9. RSI, RDX and RCX hold A, the panel and C; RDI,
- * RBX, RBP and R15 the first, fourth, seventh and tenth row of the tile; R13 the panel's row; R14 counts steps.
+ * <p>One argument, the address of a {@link TileArgs} block, kept in R9. RSI and RCX hold A and C; RDI,
+ * RBX, RBP and R15 the first, fourth, seventh and tenth row of the tile; R13 the panel's row, RDX the
+ * bytes to the next if they are not {@link #PANEL_ROW}; R14 counts steps.
  */
 final class TileCode {
     /** Columns of a panel. */
@@ -62,17 +63,17 @@ final class TileCode {
     }
 
     /** The kernel's code; {@code ahead} is 0, 1 or 4. */
-    static byte[] emit(Operands operands, int rows, int vectors, int ahead) {
+    static Assembler emit(Operands operands, int rows, int vectors, int ahead) {
         return new TileCode(operands, rows, vectors, ahead).code();
     }
 
-    private byte[] code() {
+    private Assembler code() {
         for (Reg r : SAVED) {
             a.push(r);
         }
         a.mov(R9, RDI);
         load(RSI, TileArgs.A);
-        load(RDX, TileArgs.PANEL);
+        load(RDX, TileArgs.PANEL_STRIDE);
         load(RCX, TileArgs.C);
         load(R8, TileArgs.C_STRIDE);
         load(R10, TileArgs.TILES);
@@ -96,7 +97,7 @@ final class TileCode {
         for (int i = 0; i < rows * vectors; i++) {
             a.vpxord(Vec.zmm(i), Vec.zmm(i), Vec.zmm(i));
         }
-        a.mov(R13, RDX);
+        load(R13, TileArgs.PANEL);
         sum();
         lowRank();
         bias();
@@ -118,7 +119,7 @@ final class TileCode {
             a.pop(SAVED[i]);
         }
         a.ret();
-        return a.toBytes();
+        return a;
     }
 
     private void load(Reg d, int arg) {
@@ -164,7 +165,9 @@ final class TileCode {
         for (int i = 0; i < rows; i += 3) {
             a.add(ROW_BASES[i / 3], aBytes);
         }
-        a.add(R13, panelRows * PANEL_ROW);
+        if (panelRows > 0) {
+            a.add(R13, panelRows * PANEL_ROW);
+        }
     }
 
     /** The inner sum: four words of A a round, then what is left. */
@@ -185,10 +188,10 @@ final class TileCode {
             if (widened) {
                 pair(i * PANEL_ROW, 8 * i, true);
             } else {
-                step(i * PANEL_ROW, 4 * i, operands == Operands.BF16);
+                step(i * PANEL_ROW, 4 * i, operands);
             }
         }
-        advance(16, panelRows);
+        advance(16, operands == Operands.LOOSE ? 0 : panelRows);
         if (ahead > 0) {
             a.add(R11, 64 * ahead);
         }
@@ -209,19 +212,25 @@ final class TileCode {
             pair(0, 0, false);
         } else {
             Label single = a.here();
-            step(0, 0, operands == Operands.BF16);
-            advance(4, 1);
+            step(0, 0, operands);
+            advance(4, operands == Operands.LOOSE ? 0 : 1);
             a.dec(R14);
             a.j(Cond.NE, single);
         }
         a.bind(done);
     }
 
-    private void step(int panelDisp, int aDisp, boolean dots) {
+    private void step(int panelDisp, int aDisp, Operands how) {
+        boolean loose = how == Operands.LOOSE;
         for (int v = 0; v < vectors; v++) {
-            a.vmovups(panel(v), Mem.at(R13, panelDisp + 64 * v));
+            // Where the panel is a part of a wider matrix nothing may be read beyond its last column.
+            Vec target = loose && v == vectors - 1 ? panel(v).zero(K.K1) : panel(v);
+            a.vmovups(target, Mem.at(R13, (loose ? 0 : panelDisp) + 64 * v));
         }
-        multiply(aDisp, dots);
+        if (loose) {
+            a.add(R13, RDX);
+        }
+        multiply(aDisp, how == Operands.BF16);
     }
 
     /** Two steps over a row of BF16 pairs: the lower halves, then the upper ones. Without the second at an odd end. */
@@ -265,7 +274,7 @@ final class TileCode {
         load(R13, TileArgs.RIGHT);
         load(R14, TileArgs.RANK);
         Label next = a.here();
-        step(0, 0, false);
+        step(0, 0, Operands.F32);
         advance(4, 1);
         a.dec(R14);
         a.j(Cond.NE, next);
