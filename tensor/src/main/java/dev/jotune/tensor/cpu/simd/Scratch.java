@@ -33,10 +33,10 @@ final class Scratch {
     static final int BLOCKS = 9;
     /** Results between the passes of an error function. */
     static final int UNARY = 10;
-    /** A vector whose lanes are summed. */
-    static final int LANES = 11;
     /** Working set of a block of channels of a selective scan. */
-    static final int SCAN = 12;
+    static final int SCAN = 11;
+    /** Results of a pass over a row, on their way to the next pass. */
+    static final int ROWS = 12;
     private static final int SLOTS = 13;
 
     private static final ThreadLocal<Scratch> CURRENT = ThreadLocal.withInitial(Scratch::new);
