@@ -13,6 +13,7 @@ import dev.jotune.tensor.expr.Program;
 import dev.jotune.tensor.kernels.AdamWKernel;
 import dev.jotune.tensor.kernels.AttentionKernel;
 import dev.jotune.tensor.kernels.DequantizeKernel;
+import dev.jotune.tensor.kernels.FrozenKernel;
 import dev.jotune.tensor.kernels.FusedKernel;
 import dev.jotune.tensor.kernels.NormKernel;
 import dev.jotune.tensor.kernels.RotaryKernel;
@@ -37,6 +38,7 @@ final class VectorBackend extends ReferenceBackend {
             RotaryKernel.class, new VectorRotary(),
             ScanKernel.class, new VectorScan(),
             DequantizeKernel.class, new VectorDequantize(),
+            FrozenKernel.class, new VectorFrozen(),
             AdamWKernel.class, new VectorAdamW());
     private final Extensions extensions = Extensions.all();
 

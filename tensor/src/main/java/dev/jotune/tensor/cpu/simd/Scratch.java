@@ -33,10 +33,10 @@ public final class Scratch {
     static final int BLOCKS = 9;
     /** Results between the passes of an error function. */
     static final int UNARY = 10;
-    /** A vector whose lanes are summed. */
-    static final int LANES = 11;
     /** Working set of a block of channels of a selective scan. */
-    static final int SCAN = 12;
+    static final int SCAN = 11;
+    /** Results of a pass over a row, on their way to the next pass. */
+    static final int ROWS = 12;
     /** For extensions: what the caller packs and all workers read. */
     public static final int EXTENSION_SHARED = 13;
     /** For extensions: what a worker packs for itself. */
