@@ -37,7 +37,9 @@ final class Scratch {
     static final int LANES = 11;
     /** Working set of a block of channels of a selective scan. */
     static final int SCAN = 12;
-    private static final int SLOTS = 13;
+    /** Partial sums of rows that are not added up yet. */
+    static final int ROW_SUMS = 13;
+    private static final int SLOTS = 14;
 
     private static final ThreadLocal<Scratch> CURRENT = ThreadLocal.withInitial(Scratch::new);
 
