@@ -12,10 +12,12 @@ import dev.jotune.tensor.cpu.simd.RowGather;
 import dev.jotune.tensor.expr.Program;
 import dev.jotune.tensor.kernels.AdamWKernel;
 import dev.jotune.tensor.kernels.AttentionKernel;
+import dev.jotune.tensor.kernels.DecodeKernel;
 import dev.jotune.tensor.kernels.DequantizeKernel;
 import dev.jotune.tensor.kernels.FrozenKernel;
 import dev.jotune.tensor.kernels.FusedKernel;
 import dev.jotune.tensor.kernels.NormKernel;
+import dev.jotune.tensor.kernels.QuantizedProductKernel;
 import dev.jotune.tensor.kernels.RotaryKernel;
 import dev.jotune.tensor.kernels.ScanKernel;
 import dev.jotune.tensor.random.Philox;
@@ -39,7 +41,9 @@ final class VectorBackend extends ReferenceBackend {
             ScanKernel.class, new VectorScan(),
             DequantizeKernel.class, new VectorDequantize(),
             FrozenKernel.class, new VectorFrozen(),
-            AdamWKernel.class, new VectorAdamW());
+            AdamWKernel.class, new VectorAdamW(),
+            QuantizedProductKernel.class, new VectorQuantizedProduct(),
+            DecodeKernel.class, new VectorDecode());
     private final Extensions extensions = Extensions.all();
 
     @Override

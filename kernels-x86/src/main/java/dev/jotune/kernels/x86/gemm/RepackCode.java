@@ -37,7 +37,8 @@ final class RepackCode {
     static final int COLUMNS = 40;
     /** The lowest {@code COLUMNS % 16} bits, or all 16 if that is none; the row copies need no other. */
     static final int MASK = 48;
-    static final int SIZE = 56;
+    /** Of transposing copies: how far behind the source lies what the next copy will read. */
+    static final int AHEAD = 56;
     private static final Reg[] SAVED = {RBX, RBP};
     /** Words of two vectors by turns. */
     private static final int[] ALTERNATE = new int[16];
@@ -75,6 +76,7 @@ final class RepackCode {
         a.mov(RCX, arg(TARGET_STRIDE));
         a.mov(R10, arg(ROWS));
         if (kind.isTransposing()) {
+            a.mov(RBP, arg(AHEAD));
             squares();
         } else if (kind == Repack.ROUND_PANEL) {
             roundPanel();
@@ -154,6 +156,7 @@ final class RepackCode {
         a.bind(whole);
         for (int i = 0; i < 16; i++) {
             a.vmovups(Vec.zmm(i).zero(K.K1), Mem.at(RBX));
+            a.prefetcht0(Mem.at(RBX, RBP, 1, 0));
             a.add(RBX, RAX);
         }
         a.bind(loaded);

@@ -10,8 +10,8 @@ import dev.jotune.tensor.Storage;
 final class Workspace {
     /** Of the caller: rows of A in the kernel's type. */
     static final int ROWS = 0;
-    /** Of the caller: panels. */
-    static final int PANELS = 1;
+    /** Of a task: the panel it makes. */
+    static final int PANEL = 1;
     /** Of a task: the panel of the low-rank term. */
     static final int RIGHT = 2;
     /** Of a task: argument blocks. */

@@ -43,7 +43,9 @@ public final class Scratch {
     public static final int EXTENSION_OWN = 14;
     /** For extensions: a tile at the edge. */
     public static final int EXTENSION_TILE = 15;
-    private static final int SLOTS = 16;
+    /** Partial sums of rows that are not added up yet. */
+    static final int ROW_SUMS = 16;
+    private static final int SLOTS = 17;
 
     private static final ThreadLocal<Scratch> CURRENT = ThreadLocal.withInitial(Scratch::new);
 
