@@ -23,9 +23,9 @@ final class AmxPanels implements PanelKernel {
     }
 
     @Override
-    public void run(Operands operands, int rows, int columns, long arguments) {
+    public void run(Operands operands, int rows, int columns, boolean fetch, long arguments) {
         if (operands.products().length == 0) {
-            vectors.run(operands, rows, columns, arguments);
+            vectors.run(operands, rows, columns, fetch, arguments);
             return;
         }
         long a = Raw.get(arguments + TileArgs.A);
@@ -59,7 +59,7 @@ final class AmxPanels implements PanelKernel {
                 && Raw.get(arguments + TileArgs.RESIDUAL_STRIDE) == Raw.get(arguments + TileArgs.C_STRIDE);
         if (joined || residual != 0 && !onto) {
             Raw.set(arguments + TileArgs.STEPS, 0);
-            vectors.run(Operands.F32, rows, columns, arguments);
+            vectors.run(Operands.F32, rows, columns, false, arguments);
             return true;
         }
         return residual != 0;
