@@ -3,6 +3,7 @@ package dev.jotune.kernels.x86.gemm;
 import dev.jotune.tensor.cpu.simd.Matrix;
 import dev.jotune.tensor.cpu.simd.Parallel;
 import dev.jotune.tensor.kernels.FrozenKernel;
+import java.util.Optional;
 import java.util.function.Supplier;
 
 /** Matrix products in machine code, as the extension offers them. */
@@ -10,10 +11,14 @@ public final class Gemms {
     private final FrozenProducts frozen;
     private final DenseProducts dense;
 
-    /** For a processor with AVX-512 F, DQ, BW, VL and BF16; the pool is asked for with the first product. */
-    public Gemms(CodeInstaller installer, Supplier<Parallel> pool) {
+    /**
+     * For a processor with AVX-512 F, DQ, BW, VL and BF16; the pool is asked for with the first product.
+     *
+     * @param tiles how F32 products use AMX tiles, where there are some
+     */
+    public Gemms(CodeInstaller installer, Supplier<Parallel> pool, Optional<F32Products> tiles) {
         VectorPanels panels = new VectorPanels(installer);
-        frozen = new FrozenProducts(pool, panels, panels);
+        frozen = new FrozenProducts(pool, panels, new KernelChoice(panels, new AmxPanels(panels, installer), tiles));
         dense = new DenseProducts(pool, panels);
     }
 
