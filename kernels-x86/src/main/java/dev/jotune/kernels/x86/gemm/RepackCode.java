@@ -80,6 +80,10 @@ final class RepackCode {
             squares();
         } else if (kind == Repack.ROUND_PANEL) {
             roundPanel();
+        } else if (kind == Repack.SPLIT_ROWS_2 || kind == Repack.SPLIT_ROWS_3) {
+            new SplitCode(a, kind == Repack.SPLIT_ROWS_2 ? 2 : 3).rows();
+        } else if (kind == Repack.SPLIT_PANEL_2 || kind == Repack.SPLIT_PANEL_3) {
+            new SplitCode(a, kind == Repack.SPLIT_PANEL_2 ? 2 : 3).panel();
         } else {
             new RowCopy(a, kind).emit();
         }

@@ -16,7 +16,11 @@ final class Workspace {
     static final int RIGHT = 2;
     /** Of a task: argument blocks. */
     static final int ARGUMENTS = 3;
-    private static final int SLOTS = 4;
+    /** Of a task: the argument block of AMX kernels. */
+    static final int TILES = 4;
+    /** Of a task: a panel before it is split. */
+    static final int WHOLE = 5;
+    private static final int SLOTS = 6;
     private static final ThreadLocal<Workspace> CURRENT = ThreadLocal.withInitial(Workspace::new);
 
     private final Storage[] blocks = new Storage[SLOTS];

@@ -19,9 +19,10 @@ public final class Ranges {
     }
 
     /** Allows writing if anything is forbidden at all. */
-    void allowIfLimited(long address, long bytes) {
-        if (!ranges.isEmpty()) {
-            allow(address, bytes, true);
+    public void allowIfLimited(long address, long bytes) {
+        Range range = new Range(address, address + bytes, true);
+        if (!ranges.isEmpty() && !ranges.contains(range)) {
+            ranges.add(range);
         }
     }
 
