@@ -144,6 +144,10 @@ class FrozenProductsTest {
                     Tensor same = Tensor.zeros(Backends.cpu(), weight.dtype(), n, k);
                     packed.unpack(same);
                     assertThat(same.toFloatArray()).isEqualTo(out.toFloatArray());
+                    Tensor two = Tensor.zeros(Backends.cpu(), DType.F32, 2, k);
+                    packed.unpackRows(new long[] {n - 1, 3}, two);
+                    assertThat(two.select(0, 0).toFloatArray()).isEqualTo(out.select(0, n - 1).toFloatArray());
+                    assertThat(two.select(0, 1).toFloatArray()).isEqualTo(out.select(0, 3).toFloatArray());
                     assertThat(packed.byteSize()).isBetween(n * k * (long) weight.dtype().byteSize(),
                             (n + 63L) * (k + 31) * weight.dtype().byteSize());
                 }
