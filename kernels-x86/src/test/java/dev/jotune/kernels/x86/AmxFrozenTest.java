@@ -108,6 +108,7 @@ class AmxFrozenTest {
         assertThat(X86Extension.f32Products("6")).isEqualTo(F32Products.SIX);
         assertThat(X86Extension.f32Products("3")).isEqualTo(F32Products.THREE);
         assertThat(X86Extension.f32Products("off")).isEqualTo(F32Products.NONE);
-        assertThatIllegalArgumentException().isThrownBy(() -> X86Extension.f32Products("2")).withMessageContaining("'2'").withMessageContaining("6 or 3");
+        assertThatIllegalArgumentException().isThrownBy(() -> X86Extension.f32Products("2"))
+                .withMessageContaining("'2'").withMessageContaining("6 or 3");
     }
 }

@@ -89,7 +89,8 @@ public final class FrozenProducts implements FrozenKernel {
                 lowRank ? 4 * right.stride(0) : 0, rank, bias == null ? 0 : bias.address(),
                 residual == null ? 0 : residual.address(), residual == null ? 0 : 4 * residual.stride(0));
         if (m > 0) {
-            new Product(pool.get(), copies, choice.kernel(operands, m), operands, m, n, k, rows, panels, y.address(), 4 * y.stride(0), epilogue).run();
+            PanelKernel kernel = choice.kernel(operands, m);
+            new Product(pool.get(), copies, kernel, operands, m, n, k, rows, panels, y.address(), 4 * y.stride(0), epilogue).run();
         }
         w.keepReachable();
         Reference.reachabilityFence(new Object[] {x, y, left, right, bias, residual});
