@@ -7,6 +7,7 @@ import dev.jotune.tensor.cpu.simd.Matrix;
 import dev.jotune.tensor.cpu.simd.Parallel;
 import dev.jotune.tensor.kernels.FrozenKernel;
 import dev.jotune.tensor.kernels.FusedKernel;
+import dev.jotune.tensor.kernels.QuantizedProductKernel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.ValueLayout;
@@ -25,7 +26,7 @@ public final class X86Extension implements CpuExtension {
 
     X86Extension(Processor processor) {
         this.processor = processor;
-        boolean tiles = processor.has(Feature.AMX_TILE, Feature.AMX_BF16);
+        boolean tiles = processor.has(Feature.AMX_TILE, Feature.AMX_BF16, Feature.AMX_INT8);
         gemms = isAvailable() && processor.has(Feature.AVX512_BF16)
                 ? Optional.of(gemms(Parallel::shared, tiles ? Optional.of(f32Products(System.getProperty("jotune.amx.f32", "6"))) : Optional.empty()))
                 : Optional.empty();
@@ -68,7 +69,12 @@ public final class X86Extension implements CpuExtension {
 
     @Override
     public <K extends FusedKernel> Optional<K> kernel(Class<K> kind) {
-        return kind == FrozenKernel.class ? gemms.map(g -> kind.cast(g.frozen())) : Optional.empty();
+        if (kind == FrozenKernel.class) {
+            return gemms.map(g -> kind.cast(g.frozen()));
+        }
+        // Rounding rows to bytes is less accurate than the product's definition: only on request.
+        boolean bytes = kind == QuantizedProductKernel.class && Boolean.getBoolean("jotune.int8") && processor.has(Feature.AVX512_VNNI);
+        return bytes ? gemms.map(g -> kind.cast(g.int8())) : Optional.empty();
     }
 
     @Override

@@ -42,11 +42,14 @@ final class VectorBackend extends ReferenceBackend {
             ScanKernel.class, new VectorScan(),
             DequantizeKernel.class, new VectorDequantize(),
             AdamWKernel.class, new VectorAdamW(),
-            QuantizedProductKernel.class, new VectorQuantizedProduct(),
             DecodeKernel.class, new VectorDecode());
     private final Extensions extensions = Extensions.all();
     private final FrozenKernel frozen = extensions.kernel(FrozenKernel.class)
             .<FrozenKernel>map(k -> new FrozenChoice(List.of(k, new VectorFrozen()))).orElseGet(VectorFrozen::new);
+
+    private final QuantizedProductKernel quantized = extensions.kernel(QuantizedProductKernel.class)
+            .<QuantizedProductKernel>map(k -> new QuantizedChoice(List.of(k, new VectorQuantizedProduct())))
+            .orElseGet(VectorQuantizedProduct::new);
 
     @Override
     public String name() {
@@ -62,6 +65,9 @@ final class VectorBackend extends ReferenceBackend {
     public <K extends FusedKernel> Optional<K> kernel(Class<K> kind) {
         if (kind == FrozenKernel.class) {
             return Optional.of(kind.cast(frozen));
+        }
+        if (kind == QuantizedProductKernel.class) {
+            return Optional.of(kind.cast(quantized));
         }
         return extensions.kernel(kind).or(() -> Optional.ofNullable(kind.cast(kernels.get(kind))));
     }

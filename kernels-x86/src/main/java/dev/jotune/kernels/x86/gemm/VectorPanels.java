@@ -87,7 +87,7 @@ final class VectorPanels implements PanelKernel {
         call(kernel, arguments);
     }
 
-    private static void call(MethodHandle kernel, long arguments) {
+    static void call(MethodHandle kernel, long arguments) {
         try {
             kernel.invokeExact(arguments);
         } catch (Throwable e) {
