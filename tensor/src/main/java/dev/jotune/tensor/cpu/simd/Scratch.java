@@ -37,11 +37,13 @@ final class Scratch {
     static final int LANES = 11;
     /** Working set of a block of channels of a selective scan. */
     static final int SCAN = 12;
-    /** Keys and values of one batch entry and head, and their gradients. */
+    /** Gradients of the keys and values of one batch entry and head. */
     static final int ATTENTION_PAIR = 13;
     /** Partial gradients of an attention call, of the calling thread and written by its tasks. */
     static final int ATTENTION_SUMS = 14;
-    private static final int SLOTS = 15;
+    /** Inner products of outputs and their gradients, of the calling thread. */
+    static final int ATTENTION_DELTAS = 15;
+    private static final int SLOTS = 16;
 
     private static final ThreadLocal<Scratch> CURRENT = ThreadLocal.withInitial(Scratch::new);
 
