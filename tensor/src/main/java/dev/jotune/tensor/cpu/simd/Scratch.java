@@ -37,7 +37,9 @@ final class Scratch {
     static final int SCAN = 11;
     /** Results of a pass over a row, on their way to the next pass. */
     static final int ROWS = 12;
-    private static final int SLOTS = 13;
+    /** The last elements of an element-wise kernel's arrays, padded to whole vectors. */
+    static final int TAILS = 13;
+    private static final int SLOTS = 14;
 
     private static final ThreadLocal<Scratch> CURRENT = ThreadLocal.withInitial(Scratch::new);
 
