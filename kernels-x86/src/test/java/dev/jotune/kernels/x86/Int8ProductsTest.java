@@ -12,6 +12,7 @@ import dev.jotune.tensor.kernels.QuantizedProductKernel;
 import dev.jotune.tensor.quant.BlockFormat;
 import dev.jotune.tensor.quant.BlockMatrix;
 import java.util.Arrays;
+import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
@@ -19,15 +20,15 @@ import org.junit.jupiter.api.Test;
 class Int8ProductsTest {
     private static QuantizedProductKernel kernel(Parallel pool) {
         assumeTrue(Processor.current().has(Feature.AVX512BW, Feature.AVX512_BF16, Feature.AVX512_VNNI), "no AVX-512 with VNNI here");
-        return X86Extension.gemms(() -> pool).int8();
+        return X86Extension.gemms(() -> pool, Optional.empty()).int8();
     }
 
-    private static BlockMatrix weight(Random random, int n, int k) {
+    static BlockMatrix weight(Random random, int n, int k) {
         return BlockMatrix.quantize(BlockFormat.Q8_0, Tensor.of(Backends.cpu(), Exact.random(random, n * k), n, k));
     }
 
     /** Checks every element, and returns the error's root mean square over that of y. */
-    private static double check(QuantizedProductKernel kernel, int m, int n, int k, int gap) {
+    static double check(QuantizedProductKernel kernel, int m, int n, int k, int gap) {
         Random random = new Random(m + 31L * n);
         BlockMatrix w = weight(random, n, k);
         float[] values = Exact.random(random, m * k);

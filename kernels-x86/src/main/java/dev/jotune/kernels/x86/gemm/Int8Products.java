@@ -14,7 +14,7 @@ import java.util.function.Supplier;
 
 /**
  * {@code y = x W^T} in bytes for weights in Q8_0: the rows of x are rounded to blocks of 32 bytes with a scale each, as
- * the weight's are, and multiplied by the processor's byte instruction.
+ * the weight's are, and multiplied by the processor's byte instruction, of AMX where there is one.
  *
  * <p>Rounding x costs accuracy that the definition (widen the weight, multiply in F32) keeps: an element is off by at
  * most a 254th of its block's largest magnitude, so that of y by that times the sum of the block's weights' magnitudes,
@@ -31,14 +31,18 @@ final class Int8Products implements QuantizedProductKernel {
     private final Supplier<Parallel> pool;
     private final VectorPanels copies;
     private final MethodHandle rounding;
-    private final MethodHandle[] tiles = new MethodHandle[Int8Code.ROWS + 1];
+    private final MethodHandle[] tiles;
+    private final int width;
 
-    Int8Products(Supplier<Parallel> pool, CodeInstaller installer, VectorPanels copies) {
+    /** @param amx whether tiles of AMX multiply, instead of vectors */
+    Int8Products(Supplier<Parallel> pool, CodeInstaller installer, VectorPanels copies, boolean amx) {
         this.pool = pool;
         this.copies = copies;
         rounding = installer.install(Int8Rows.emit());
-        for (int rows = 1; rows <= Int8Code.ROWS; rows++) {
-            tiles[rows] = installer.install(Int8Code.emit(rows));
+        width = amx ? 16 : 32;
+        tiles = new MethodHandle[(amx ? Int8AmxCode.ROWS : Int8Code.ROWS) + 1];
+        for (int rows = 1; rows < tiles.length; rows++) {
+            tiles[rows] = installer.install(amx ? Int8AmxCode.emit(rows) : Int8Code.emit(rows));
         }
     }
 
@@ -123,19 +127,20 @@ final class Int8Products implements QuantizedProductKernel {
                     Raw.ALL.set(ValueLayout.JAVA_FLOAT_UNALIGNED, scales + 4L * j, Float.float16ToFloat(half));
                 }
             }
-            for (int half = 0; half < columns; half += 32) {
-                int left = columns - half;
-                long c = y.address() + 4 * (row * y.stride(0) + column + half);
-                Raw.set(args + Int8Args.PANEL, target + 4L * half);
-                Raw.set(args + Int8Args.SCALES, target + bytes + 4L * half);
+            for (int part = 0; part < columns; part += width) {
+                int left = columns - part;
+                long c = y.address() + 4 * (row * y.stride(0) + column + part);
+                Raw.set(args + Int8Args.PANEL, target + 4L * part);
+                Raw.set(args + Int8Args.SCALES, target + bytes + 4L * part);
                 Raw.set(args + Int8Args.MASK, (1L << Math.min(16, left)) - 1);
                 Raw.set(args + Int8Args.UPPER_MASK, (1L << Math.clamp(left - 16, 0, 16)) - 1);
                 Raw.set(args + Int8Args.BLOCKS, blocks);
                 Raw.set(args + Int8Args.A_STRIDE, stride);
                 Raw.set(args + Int8Args.C_STRIDE, 4 * y.stride(0));
-                int whole = count / Int8Code.ROWS;
-                rows(Int8Code.ROWS, whole, rows + row * stride, c, args);
-                int done = whole * Int8Code.ROWS;
+                int most = tiles.length - 1;
+                int whole = count / most;
+                rows(most, whole, rows + row * stride, c, args);
+                int done = whole * most;
                 rows(count - done, 1, rows + (row + done) * stride, c + 4 * done * y.stride(0), args);
             }
         }
