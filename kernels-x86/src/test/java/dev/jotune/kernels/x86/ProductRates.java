@@ -18,9 +18,9 @@ import dev.jotune.tensor.kernels.QuantizedProductKernel;
 import dev.jotune.tensor.quant.BlockFormat;
 import dev.jotune.tensor.quant.BlockMatrix;
 import java.lang.ref.Reference;
-import java.util.Optional;
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.Random;
 
 /**
