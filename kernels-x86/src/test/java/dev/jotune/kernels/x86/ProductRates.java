@@ -20,6 +20,7 @@ import dev.jotune.tensor.quant.BlockMatrix;
 import java.lang.ref.Reference;
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.Random;
 
 /**
@@ -53,8 +54,8 @@ final class ProductRates {
 
     /** Nanoseconds of each candidate. */
     private static double[] measure(int m, int k, int n, double seconds) {
-        FrozenKernel kernel = X86Extension.gemms(Parallel::shared).frozen();
-        QuantizedProductKernel bytes = X86Extension.gemms(Parallel::shared).int8();
+        FrozenKernel kernel = X86Extension.gemms(Parallel::shared, Optional.empty()).frozen();
+        QuantizedProductKernel bytes = X86Extension.gemms(Parallel::shared, Optional.empty()).int8();
         Random random = new Random(1);
         Tensor w = Tensor.of(Backends.cpu(), Exact.random(random, n * k), n, k);
         Tensor x = Tensor.of(Backends.cpu(), Exact.random(random, m * k), m, k);
