@@ -30,7 +30,7 @@ public final class Gates {
         long y = at[1];
         for (int i = 0; i < n; i += L) {
             FloatVector v = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
-            v.div(VMath.exp(v.neg()).add(broadcast(S, 1f))).intoMemorySegment(ALL, y + 4L * i, ORDER);
+            v.div(VMath.expQuick(v.neg()).add(broadcast(S, 1f))).intoMemorySegment(ALL, y + 4L * i, ORDER);
         }
     }
 
@@ -41,7 +41,7 @@ public final class Gates {
         long dx = at[2];
         for (int i = 0; i < n; i += L) {
             FloatVector v = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
-            FloatVector s = broadcast(S, 1f).div(VMath.exp(v.neg()).add(broadcast(S, 1f)));
+            FloatVector s = broadcast(S, 1f).div(VMath.expQuick(v.neg()).add(broadcast(S, 1f)));
             FloatVector slope = s.mul(v.fma(broadcast(S, 1f).sub(s), broadcast(S, 1f)));
             slope.mul(FloatVector.fromMemorySegment(S, ALL, dy + 4L * i, ORDER)).intoMemorySegment(ALL, dx + 4L * i, ORDER);
         }
@@ -55,7 +55,7 @@ public final class Gates {
         for (int i = 0; i < n; i += L) {
             FloatVector v = FloatVector.fromMemorySegment(S, ALL, g + 4L * i, ORDER);
             FloatVector up = FloatVector.fromMemorySegment(S, ALL, u + 4L * i, ORDER);
-            v.div(VMath.exp(v.neg()).add(broadcast(S, 1f))).mul(up).intoMemorySegment(ALL, y + 4L * i, ORDER);
+            v.div(VMath.expQuick(v.neg()).add(broadcast(S, 1f))).mul(up).intoMemorySegment(ALL, y + 4L * i, ORDER);
         }
     }
 
@@ -68,7 +68,7 @@ public final class Gates {
         long du = at[4];
         for (int i = 0; i < n; i += L) {
             FloatVector v = FloatVector.fromMemorySegment(S, ALL, g + 4L * i, ORDER);
-            FloatVector s = broadcast(S, 1f).div(VMath.exp(v.neg()).add(broadcast(S, 1f)));
+            FloatVector s = broadcast(S, 1f).div(VMath.expQuick(v.neg()).add(broadcast(S, 1f)));
             FloatVector d = FloatVector.fromMemorySegment(S, ALL, dy + 4L * i, ORDER);
             FloatVector up = FloatVector.fromMemorySegment(S, ALL, u + 4L * i, ORDER);
             FloatVector slope = s.mul(v.fma(broadcast(S, 1f).sub(s), broadcast(S, 1f)));
@@ -84,7 +84,7 @@ public final class Gates {
         for (int i = 0; i < n; i += L) {
             FloatVector v = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
             FloatVector u = v.mul(v).fma(broadcast(S, -C), broadcast(S, -K)).mul(v);
-            v.div(VMath.exp(u).add(broadcast(S, 1f))).intoMemorySegment(ALL, y + 4L * i, ORDER);
+            v.div(VMath.expQuick(u).add(broadcast(S, 1f))).intoMemorySegment(ALL, y + 4L * i, ORDER);
         }
     }
 
@@ -96,7 +96,7 @@ public final class Gates {
         for (int i = 0; i < n; i += L) {
             FloatVector v = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
             FloatVector z = square(v);
-            FloatVector s = broadcast(S, 1f).div(VMath.exp(z.fma(broadcast(S, -C), broadcast(S, -K)).mul(v)).add(broadcast(S, 1f)));
+            FloatVector s = broadcast(S, 1f).div(VMath.expQuick(z.fma(broadcast(S, -C), broadcast(S, -K)).mul(v)).add(broadcast(S, 1f)));
             FloatVector w = z.fma(broadcast(S, 3 * C), broadcast(S, K)).mul(v);
             FloatVector slope = s.mul(w.fma(broadcast(S, 1f).sub(s), broadcast(S, 1f)));
             slope.mul(FloatVector.fromMemorySegment(S, ALL, dy + 4L * i, ORDER)).intoMemorySegment(ALL, dx + 4L * i, ORDER);
@@ -111,7 +111,7 @@ public final class Gates {
         for (int i = 0; i < n; i += L) {
             FloatVector v = FloatVector.fromMemorySegment(S, ALL, g + 4L * i, ORDER);
             FloatVector u = v.mul(v).fma(broadcast(S, -C), broadcast(S, -K)).mul(v);
-            v.div(VMath.exp(u).add(broadcast(S, 1f))).mul(FloatVector.fromMemorySegment(S, ALL, up + 4L * i, ORDER))
+            v.div(VMath.expQuick(u).add(broadcast(S, 1f))).mul(FloatVector.fromMemorySegment(S, ALL, up + 4L * i, ORDER))
                     .intoMemorySegment(ALL, y + 4L * i, ORDER);
         }
     }
@@ -126,7 +126,7 @@ public final class Gates {
         for (int i = 0; i < n; i += L) {
             FloatVector v = FloatVector.fromMemorySegment(S, ALL, g + 4L * i, ORDER);
             FloatVector z = square(v);
-            FloatVector s = broadcast(S, 1f).div(VMath.exp(z.fma(broadcast(S, -C), broadcast(S, -K)).mul(v)).add(broadcast(S, 1f)));
+            FloatVector s = broadcast(S, 1f).div(VMath.expQuick(z.fma(broadcast(S, -C), broadcast(S, -K)).mul(v)).add(broadcast(S, 1f)));
             FloatVector w = z.fma(broadcast(S, 3 * C), broadcast(S, K)).mul(v);
             FloatVector slope = s.mul(w.fma(broadcast(S, 1f).sub(s), broadcast(S, 1f)));
             FloatVector d = FloatVector.fromMemorySegment(S, ALL, dy + 4L * i, ORDER);
