@@ -7,6 +7,7 @@ import static dev.jotune.tensor.cpu.simd.Mem.S;
 import static jdk.incubator.vector.FloatVector.broadcast;
 
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
 
 /**
  * Activations and their derivatives in one pass each, of {@code n} contiguous floats, n a multiple of the vector
@@ -137,6 +138,6 @@ public final class Gates {
 
     private static FloatVector square(FloatVector v) {
         FloatVector z = v.mul(v);
-        return z.blend(broadcast(S, FAR), z.compare(jdk.incubator.vector.VectorOperators.GT, broadcast(S, FAR)));
+        return z.blend(broadcast(S, FAR), z.compare(VectorOperators.GT, broadcast(S, FAR)));
     }
 }
