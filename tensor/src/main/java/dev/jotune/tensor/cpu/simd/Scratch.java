@@ -39,7 +39,9 @@ final class Scratch {
     static final int SCAN = 12;
     /** Partial sums of rows that are not added up yet. */
     static final int ROW_SUMS = 13;
-    private static final int SLOTS = 14;
+    /** Rows of x in the order that a row product wants. */
+    static final int ROW_INPUT = 14;
+    private static final int SLOTS = 15;
 
     private static final ThreadLocal<Scratch> CURRENT = ThreadLocal.withInitial(Scratch::new);
 
