@@ -3,9 +3,12 @@ package dev.jotune.autograd.ops;
 import dev.jotune.autograd.Var;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.kernels.FrozenKernel;
+import dev.jotune.tensor.kernels.Precision;
 import dev.jotune.tensor.quant.QuantizedMatrix;
+import java.lang.ref.Reference;
 
-/** The matrix W {@code [V, C]} of {@link LinearCrossEntropy}: a value of the tape, or quantised and frozen. */
+/** The matrix W {@code [V, C]} of {@link LinearCrossEntropy}: a value of the tape, or frozen: quantised, or in its kernel's order. */
 sealed interface VocabularyMatrix {
     static VocabularyMatrix of(Var weight) {
         return new Dense(weight);
@@ -13,6 +16,10 @@ sealed interface VocabularyMatrix {
 
     static VocabularyMatrix of(QuantizedMatrix weight) {
         return new Packed(weight);
+    }
+
+    static VocabularyMatrix of(FrozenMatrix weight) {
+        return new Frozen(weight);
     }
 
     long classes();
@@ -119,6 +126,51 @@ sealed interface VocabularyMatrix {
         @Override
         public void back(Tensor d, Tensor out) {
             QuantizedLinear.productBack(d, weight, out);
+        }
+    }
+
+    /** In the order that its kernel reads. */
+    record Frozen(FrozenMatrix weight) implements VocabularyMatrix {
+        @Override
+        public long classes() {
+            return weight.out();
+        }
+
+        @Override
+        public boolean isF64() {
+            return false;
+        }
+
+        @Override
+        public boolean requiresGrad() {
+            return false;
+        }
+
+        @Override
+        public Var[] inputs(Var hidden) {
+            return new Var[] {hidden};
+        }
+
+        @Override
+        public VocabularyMatrix with(Var[] inputs) {
+            return this;
+        }
+
+        @Override
+        public Var product(Var hidden) {
+            return FrozenLinear.apply(hidden, weight);
+        }
+
+        @Override
+        public void logits(Tensor x, Tensor out) {
+            weight.kernel().product(weight.packed(), x.contiguous(), out, Precision.F32, FrozenKernel.Joined.NONE);
+            Reference.reachabilityFence(weight);
+        }
+
+        @Override
+        public void back(Tensor d, Tensor out) {
+            weight.kernel().productBack(weight.packed(), d, out, Precision.F32, FrozenKernel.Joined.NONE);
+            Reference.reachabilityFence(weight);
         }
     }
 }
