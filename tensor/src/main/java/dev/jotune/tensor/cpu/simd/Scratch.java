@@ -53,7 +53,9 @@ public final class Scratch {
     static final int ATTENTION_DELTAS = 19;
     /** The last elements of an element-wise kernel's arrays, padded to whole vectors. */
     static final int TAILS = 20;
-    private static final int SLOTS = 21;
+    /** Rows of x in the order that a row product wants. */
+    static final int ROW_INPUT = 21;
+    private static final int SLOTS = 22;
 
     private static final ThreadLocal<Scratch> CURRENT = ThreadLocal.withInitial(Scratch::new);
 
