@@ -17,6 +17,7 @@ import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.EnumSet;
 import java.util.Locale;
@@ -50,7 +51,7 @@ record Processor(Set<Feature> features, String note, int levelOne, int levelTwo)
     }
 
     boolean has(Feature... wanted) {
-        return features.containsAll(Set.of(wanted));
+        return features.containsAll(Arrays.asList(wanted));
     }
 
     static Processor detect(String os, String architecture) {

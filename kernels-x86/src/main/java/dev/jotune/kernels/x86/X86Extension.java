@@ -3,12 +3,14 @@ package dev.jotune.kernels.x86;
 import dev.jotune.kernels.x86.gemm.Gemms;
 import dev.jotune.tensor.cpu.CpuExtension;
 import dev.jotune.tensor.cpu.simd.Matrix;
+import dev.jotune.tensor.cpu.simd.Parallel;
 import dev.jotune.tensor.kernels.FrozenKernel;
 import dev.jotune.tensor.kernels.FusedKernel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.ValueLayout;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /** Offers what machine code does faster than the Vector API on an x86-64 processor with AVX-512. */
 public final class X86Extension implements CpuExtension {
@@ -22,8 +24,12 @@ public final class X86Extension implements CpuExtension {
 
     X86Extension(Processor processor) {
         this.processor = processor;
-        gemms = isAvailable() && processor.has(Feature.AVX512_BF16) ? Optional.of(new Gemms(code -> NativeCode.of(code, Arena.global())
-                .handle(FunctionDescriptor.ofVoid(ValueLayout.JAVA_LONG)))) : Optional.empty();
+        gemms = isAvailable() && processor.has(Feature.AVX512_BF16) ? Optional.of(gemms(Parallel::shared)) : Optional.empty();
+    }
+
+    /** Products on threads of one's own choice. */
+    static Gemms gemms(Supplier<Parallel> pool) {
+        return new Gemms(code -> NativeCode.of(code, Arena.global()).handle(FunctionDescriptor.ofVoid(ValueLayout.JAVA_LONG)), pool);
     }
 
     @Override

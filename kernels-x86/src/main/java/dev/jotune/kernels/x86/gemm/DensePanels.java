@@ -33,11 +33,11 @@ record DensePanels(Matrix b, int n, boolean loose, VectorPanels copies) implemen
         int columns = Math.min(TileCode.WIDTH, n - column);
         int size = b.type().byteSize();
         if (b.colStride() == 1) {
-            copies.copy(Repack.COPY_ROWS, element(k, column), 4 * b.rowStride(), target, TileCode.PANEL_ROW, steps, columns,
+            copies.copy(Repack.COPY_ROWS, element(k, column), 4 * b.rowStride(), target, TileCode.PANEL_ROW, 0, steps, columns,
                     Workspace.arguments());
         } else {
-            copies.copy(Repack.TRANSPOSE, element(k, column), size * b.colStride(), target, TileCode.PANEL_ROW, columns, steps * size / 4,
-                    Workspace.arguments());
+            copies.copy(Repack.TRANSPOSE, element(k, column), size * b.colStride(), target, TileCode.PANEL_ROW, 0, columns,
+                    steps * size / 4, Workspace.arguments());
         }
     }
 }

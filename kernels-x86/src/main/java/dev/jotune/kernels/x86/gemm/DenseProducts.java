@@ -2,6 +2,8 @@ package dev.jotune.kernels.x86.gemm;
 
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.cpu.simd.Matrix;
+import dev.jotune.tensor.cpu.simd.Parallel;
+import java.util.function.Supplier;
 
 /** Products of matrices that are not packed beforehand: weights that train, gradients of weights, attention without a kernel. */
 final class DenseProducts {
@@ -12,9 +14,11 @@ final class DenseProducts {
     /** Rows up to which a row-major right factor is read in place. */
     private static final int LOOSE_ROWS = 96;
 
+    private final Supplier<Parallel> pool;
     private final VectorPanels panels;
 
-    DenseProducts(VectorPanels panels) {
+    DenseProducts(Supplier<Parallel> pool, VectorPanels panels) {
+        this.pool = pool;
         this.panels = panels;
     }
 
@@ -31,7 +35,7 @@ final class DenseProducts {
         boolean loose = wide && m <= LOOSE_ROWS;
         Operands operands = loose ? Operands.LOOSE : !wide && b.type() == DType.BF16 ? Operands.WIDENED : Operands.F32;
         Epilogue epilogue = add ? Epilogue.addTo(c, 4 * crs) : Epilogue.NONE;
-        new Product(panels, panels, operands, m, n, k, rows, new DensePanels(b, n, loose, panels), c, 4 * crs, epilogue).run();
+        new Product(pool.get(), panels, panels, operands, m, n, k, rows, new DensePanels(b, n, loose, panels), c, 4 * crs, epilogue).run();
         return true;
     }
 }

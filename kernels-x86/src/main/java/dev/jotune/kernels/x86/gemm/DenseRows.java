@@ -23,9 +23,9 @@ record DenseRows(Matrix a, VectorPanels copies) implements Rows {
     @Override
     public void fill(int row, int rows, int k, int steps, long target, long targetStride) {
         if (a.colStride() == 1) {
-            copies.copy(Repack.WIDEN_ROWS, address(row, k), 2 * a.rowStride(), target, targetStride, rows, steps, Workspace.arguments());
+            copies.copy(Repack.WIDEN_ROWS, address(row, k), 2 * a.rowStride(), target, targetStride, 0, rows, steps, Workspace.arguments());
         } else {
-            copies.copy(Repack.TRANSPOSE, address(row, k), 4 * a.colStride(), target, targetStride, steps, rows, Workspace.arguments());
+            copies.copy(Repack.TRANSPOSE, address(row, k), 4 * a.colStride(), target, targetStride, 0, steps, rows, Workspace.arguments());
         }
     }
 }

@@ -25,14 +25,14 @@ final class FrozenPanels implements FrozenKernel.Packed {
     private final long panelBytes;
     private final Storage storage;
 
-    FrozenPanels(Tensor weight, VectorPanels copies) {
+    FrozenPanels(Tensor weight, Parallel pool, VectorPanels copies) {
         paired = weight.dtype() == DType.BF16;
         rows = Math.toIntExact(weight.size(0));
         columns = Math.toIntExact(weight.size(1));
         panelBytes = (long) Product.pad(paired ? (columns + 1) / 2 : columns) * TileCode.PANEL_ROW;
         storage = HostMemory.allocate(panelBytes * panels());
         Tensor source = weight.stride(1) == 1 || columns == 1 ? weight : weight.contiguous();
-        Parallel.run(panels(), p -> fill(source, p, copies));
+        pool.execute(panels(), p -> fill(source, p, copies));
         Reference.reachabilityFence(source);
     }
 
@@ -49,7 +49,7 @@ final class FrozenPanels implements FrozenKernel.Packed {
         long target = address(panel, 0);
         Raw.zero(target, panelBytes);
         int whole = paired ? columns / 2 : columns;
-        copies.copy(Repack.TRANSPOSE, from, stride, target, TileCode.PANEL_ROW, count, whole, Workspace.arguments());
+        copies.copy(Repack.TRANSPOSE, from, stride, target, TileCode.PANEL_ROW, 0, count, whole, Workspace.arguments());
         if (paired && columns % 2 != 0) {
             // The last input has no partner: a word of which half would lie beyond the row.
             for (int i = 0; i < count; i++) {
@@ -121,8 +121,8 @@ final class FrozenPanels implements FrozenKernel.Packed {
 
             @Override
             public void fill(int panel, int k, int steps, long target) {
-                copies.copy(Repack.ROUND_PANEL, kept.address(panel, k), TileCode.PANEL_ROW, target, TileCode.PANEL_ROW, steps, TileCode.WIDTH,
-                        Workspace.arguments());
+                copies.copy(Repack.ROUND_PANEL, kept.address(panel, k), TileCode.PANEL_ROW, target, TileCode.PANEL_ROW, 0, steps,
+                        TileCode.WIDTH, Workspace.arguments());
             }
         };
     }
@@ -152,7 +152,7 @@ final class FrozenPanels implements FrozenKernel.Packed {
                     int outputs = Math.min(TileCode.WIDTH, k + steps - at);
                     long row = (rounded ? at - k >> 1 : at - k) * (long) TileCode.PANEL_ROW;
                     copies.copy(how, kept.address(at / TileCode.WIDTH, input), TileCode.PANEL_ROW, target + row, TileCode.PANEL_ROW,
-                            paired ? (inputs + 1) / 2 : inputs, outputs, arguments);
+                            panelBytes, paired ? (inputs + 1) / 2 : inputs, outputs, arguments);
                 }
             }
         };

@@ -2,19 +2,23 @@ package dev.jotune.kernels.x86.gemm;
 
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.cpu.simd.Parallel;
 import dev.jotune.tensor.kernels.FrozenKernel;
 import dev.jotune.tensor.kernels.Precision;
 import java.lang.ref.Reference;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /** Products with frozen weights in machine code: F32 or BF16 weights, in either precision, in both directions from one copy. */
 public final class FrozenProducts implements FrozenKernel {
     /** Outputs and inputs from which a panel is worth its packing. */
     private static final int SMALLEST = 16;
+    private final Supplier<Parallel> pool;
     private final VectorPanels copies;
     private final PanelKernel kernel;
 
-    FrozenProducts(VectorPanels copies, PanelKernel kernel) {
+    FrozenProducts(Supplier<Parallel> pool, VectorPanels copies, PanelKernel kernel) {
+        this.pool = pool;
         this.copies = copies;
         this.kernel = kernel;
     }
@@ -32,7 +36,7 @@ public final class FrozenProducts implements FrozenKernel {
             throw new IllegalArgumentException("A weight " + weight + " cannot be packed for machine code. Ask supports first: it takes F32 and "
                     + "BF16 [out, in], both at least " + SMALLEST + ".");
         }
-        return new FrozenPanels(weight, copies);
+        return new FrozenPanels(weight, pool.get(), copies);
     }
 
     @Override
@@ -82,7 +86,7 @@ public final class FrozenProducts implements FrozenKernel {
                 lowRank ? 4 * right.stride(0) : 0, rank, bias == null ? 0 : bias.address(),
                 residual == null ? 0 : residual.address(), residual == null ? 0 : 4 * residual.stride(0));
         if (m > 0) {
-            new Product(copies, kernel, operands, m, n, k, rows, panels, y.address(), 4 * y.stride(0), epilogue).run();
+            new Product(pool.get(), copies, kernel, operands, m, n, k, rows, panels, y.address(), 4 * y.stride(0), epilogue).run();
         }
         w.keepReachable();
         Reference.reachabilityFence(new Object[] {x, y, left, right, bias, residual});

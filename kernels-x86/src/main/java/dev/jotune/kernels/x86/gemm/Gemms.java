@@ -1,19 +1,20 @@
 package dev.jotune.kernels.x86.gemm;
 
 import dev.jotune.tensor.cpu.simd.Matrix;
+import dev.jotune.tensor.cpu.simd.Parallel;
 import dev.jotune.tensor.kernels.FrozenKernel;
+import java.util.function.Supplier;
 
 /** Matrix products in machine code, as the extension offers them. */
 public final class Gemms {
-    private final VectorPanels panels;
     private final FrozenProducts frozen;
     private final DenseProducts dense;
 
-    /** For a processor with AVX-512 F, DQ, BW, VL and BF16. */
-    public Gemms(CodeInstaller installer) {
-        panels = new VectorPanels(installer);
-        frozen = new FrozenProducts(panels, panels);
-        dense = new DenseProducts(panels);
+    /** For a processor with AVX-512 F, DQ, BW, VL and BF16; the pool is asked for with the first product. */
+    public Gemms(CodeInstaller installer, Supplier<Parallel> pool) {
+        VectorPanels panels = new VectorPanels(installer);
+        frozen = new FrozenProducts(pool, panels, panels);
+        dense = new DenseProducts(pool, panels);
     }
 
     /** Products with frozen weights. */

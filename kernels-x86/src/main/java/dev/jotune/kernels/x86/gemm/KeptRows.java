@@ -19,6 +19,6 @@ record KeptRows(long address, long stride, VectorPanels copies) implements Rows 
 
     @Override
     public void fill(int row, int rows, int k, int steps, long target, long targetStride) {
-        copies.copy(Repack.ROUND_ROWS, address(row, k), stride, target, targetStride, rows, steps, Workspace.arguments());
+        copies.copy(Repack.ROUND_ROWS, address(row, k), stride, target, targetStride, 0, rows, steps, Workspace.arguments());
     }
 }

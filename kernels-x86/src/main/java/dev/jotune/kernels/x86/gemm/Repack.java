@@ -20,7 +20,15 @@ enum Repack {
     /** Rows of BF16 widened to F32, padded with zeros to 64 bytes; columns count F32 numbers. */
     WIDEN_ROWS(0, 0),
     /** Rows as they are, padded with zeros to 64 bytes. */
-    COPY_ROWS(0, 0);
+    COPY_ROWS(0, 0),
+    /** Rows of F32 in two BF16 pieces; see {@link SplitCode}. */
+    SPLIT_ROWS_2(0, 0),
+    /** Rows of F32 in three BF16 pieces. */
+    SPLIT_ROWS_3(0, 0),
+    /** A panel {@code [k][64]} of F32 in two BF16 pieces. */
+    SPLIT_PANEL_2(0, 0),
+    /** A panel {@code [k][64]} of F32 in three BF16 pieces. */
+    SPLIT_PANEL_3(0, 0);
 
     /** Of a transposing copy: bytes of the target's row that 16 rows of the source fill. */
     final int filled;

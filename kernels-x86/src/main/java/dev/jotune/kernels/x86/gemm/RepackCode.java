@@ -37,7 +37,8 @@ final class RepackCode {
     static final int COLUMNS = 40;
     /** The lowest {@code COLUMNS % 16} bits, or all 16 if that is none; the row copies need no other. */
     static final int MASK = 48;
-    static final int SIZE = 56;
+    /** Of transposing copies: how far behind the source lies what the next copy will read. */
+    static final int AHEAD = 56;
     private static final Reg[] SAVED = {RBX, RBP};
     /** Words of two vectors by turns. */
     private static final int[] ALTERNATE = new int[16];
@@ -75,9 +76,14 @@ final class RepackCode {
         a.mov(RCX, arg(TARGET_STRIDE));
         a.mov(R10, arg(ROWS));
         if (kind.isTransposing()) {
+            a.mov(RBP, arg(AHEAD));
             squares();
         } else if (kind == Repack.ROUND_PANEL) {
             roundPanel();
+        } else if (kind == Repack.SPLIT_ROWS_2 || kind == Repack.SPLIT_ROWS_3) {
+            new SplitCode(a, kind == Repack.SPLIT_ROWS_2 ? 2 : 3).rows();
+        } else if (kind == Repack.SPLIT_PANEL_2 || kind == Repack.SPLIT_PANEL_3) {
+            new SplitCode(a, kind == Repack.SPLIT_PANEL_2 ? 2 : 3).panel();
         } else {
             new RowCopy(a, kind).emit();
         }
@@ -150,6 +156,7 @@ final class RepackCode {
         a.bind(whole);
         for (int i = 0; i < 16; i++) {
             a.vmovups(Vec.zmm(i).zero(K.K1), Mem.at(RBX));
+            a.prefetcht0(Mem.at(RBX, RBP, 1, 0));
             a.add(RBX, RAX);
         }
         a.bind(loaded);

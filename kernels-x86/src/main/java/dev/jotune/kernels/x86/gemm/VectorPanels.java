@@ -17,13 +17,13 @@ final class VectorPanels implements PanelKernel {
     }
 
     @Override
-    public void run(Operands operands, int rows, int columns, long arguments) {
+    public void run(Operands operands, int rows, int columns, boolean fetch, long arguments) {
         int vectors = (columns + 15) / 16;
         int height = TileCode.maxRows(vectors);
         int whole = rows / height;
         Raw.set(arguments + TileArgs.MASK, mask(columns));
         // Enough lines a round that the next panel is there when this one is done, if the tiles last that long.
-        int ahead = rows >= 16 * height ? 1 : rows >= 4 * height ? 2 : 0;
+        int ahead = !fetch ? 0 : rows >= 16 * height ? 1 : rows >= 4 * height ? 2 : 0;
         if (whole > 0) {
             Raw.set(arguments + TileArgs.TILES, whole);
             call(tile(operands, height, vectors, ahead), arguments);
@@ -56,8 +56,13 @@ final class VectorPanels implements PanelKernel {
         return kernel;
     }
 
-    /** Copies {@code rows} rows of {@code columns} words; see {@link Repack} and {@link RepackCode}. Strides in bytes. */
-    void copy(Repack kind, long source, long sourceStride, long target, long targetStride, int rows, int columns, long arguments) {
+    /**
+     * Copies {@code rows} rows of {@code columns} words; see {@link Repack} and {@link RepackCode}. Strides in bytes.
+     *
+     * @param ahead how far behind the source lies what the next copy will read, for the caches to fetch
+     */
+    void copy(Repack kind, long source, long sourceStride, long target, long targetStride, long ahead, int rows, int columns,
+            long arguments) {
         if (rows <= 0 || columns <= 0) {
             return;
         }
@@ -68,6 +73,7 @@ final class VectorPanels implements PanelKernel {
         Raw.set(arguments + RepackCode.ROWS, rows);
         Raw.set(arguments + RepackCode.COLUMNS, columns);
         Raw.set(arguments + RepackCode.MASK, mask(columns));
+        Raw.set(arguments + RepackCode.AHEAD, ahead);
         MethodHandle kernel = copies.get(kind.ordinal());
         if (kernel == null) {
             kernel = installer.install(RepackCode.emit(kind));

@@ -10,13 +10,17 @@ import dev.jotune.tensor.Storage;
 final class Workspace {
     /** Of the caller: rows of A in the kernel's type. */
     static final int ROWS = 0;
-    /** Of the caller: panels. */
-    static final int PANELS = 1;
+    /** Of a task: the panel it makes. */
+    static final int PANEL = 1;
     /** Of a task: the panel of the low-rank term. */
     static final int RIGHT = 2;
     /** Of a task: argument blocks. */
     static final int ARGUMENTS = 3;
-    private static final int SLOTS = 4;
+    /** Of a task: the argument block of AMX kernels. */
+    static final int TILES = 4;
+    /** Of a task: a panel before it is split. */
+    static final int WHOLE = 5;
+    private static final int SLOTS = 6;
     private static final ThreadLocal<Workspace> CURRENT = ThreadLocal.withInitial(Workspace::new);
 
     private final Storage[] blocks = new Storage[SLOTS];

@@ -45,7 +45,11 @@ public final class Scratch {
     public static final int EXTENSION_TILE = 15;
     /** Partial sums of rows that are not added up yet. */
     static final int ROW_SUMS = 16;
-    private static final int SLOTS = 17;
+    /** Keys and values of one batch entry and head, and their gradients. */
+    static final int ATTENTION_PAIR = 17;
+    /** Partial gradients of an attention call, of the calling thread and written by its tasks. */
+    static final int ATTENTION_SUMS = 18;
+    private static final int SLOTS = 19;
 
     private static final ThreadLocal<Scratch> CURRENT = ThreadLocal.withInitial(Scratch::new);
 
