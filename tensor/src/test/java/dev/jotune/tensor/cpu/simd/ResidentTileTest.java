@@ -22,9 +22,11 @@ class ResidentTileTest {
         assumeTrue(Mem.L == 16, "four vectors a row are for machines with 32 vector registers");
         double best = 0;
         for (int launch = 0; launch < LAUNCHES && best < LEAST; launch++) {
-            best = Math.max(best, launch());
+            double ratio = launch();
+            // Nothing is faster than the burst: such a launch was disturbed, and says nothing.
+            best = ratio < 1.05 ? Math.max(best, ratio) : best;
         }
-        assertThat(best).isGreaterThanOrEqualTo(LEAST).isLessThan(1.1);
+        assertThat(best).isGreaterThanOrEqualTo(LEAST);
     }
 
     private static double launch() throws IOException, InterruptedException {
