@@ -14,6 +14,9 @@ import models
 
 med = statistics.median
 lines = [json.loads(l) for l in open(sys.argv[1])]
+for one in lines:
+    # decode.sh counts rounds of its own.
+    one.setdefault("launch", one.get("round", 0))
 mode = sys.argv[2]
 
 
