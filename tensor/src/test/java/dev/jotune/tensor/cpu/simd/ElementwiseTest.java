@@ -155,7 +155,6 @@ class ElementwiseTest {
         check("gt", Comparison::gt, Comparison::gt, Comparison::gt, (x, y) -> x > y ? 1 : 0);
         check("ge", Comparison::ge, Comparison::ge, Comparison::ge, (x, y) -> x >= y ? 1 : 0);
         check("eq", Comparison::eq, Comparison::eq, Comparison::eq, (x, y) -> x == y ? 1 : 0);
-        check("ne", Comparison::ne, Comparison::ne, Comparison::ne, (x, y) -> x != y ? 1 : 0);
     }
 
     private void check(String name, Pair pair, Right right, Left left, DoubleBinaryOperator definition) {
