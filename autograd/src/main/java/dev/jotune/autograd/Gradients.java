@@ -3,8 +3,11 @@ package dev.jotune.autograd;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Storage;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.expr.Expr;
+import dev.jotune.tensor.expr.Program;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -21,6 +24,8 @@ import java.util.Set;
  * consumers have been. Gradients that have been passed on are freed at once.
  */
 public final class Gradients {
+    private static final Program ADD = Program.of(Expr.input(0).plus(Expr.input(1)));
+
     private final Map<Var, Integer> wanted = new IdentityHashMap<>();
     private final Map<Node, Var[]> pending = new HashMap<>();
     private final PriorityQueue<Node> queue = new PriorityQueue<>(Comparator.comparingLong((Node n) -> n.id)
@@ -31,6 +36,8 @@ public final class Gradients {
     private final boolean release;
     /** Gradients that may have been passed on for good; looked through after each visit. */
     private final List<Var> spent = new ArrayList<>();
+    /** Gradients that one place holds and nothing else looks at: what arrives there later may be added in place. */
+    private final Set<Var> owned = Collections.newSetFromMap(new IdentityHashMap<>());
     /** Holds the walk's gradients; null while the walk itself is recorded, when nothing may be freed. */
     private Scope scope;
     private Scope temporary;
@@ -197,6 +204,8 @@ public final class Gradients {
 
     private void visit(Node node) {
         Var[] up = pending.remove(node);
+        // The operation may hand them on to several inputs.
+        owned.removeAll(Arrays.asList(up));
         boolean[] needed = new boolean[node.inputs.length];
         for (int i = 0; i < needed.length; i++) {
             needed[i] = leads(node.inputs[i]);
@@ -209,6 +218,7 @@ public final class Gradients {
         try (Scope s = Scope.open()) {
             temporary = s;
             Var[] down = node.vjp.apply(up, needed);
+            claim(down, s);
             for (Var v : down) {
                 if (v != null) {
                     s.keep(v.tensor());
@@ -227,6 +237,16 @@ public final class Gradients {
         spent.clear();
         if (release) {
             releaseOutputs(node);
+        }
+    }
+
+    /** What an operation made for one input alone belongs to whoever receives it. */
+    private void claim(Var[] down, Scope made) {
+        for (Var v : down) {
+            long holders = Arrays.stream(down).filter(o -> o != null && v != null && o.tensor().storage() == v.tensor().storage()).count();
+            if (holders == 1 && made.owns(v.tensor()) && v.tensor().isContiguous()) {
+                owned.add(v);
+            }
         }
     }
 
@@ -277,11 +297,15 @@ public final class Gradients {
 
     private void deliver(Var to, Var gradient) {
         Integer slot = wanted.get(to);
+        Node n = to.node();
+        boolean passedOn = n != null && useful.contains(n) && !(slot != null && stopAtWanted);
+        if (slot != null && passedOn) {
+            owned.remove(gradient);
+        }
         if (slot != null) {
             results[slot] = results[slot] == null ? gradient : plus(results[slot], gradient);
         }
-        Node n = to.node();
-        if (n == null || !useful.contains(n) || slot != null && stopAtWanted) {
+        if (!passedOn) {
             return;
         }
         Var[] up = pending.get(n);
@@ -295,11 +319,28 @@ public final class Gradients {
     }
 
     private Var plus(Var a, Var b) {
+        if (owned.contains(a) && sameKind(a, b)) {
+            return addInto(a, b);
+        }
+        if (owned.contains(b) && sameKind(a, b)) {
+            spent.add(a);
+            return addInto(b, a);
+        }
         Var sum = a.add(b);
         spent.add(a);
         if (temporary != null) {
             temporary.keep(sum.tensor());
+            owned.add(sum);
         }
+        return sum;
+    }
+
+    private static boolean sameKind(Var a, Var b) {
+        return a.dtype() == b.dtype() && Arrays.equals(a.shape(), b.shape());
+    }
+
+    private static Var addInto(Var sum, Var more) {
+        sum.backend().map(ADD, new Tensor[] {sum.tensor(), more.tensor()}, new Tensor[] {sum.tensor()});
         return sum;
     }
 }

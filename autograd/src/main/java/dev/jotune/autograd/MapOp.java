@@ -124,18 +124,27 @@ public final class MapOp {
         long[] shape = commonShape(operands);
         Backend backend = upstream.tensor().backend();
         DType type = Types.of(with);
+        boolean[] computed = needed.clone();
         for (int i = 0; i < inputs; i++) {
-            if (needed[i]) {
+            computed[i] &= !isUpstream(derivative.get(i)) || upstream.dtype() != type;
+            if (computed[i]) {
                 outs.add(Tensor.empty(backend, type, rowInput[i] ? oneColumn(shape) : shape));
             }
         }
-        backend.map(backwardProgram(needed), tensors(with), outs.toArray(Tensor[]::new));
+        if (!outs.isEmpty()) {
+            backend.map(backwardProgram(computed), tensors(with), outs.toArray(Tensor[]::new));
+        }
         for (int i = 0, k = 0; i < inputs; i++) {
             if (needed[i]) {
-                grads[i] = Var.constant(outs.get(k++)).sumTo(operands[i].shape());
+                grads[i] = (computed[i] ? Var.constant(outs.get(k++)) : upstream).sumTo(operands[i].shape());
             }
         }
         return grads;
+    }
+
+    /** Sums pass the gradient on as it is: no copy is made. */
+    private boolean isUpstream(Expr gradient) {
+        return gradient instanceof Expr.Input(int k) && k == inputs;
     }
 
     private MapOp derivativeOp(int i) {

@@ -51,6 +51,11 @@ public final class Scope implements AutoCloseable {
         return tensor;
     }
 
+    /** Whether {@code tensor}'s memory was made in this scope and belongs to it still. */
+    public boolean owns(Tensor tensor) {
+        return storages.containsKey(tensor.storage());
+    }
+
     /** Takes {@code tensor}'s memory out of every open scope of this thread: it lives as long as it is reachable. */
     public static Tensor detach(Tensor tensor) {
         for (Scope s = CURRENT.get(); s != null; s = s.parent) {

@@ -14,10 +14,10 @@ import jdk.incubator.vector.FloatVector;
  *
  * <p>A is {@code [k][rows]} and B {@code [k][four vectors]}, each one run of memory: every address within a step is a constant
  * away from one of two pointers, and masking these (which changes nothing, addresses being smaller) tells the compiler that
- * no access can lie outside. With its checks a step takes twice the
- * instructions; beside a busy neighbour on the same core that is the difference between 0.65 and 0.95 of the peak. Five rows:
- * a sixth that also reads S makes a method that the first compiler refuses, and then it may never reach the second. S has row step {@code rs} bytes, 0 for one
- * row under all (zeros, a bias); it may be C. Row step of C: {@code rc}.
+ * no access can lie outside. With its checks a step takes twice the instructions;
+ * beside a busy neighbour on the same core that is the difference between 0.65 and 0.95 of the peak. Five rows: with a sixth, and S,
+ * the first compiler refuses the method, and then it may never reach the second. S has row step {@code rs} bytes, 0 for one row under
+ * all (zeros, a bias); it may be C. Row step of C: {@code rc}.
  */
 final class StripTiles4 {
     private StripTiles4() {
