@@ -51,10 +51,14 @@ public final class Workload {
      * @param weights F32 or BF16, the type the weights are stored in; arithmetic is F32
      */
     public Workload(String name, int layers, int batch, int time, DType weights) {
+        this(name, layers, batch, time, weights, Backends.cpu());
+    }
+
+    /** As above, on a backend of the caller's. */
+    public Workload(String name, int layers, int batch, int time, DType weights, Backend cpu) {
         this.name = name;
         this.batch = batch;
         this.time = time;
-        Backend cpu = Backends.cpu();
         this.model = Architectures.build(Config.parse(CONFIG.formatted(layers), "benchmark"), new RandomWeights(cpu, weights, layers), cpu,
                 DType.F32).as(CausalLm.class);
         long[] tokens = new long[batch * time];

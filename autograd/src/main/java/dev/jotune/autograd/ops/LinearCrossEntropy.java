@@ -14,6 +14,7 @@ import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.expr.Derivative;
 import dev.jotune.tensor.expr.Expr;
 import dev.jotune.tensor.expr.Program;
+import dev.jotune.tensor.kernels.Precision;
 import dev.jotune.tensor.quant.QuantizedMatrix;
 import java.util.Arrays;
 
@@ -50,8 +51,13 @@ public final class LinearCrossEntropy {
 
     /** As the longest form, with chunks of a few megabytes. */
     public static Var apply(Var hidden, Var weight, Tensor labels, Options options) {
+        return apply(hidden, weight, labels, options, Precision.F32);
+    }
+
+    /** As the longest form in F32; in BF16 with the operands of all products rounded, as {@link Linear} has it. */
+    public static Var apply(Var hidden, Var weight, Tensor labels, Options options, Precision precision) {
         long classes = Math.max(1, weight.size(0));
-        return apply(hidden, weight, labels, options, Math.max(16, CHUNK_ELEMENTS / classes));
+        return apply(hidden, weight, labels, options, Math.max(16, CHUNK_ELEMENTS / classes), precision);
     }
 
     /**
@@ -64,8 +70,12 @@ public final class LinearCrossEntropy {
      * @param chunkRows rows whose logits exist at a time
      */
     public static Var apply(Var hidden, Var weight, Tensor labels, Options options, long chunkRows) {
+        return apply(hidden, weight, labels, options, chunkRows, Precision.F32);
+    }
+
+    private static Var apply(Var hidden, Var weight, Tensor labels, Options options, long chunkRows, Precision precision) {
         check(hidden, weight.shape(), labels, options, chunkRows);
-        return counted(hidden, VocabularyMatrix.of(weight), labels, options, chunkRows);
+        return counted(hidden, VocabularyMatrix.of(weight, precision), labels, options, chunkRows);
     }
 
     /** The mean, with a quantised matrix. */
@@ -151,6 +161,7 @@ public final class LinearCrossEntropy {
         Tensor gradWeight = dWeight ? Tensor.zeros(backend, type, classes, hidden.size(1)) : null;
         try (Scope scope = Scope.open()) {
             Tensor x = hidden.tensor();
+            VocabularyMatrix matrix = weight.prepared();
             Tensor labels = Tensor.of(backend, type, targets.label(), count, 1);
             Tensor weights = Tensor.of(backend, type, targets.weight(), count, 1);
             Tensor scale = Tensor.full(backend, type, factor);
@@ -162,7 +173,7 @@ public final class LinearCrossEntropy {
             for (long from = 0; from < count; from += size) {
                 long to = Math.min(count, from + size);
                 Tensor part = logits.slice(0, 0, to - from);
-                weight.logits(x.slice(0, from, to), part);
+                matrix.logits(x.slice(0, from, to), part);
                 Tensor label = labels.slice(0, from, to);
                 Tensor rowWeight = weights.slice(0, from, to);
                 Tensor loss = rows.slice(0, from, to);
@@ -175,10 +186,10 @@ public final class LinearCrossEntropy {
                 Tensor[] in = capped ? new Tensor[] {part, label, rowWeight, cap, scale} : new Tensor[] {part, label, rowWeight, scale};
                 backend.map(capped ? CAPPED_AND_GRADIENT : LOSS_AND_GRADIENT, in, new Tensor[] {loss, d});
                 if (dHidden) {
-                    weight.back(d, gradHidden.slice(0, from, to));
+                    matrix.back(d, gradHidden.slice(0, from, to));
                 }
                 if (dWeight) {
-                    backend.matmul(d.transpose(0, 1), x.slice(0, from, to), gradWeight, true);
+                    matrix.gradient(d, x.slice(0, from, to), gradWeight);
                 }
             }
         }

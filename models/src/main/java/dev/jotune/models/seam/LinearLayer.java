@@ -56,7 +56,7 @@ public record LinearLayer(String path, Parameter weight, Optional<Parameter> bia
 
     /** The layer without projections: {@code x W^T + b}. */
     public Var base(Var x, Group group) {
-        Var y = weight.stored(group).product(x, transposed);
+        Var y = weight.stored(group).product(x, transposed, weight.precision());
         return bias.isEmpty() ? y : y.add(bias.get().value(group));
     }
 
@@ -67,6 +67,6 @@ public record LinearLayer(String path, Parameter weight, Optional<Parameter> bia
 
     /** As {@link #crossEntropy(Var, Tensor, Group)}, with a cap or another reduction. */
     public Var crossEntropy(Var hidden, Tensor labels, CrossEntropy.Options options, Group group) {
-        return weight.stored(group).crossEntropy(hidden, transposed, labels, options);
+        return weight.stored(group).crossEntropy(hidden, transposed, labels, options, weight.precision());
     }
 }

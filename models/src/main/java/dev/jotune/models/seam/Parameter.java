@@ -3,12 +3,14 @@ package dev.jotune.models.seam;
 import dev.jotune.autograd.Var;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Shape;
+import dev.jotune.tensor.kernels.Precision;
 import java.util.Arrays;
 
 /** A weight of a model under its checkpoint path. Frozen unless full fine-tuning thaws it. */
 public final class Parameter {
     private final String path;
     private StoredWeight stored;
+    private Precision precision = Precision.F32;
 
     public Parameter(String path, Var value) {
         this(path, new StoredWeight.Dense(value));
@@ -65,6 +67,15 @@ public final class Parameter {
             }
         }
         return stored;
+    }
+
+    /** How exactly products read this weight and what they multiply it with. */
+    public Precision precision() {
+        return precision;
+    }
+
+    void setPrecision(Precision p) {
+        precision = p;
     }
 
     /** Replaces the model's own value, for merging and for full fine-tuning. */

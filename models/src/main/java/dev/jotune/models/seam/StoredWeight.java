@@ -9,6 +9,7 @@ import dev.jotune.autograd.ops.QuantizedLinear;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.kernels.Precision;
 import dev.jotune.tensor.quant.Dequantize;
 import dev.jotune.tensor.quant.QuantizedMatrix;
 
@@ -21,11 +22,14 @@ public sealed interface StoredWeight {
     /** As numbers; a quantised weight is widened to F32 anew, for who needs all of it. */
     Var dense();
 
-    /** {@code x W^T} for {@code x [.., in]}; W is this, or this transposed where it is stored {@code [in, out]}. */
-    Var product(Var x, boolean transposed);
+    /**
+     * {@code x W^T} for {@code x [.., in]}; W is this, or this transposed where it is stored {@code [in, out]}. A
+     * quantised weight is read in F32 whatever the precision.
+     */
+    Var product(Var x, boolean transposed, Precision precision);
 
     /** The cross-entropy of {@code hidden W^T [M, V]} under labels {@code [M]}; see {@link LinearCrossEntropy}. */
-    Var crossEntropy(Var hidden, boolean transposed, Tensor labels, CrossEntropy.Options options);
+    Var crossEntropy(Var hidden, boolean transposed, Tensor labels, CrossEntropy.Options options, Precision precision);
 
     /** Rows by index, {@code ids [..] -> [.., C]}. */
     Var lookup(Tensor ids, DType type);
@@ -48,13 +52,13 @@ public sealed interface StoredWeight {
         }
 
         @Override
-        public Var product(Var x, boolean transposed) {
-            return Linear.apply(x, oriented(transposed));
+        public Var product(Var x, boolean transposed, Precision precision) {
+            return Linear.apply(x, oriented(transposed), precision);
         }
 
         @Override
-        public Var crossEntropy(Var hidden, boolean transposed, Tensor labels, CrossEntropy.Options options) {
-            return LinearCrossEntropy.apply(hidden, oriented(transposed), labels, options);
+        public Var crossEntropy(Var hidden, boolean transposed, Tensor labels, CrossEntropy.Options options, Precision precision) {
+            return LinearCrossEntropy.apply(hidden, oriented(transposed), labels, options, precision);
         }
 
         private Var oriented(boolean transposed) {
@@ -87,14 +91,14 @@ public sealed interface StoredWeight {
         }
 
         @Override
-        public Var product(Var x, boolean asTransposed) {
-            return asTransposed == transposed ? QuantizedLinear.apply(x, matrix) : new Dense(dense()).product(x, asTransposed);
+        public Var product(Var x, boolean asTransposed, Precision precision) {
+            return asTransposed == transposed ? QuantizedLinear.apply(x, matrix) : new Dense(dense()).product(x, asTransposed, precision);
         }
 
         @Override
-        public Var crossEntropy(Var hidden, boolean asTransposed, Tensor labels, CrossEntropy.Options options) {
+        public Var crossEntropy(Var hidden, boolean asTransposed, Tensor labels, CrossEntropy.Options options, Precision precision) {
             return asTransposed == transposed ? LinearCrossEntropy.apply(hidden, matrix, labels, options)
-                    : new Dense(dense()).crossEntropy(hidden, asTransposed, labels, options);
+                    : new Dense(dense()).crossEntropy(hidden, asTransposed, labels, options, precision);
         }
 
         @Override
