@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Function;
+import java.util.function.UnaryOperator;
 
 /**
  * Gradient checkpointing (Chen et al., arXiv 1604.06174): a part of a computation keeps its outputs only and runs
@@ -52,6 +53,11 @@ public final class Checkpoint {
         Var[] out = new Var[values.length];
         Arrays.setAll(out, i -> live.contains(i) ? recorded[live.indexOf(i)] : Var.constant(values[i].tensor()));
         return out;
+    }
+
+    /** A block of a model: {@code block(input)}, recomputed in the backward pass if {@code on} and something records. */
+    public static Var when(boolean on, UnaryOperator<Var> block, Var input) {
+        return on && Recording.isOn() ? apply(x -> new Var[] {block.apply(x[0])}, input)[0] : block.apply(input);
     }
 
     private static Var[] kept(Scope scope, Var[] values) {

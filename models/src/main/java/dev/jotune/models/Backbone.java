@@ -27,7 +27,7 @@ public interface Backbone {
     DType computeType();
 
     /** Recomputes each block in the backward pass instead of storing its activations: memory for one more forward. */
-    Backbone withCheckpointing(boolean on);
+    void setCheckpointing(boolean on);
 
     /**
      * This model as one of its kinds.

@@ -41,9 +41,6 @@ public interface CausalLm extends Backbone {
         return true;
     }
 
-    @Override
-    CausalLm withCheckpointing(boolean on);
-
     /** A cache for {@code batch} rows, made of this model's own kind. */
     DecoderCache newCache(long batch, long capacity);
 }

@@ -33,15 +33,10 @@ import java.util.Optional;
  * To that come the logits of one chunk of labelled rows, whatever the length. The exceptions: texts packed into one row
  * without a mask take a bias {@code [B, T, T]}, and the tap {@code layers.N.attn.weights} shows what it is asked for.
  */
-public abstract class CausalTransformer implements CausalLm {
-    protected final Seams seams = new Seams();
-    private final Backend backend;
-    private final DType computeType;
-    private boolean checkpointing;
+public abstract class CausalTransformer extends Network implements CausalLm {
 
     protected CausalTransformer(Backend backend, DType computeType) {
-        this.backend = backend;
-        this.computeType = computeType;
+        super(new Seams(), backend, computeType);
     }
 
     /** One pass through the blocks. */
@@ -69,27 +64,6 @@ public abstract class CausalTransformer implements CausalLm {
     protected abstract Var leaving(Var h, Pass pass);
 
     protected abstract CausalHead head();
-
-    @Override
-    public CausalTransformer withCheckpointing(boolean on) {
-        checkpointing = on;
-        return this;
-    }
-
-    @Override
-    public Seams seams() {
-        return seams;
-    }
-
-    @Override
-    public Backend backend() {
-        return backend;
-    }
-
-    @Override
-    public DType computeType() {
-        return computeType;
-    }
 
     @Override
     public DecoderCache newCache(long batch, long capacity) {
@@ -121,7 +95,7 @@ public abstract class CausalTransformer implements CausalLm {
         for (int i = 0; i < layers(); i++) {
             int layer = i;
             Var in = h;
-            Var[] out = passing || checkpointing && Recording.isOn()
+            Var[] out = passing || checkpointing() && Recording.isOn()
                     ? Checkpoint.apply(x -> blocks.apply(layer, x[0], added.get(layer)), in)
                     : blocks.apply(layer, in, added.get(layer));
             if (passing && i > 0) {

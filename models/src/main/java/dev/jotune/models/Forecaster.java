@@ -23,7 +23,4 @@ public interface Forecaster extends Backbone {
      * @throws IllegalArgumentException if the past or the future is too short, or they do not fit each other
      */
     Var loss(Series past, Series future, Pass pass);
-
-    @Override
-    Forecaster withCheckpointing(boolean on);
 }

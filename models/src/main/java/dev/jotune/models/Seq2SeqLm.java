@@ -96,7 +96,4 @@ public interface Seq2SeqLm extends Backbone {
     default CausalLm given(Encoded source) {
         return new SourceDecoder(this, source);
     }
-
-    @Override
-    Seq2SeqLm withCheckpointing(boolean on);
 }

@@ -78,10 +78,4 @@ public class Ast extends PatchEncoder implements AudioModel {
     public Var features(Hidden hidden, Pass pass) {
         return hidden.text().select(1, 0).add(hidden.text().select(1, 1)).mul(0.5);
     }
-
-    @Override
-    public Ast withCheckpointing(boolean on) {
-        super.withCheckpointing(on);
-        return this;
-    }
 }

@@ -1,7 +1,6 @@
 package dev.jotune.models.bart;
 
 import dev.jotune.autograd.Checkpoint;
-import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Activations;
 import dev.jotune.autograd.ops.Attention;
@@ -99,10 +98,7 @@ public final class BartStack {
         for (int i = 0; i < blocks.size(); i++) {
             Block block = blocks.get(i);
             List<List<Attention.Segment>> own = added.subList(perBlock * i, perBlock * (i + 1));
-            Var in = x;
-            x = checkpointing && Recording.isOn()
-                    ? Checkpoint.apply(v -> new Var[] {forward(block, v[0], visible, own, source, cache, pass)}, in)[0]
-                    : forward(block, in, visible, own, source, cache, pass);
+            x = Checkpoint.when(checkpointing, v -> forward(block, v, visible, own, source, cache, pass), x);
         }
         return x;
     }

@@ -1,13 +1,13 @@
 package dev.jotune.models.bert;
 
 import dev.jotune.autograd.Checkpoint;
-import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Attention;
 import dev.jotune.models.Config;
 import dev.jotune.models.Encoder;
 import dev.jotune.models.EncoderInput;
 import dev.jotune.models.Hidden;
+import dev.jotune.models.Network;
 import dev.jotune.models.TokenLayout;
 import dev.jotune.models.Weights;
 import dev.jotune.models.head.Fresh;
@@ -27,7 +27,7 @@ import java.util.Optional;
  *
  * <p>Memory of a pass grows linearly with the text: attention probabilities are never stored.
  */
-public final class Bert implements Encoder {
+public final class Bert extends Network implements Encoder {
     private static final HeadNames BERT = new HeadNames("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm",
             "cls.predictions.decoder", "cls.predictions.bias", "bert.pooler.dense", "tanh", "classifier", "classifier", "pooler.dense");
     private static final HeadNames ROBERTA = new HeadNames("lm_head.dense", "lm_head.layer_norm", "lm_head.decoder", "lm_head.bias",
@@ -36,17 +36,12 @@ public final class Bert implements Encoder {
             "vocab_projector.bias", "pre_classifier", "relu", "classifier", "classifier", "");
 
     private final BertConfig config;
-    private final Backend backend;
-    private final DType computeType;
-    private final Seams seams = new Seams();
     private final TextEmbedding embedding;
     private final List<PostNormBlock> blocks = new ArrayList<>();
-    private boolean checkpointing;
 
     private Bert(BertConfig c, Weights.Source source, String prefix, Backend backend, DType computeType) {
+        super(new Seams(), backend, computeType);
         this.config = c;
-        this.backend = backend;
-        this.computeType = computeType;
         Weights w = new Weights(source, seams);
         embedding = new TextEmbedding(new TextEmbedding.Options(prefix + "embeddings", c.hiddenSize(), c.hiddenSize(), c.vocabSize(),
                 c.maxPositionEmbeddings(), c.typeVocabSize(), c.padTokenId(), c.positionsSkipPadding(), false, c.contextLength(),
@@ -95,23 +90,9 @@ public final class Bert implements Encoder {
         for (int i = 0; i < blocks.size(); i++) {
             PostNormBlock block = blocks.get(i);
             List<Attention.Segment> segments = added.get(i);
-            Var in = h;
-            h = checkpointing && Recording.isOn()
-                    ? Checkpoint.apply(x -> new Var[] {block.forward(x[0], segments, mixing, pass)}, in)[0]
-                    : block.forward(in, segments, mixing, pass);
+            h = Checkpoint.when(checkpointing(), x -> block.forward(x, segments, mixing, pass), h);
         }
         return new Hidden(pass.tap("final", h), layout.virtualTokens());
-    }
-
-    @Override
-    public Bert withCheckpointing(boolean on) {
-        checkpointing = on;
-        return this;
-    }
-
-    @Override
-    public Seams seams() {
-        return seams;
     }
 
     @Override
@@ -132,15 +113,5 @@ public final class Bert implements Encoder {
     @Override
     public int contextLength() {
         return config.contextLength();
-    }
-
-    @Override
-    public Backend backend() {
-        return backend;
-    }
-
-    @Override
-    public DType computeType() {
-        return computeType;
     }
 }

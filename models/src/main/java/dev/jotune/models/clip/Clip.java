@@ -121,9 +121,8 @@ public final class Clip implements DualEncoder {
     }
 
     @Override
-    public Clip withCheckpointing(boolean on) {
-        text.withCheckpointing(on);
-        vision.withCheckpointing(on);
-        return this;
+    public void setCheckpointing(boolean on) {
+        text.setCheckpointing(on);
+        vision.setCheckpointing(on);
     }
 }

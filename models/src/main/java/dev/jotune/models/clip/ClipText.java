@@ -6,6 +6,7 @@ import dev.jotune.models.DecoderInput;
 import dev.jotune.models.Encoder;
 import dev.jotune.models.EncoderInput;
 import dev.jotune.models.Hidden;
+import dev.jotune.models.Network;
 import dev.jotune.models.Table;
 import dev.jotune.models.TokenLayout;
 import dev.jotune.models.Weights;
@@ -31,24 +32,18 @@ import java.util.Optional;
  * <p>Virtual tokens stand before the text and take positions, as the trained context of CoOp does (arXiv 2109.01134)
  * but for the begin token, which here comes behind them.
  */
-public final class ClipText implements Encoder {
+public final class ClipText extends Network implements Encoder {
     private final ClipConfig.Text config;
-    private final Backend backend;
-    private final DType computeType;
-    private final Seams seams;
     private final EmbeddingSite site;
     private final Table tokens;
     private final Table positions;
     private final PreNormStack stack;
     private final Norm norm;
-    private boolean checkpointing;
 
     /** @param seams that the tower's parts are registered with: its own, or those of the whole model */
     ClipText(ClipConfig.Text config, Weights w, Seams seams, Backend backend, DType computeType) {
+        super(seams, backend, computeType);
         this.config = config;
-        this.backend = backend;
-        this.computeType = computeType;
-        this.seams = seams;
         ClipConfig.Tower t = config.tower();
         // The tower alone is stored with the name of its part in transformers 4, and without in 5.
         String at = w.contains("text_model.embeddings.token_embedding.weight") ? "text_model." : "";
@@ -85,7 +80,7 @@ public final class ClipText implements Encoder {
         Var own = input.embeds().orElseGet(() -> tokens.rows(input.ids().orElseThrow().to(backend), pass));
         Var h = layout.withVirtualTokens(own, pass);
         h = pass.tap("text.embed", h.add(positions.rows(ids(layout.positions()), pass)));
-        h = stack.forward(h, layout.visible(), checkpointing, pass);
+        h = stack.forward(h, layout.visible(), checkpointing(), pass);
         return new Hidden(pass.tap("text.final", norm.forward(h, pass)), layout.virtualTokens());
     }
 
@@ -130,11 +125,6 @@ public final class ClipText implements Encoder {
     }
 
     @Override
-    public Seams seams() {
-        return seams;
-    }
-
-    @Override
     public String modelType() {
         return "clip_text_model";
     }
@@ -152,21 +142,5 @@ public final class ClipText implements Encoder {
     @Override
     public int contextLength() {
         return config.maxPositionEmbeddings();
-    }
-
-    @Override
-    public Backend backend() {
-        return backend;
-    }
-
-    @Override
-    public DType computeType() {
-        return computeType;
-    }
-
-    @Override
-    public ClipText withCheckpointing(boolean on) {
-        checkpointing = on;
-        return this;
     }
 }

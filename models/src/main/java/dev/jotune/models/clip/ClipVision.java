@@ -60,10 +60,4 @@ public final class ClipVision extends PatchEncoder implements ImageModel {
     public Var features(Hidden hidden, Pass pass) {
         return norm.forward(hidden.text().select(1, 0), pass);
     }
-
-    @Override
-    public ClipVision withCheckpointing(boolean on) {
-        super.withCheckpointing(on);
-        return this;
-    }
 }

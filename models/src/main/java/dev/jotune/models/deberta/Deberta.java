@@ -1,13 +1,13 @@
 package dev.jotune.models.deberta;
 
 import dev.jotune.autograd.Checkpoint;
-import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Attention;
 import dev.jotune.models.Config;
 import dev.jotune.models.Encoder;
 import dev.jotune.models.EncoderInput;
 import dev.jotune.models.Hidden;
+import dev.jotune.models.Network;
 import dev.jotune.models.TokenLayout;
 import dev.jotune.models.Weights;
 import dev.jotune.models.bert.BlockNames;
@@ -29,22 +29,17 @@ import java.util.List;
 import java.util.Optional;
 
 /** The DeBERTa-v2 encoder. Relative positions count from one text token to another, virtual tokens among them. */
-public final class Deberta implements Encoder {
+public final class Deberta extends Network implements Encoder {
     private final DebertaConfig config;
-    private final Backend backend;
-    private final DType computeType;
-    private final Seams seams = new Seams();
     private final TextEmbedding embedding;
     private final List<PostNormBlock> blocks = new ArrayList<>();
     private final List<DisentangledAttention> attentions = new ArrayList<>();
     private final Optional<Parameter> relative;
     private final Optional<Norm> relativeNorm;
-    private boolean checkpointing;
 
     private Deberta(DebertaConfig c, Weights.Source source, String prefix, Backend backend, DType computeType) {
+        super(new Seams(), backend, computeType);
         this.config = c;
-        this.backend = backend;
-        this.computeType = computeType;
         Weights w = new Weights(source, seams);
         embedding = new TextEmbedding(new TextEmbedding.Options(prefix + "embeddings", c.embeddingSize(), c.hiddenSize(), c.vocabSize(),
                 c.positionBiasedInput() ? c.maxPositionEmbeddings() : 0, c.typeVocabSize(), c.padTokenId(), false, true,
@@ -91,10 +86,7 @@ public final class Deberta implements Encoder {
             DisentangledAttention attention = attentions.get(i);
             List<Attention.Segment> segments = added.get(i);
             PostNormBlock.Mixing mixing = (b, q, k, v, before, p) -> attention.mix(b, q, k, v, before, common, p);
-            Var in = h;
-            h = checkpointing && Recording.isOn()
-                    ? Checkpoint.apply(x -> new Var[] {block.forward(x[0], segments, mixing, pass)}, in)[0]
-                    : block.forward(in, segments, mixing, pass);
+            h = Checkpoint.when(checkpointing(), x -> block.forward(x, segments, mixing, pass), h);
         }
         return new Hidden(pass.tap("final", h), layout.virtualTokens());
     }
@@ -127,17 +119,6 @@ public final class Deberta implements Encoder {
     }
 
     @Override
-    public Deberta withCheckpointing(boolean on) {
-        checkpointing = on;
-        return this;
-    }
-
-    @Override
-    public Seams seams() {
-        return seams;
-    }
-
-    @Override
     public String modelType() {
         return "deberta-v2";
     }
@@ -155,15 +136,5 @@ public final class Deberta implements Encoder {
     @Override
     public int contextLength() {
         return config.maxPositionEmbeddings();
-    }
-
-    @Override
-    public Backend backend() {
-        return backend;
-    }
-
-    @Override
-    public DType computeType() {
-        return computeType;
     }
 }

@@ -82,12 +82,6 @@ public final class Decoder extends CausalTransformer {
     }
 
     @Override
-    public Decoder withCheckpointing(boolean on) {
-        super.withCheckpointing(on);
-        return this;
-    }
-
-    @Override
     public String modelType() {
         return config.modelType();
     }

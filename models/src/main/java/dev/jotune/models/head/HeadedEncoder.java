@@ -58,9 +58,8 @@ abstract class HeadedEncoder implements Encoder {
     }
 
     @Override
-    public Encoder withCheckpointing(boolean on) {
-        base.withCheckpointing(on);
-        return this;
+    public void setCheckpointing(boolean on) {
+        base.setCheckpointing(on);
     }
 
     /**

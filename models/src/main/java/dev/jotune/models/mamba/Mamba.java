@@ -9,6 +9,7 @@ import dev.jotune.models.CausalLm;
 import dev.jotune.models.DecoderCache;
 import dev.jotune.models.DecoderInput;
 import dev.jotune.models.Hidden;
+import dev.jotune.models.Network;
 import dev.jotune.models.TokenEmbedding;
 import dev.jotune.models.TokenLayout;
 import dev.jotune.models.Weights;
@@ -28,25 +29,20 @@ import java.util.Optional;
  * attention and so no place for a prefix of keys and values; what stands in its stead is the state that a scan starts
  * from, the tap {@code layers.N.ssm.state}. Positions are not looked at.
  */
-public final class Mamba implements CausalLm {
+public final class Mamba extends Network implements CausalLm {
     private final MambaConfig config;
-    private final Backend backend;
-    private final DType computeType;
-    private final Seams seams = new Seams();
     private final TokenEmbedding embedding;
     private final List<MambaBlock> blocks = new ArrayList<>();
     private final Parameter norm;
     private final CausalHead head;
-    private boolean checkpointing;
 
     /**
      * @param source the weights under their checkpoint names
      * @param computeType F32, or F64 on the reference backend
      */
     public Mamba(MambaConfig config, Weights.Source source, Backend backend, DType computeType) {
+        super(new Seams(), backend, computeType);
         this.config = config;
-        this.backend = backend;
-        this.computeType = computeType;
         Weights w = new Weights(source, seams);
         Parameter tokens = w.parameter("backbone.embeddings.weight", config.vocabSize(), config.hiddenSize());
         embedding = TokenEmbedding.of("embed", tokens, 1, computeType, seams);
@@ -68,17 +64,6 @@ public final class Mamba implements CausalLm {
     @Override
     public boolean readsIndependently() {
         return !config.useBias();
-    }
-
-    @Override
-    public Mamba withCheckpointing(boolean on) {
-        checkpointing = on;
-        return this;
-    }
-
-    @Override
-    public Seams seams() {
-        return seams;
     }
 
     @Override
@@ -107,16 +92,6 @@ public final class Mamba implements CausalLm {
         return Integer.MAX_VALUE;
     }
 
-    @Override
-    public Backend backend() {
-        return backend;
-    }
-
-    @Override
-    public DType computeType() {
-        return computeType;
-    }
-
     /** @param capacity has no effect: the state has one size */
     @Override
     public MambaCache newCache(long batch, long capacity) {
@@ -137,7 +112,7 @@ public final class Mamba implements CausalLm {
         List<Tensor> kept = new ArrayList<>();
         for (MambaBlock block : blocks) {
             Var in = h;
-            Var[] out = checkpointing && Recording.isOn()
+            Var[] out = checkpointing() && Recording.isOn()
                     ? Checkpoint.apply(x -> block.forward(x[0], padding, pass, cache), in) : block.forward(in, padding, pass, cache);
             h = out[0];
             if (cache.isPresent()) {

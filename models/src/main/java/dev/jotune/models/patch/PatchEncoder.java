@@ -1,8 +1,8 @@
 package dev.jotune.models.patch;
 
 import dev.jotune.autograd.Var;
-import dev.jotune.models.Backbone;
 import dev.jotune.models.Hidden;
+import dev.jotune.models.Network;
 import dev.jotune.models.TokenLayout;
 import dev.jotune.models.Weights;
 import dev.jotune.models.head.Norm;
@@ -16,18 +16,14 @@ import java.util.Optional;
  * Patches, blocks, norm: what ViT, CLIP's tower of pictures and the Audio Spectrogram Transformer have in common. Taps
  * are {@code embed} (what the first block reads), those of the blocks, and {@code final} (what {@link #encode} gives).
  */
-public abstract class PatchEncoder implements Backbone {
+public abstract class PatchEncoder extends Network {
     private final String modelType;
-    private final Backend backend;
-    private final DType computeType;
-    private final Seams seams;
     private final PatchEmbedding embedding;
     private final Optional<Norm> before;
     private final PreNormStack stack;
     private final Optional<Norm> after;
     private final String embed;
     private final String last;
-    private boolean checkpointing;
 
     /**
      * Where families differ.
@@ -44,10 +40,8 @@ public abstract class PatchEncoder implements Backbone {
      * @param computeType F32, or F64 on the reference backend
      */
     protected PatchEncoder(Options o, Weights w, Seams seams, Backend backend, DType computeType) {
+        super(seams, backend, computeType);
         this.modelType = o.modelType();
-        this.backend = backend;
-        this.computeType = computeType;
-        this.seams = seams;
         StackOptions s = o.stack();
         embed = s.tap() + "embed";
         embedding = new PatchEmbedding(o.shape(), o.names(), embed, w, seams, computeType);
@@ -67,13 +61,8 @@ public abstract class PatchEncoder implements Backbone {
         TokenLayout layout = embedding.layout(own, pass);
         Var h = layout.withVirtualTokens(own, pass);
         h = pass.tap(embed, before.isEmpty() ? h : before.get().forward(h, pass));
-        h = stack.forward(h, layout.visible(), checkpointing, pass);
+        h = stack.forward(h, layout.visible(), checkpointing(), pass);
         return new Hidden(pass.tap(last, after.isEmpty() ? h : after.get().forward(h, pass)), layout.virtualTokens());
-    }
-
-    @Override
-    public final Seams seams() {
-        return seams;
     }
 
     @Override
@@ -95,21 +84,5 @@ public abstract class PatchEncoder implements Backbone {
     @Override
     public final int contextLength() {
         return Integer.MAX_VALUE;
-    }
-
-    @Override
-    public final Backend backend() {
-        return backend;
-    }
-
-    @Override
-    public final DType computeType() {
-        return computeType;
-    }
-
-    @Override
-    public PatchEncoder withCheckpointing(boolean on) {
-        checkpointing = on;
-        return this;
     }
 }

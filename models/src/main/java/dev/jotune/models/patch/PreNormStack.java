@@ -1,7 +1,6 @@
 package dev.jotune.models.patch;
 
 import dev.jotune.autograd.Checkpoint;
-import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Attention;
 import dev.jotune.models.Weights;
@@ -43,9 +42,7 @@ public final class PreNormStack {
         for (int i = 0; i < blocks.size(); i++) {
             PreNormBlock block = blocks.get(i);
             List<Attention.Segment> segments = added.get(firstSite + i);
-            x = checkpointing && Recording.isOn()
-                    ? Checkpoint.apply(v -> new Var[] {block.forward(v[0], segments, visible, pass)}, x)[0]
-                    : block.forward(x, segments, visible, pass);
+            x = Checkpoint.when(checkpointing, v -> block.forward(v, segments, visible, pass), x);
         }
         return x;
     }

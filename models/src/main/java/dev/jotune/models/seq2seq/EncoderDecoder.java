@@ -9,6 +9,7 @@ import dev.jotune.models.Encoded;
 import dev.jotune.models.EncoderInput;
 import dev.jotune.models.Hidden;
 import dev.jotune.models.ModelException;
+import dev.jotune.models.Network;
 import dev.jotune.models.Seq2SeqLm;
 import dev.jotune.models.TokenLayout;
 import dev.jotune.models.seam.AttentionSite;
@@ -22,7 +23,7 @@ import java.util.List;
 import java.util.Optional;
 
 /** What every encoder-decoder does the same way, whatever its stacks are. */
-public abstract class EncoderDecoder implements Seq2SeqLm {
+public abstract class EncoderDecoder extends Network implements Seq2SeqLm {
     /**
      * The outline of a model.
      *
@@ -35,16 +36,11 @@ public abstract class EncoderDecoder implements Seq2SeqLm {
     public record Outline(String modelType, int vocabulary, int hidden, int layers, int context, int start, int pad) {}
 
     private final Outline outline;
-    private final Backend backend;
-    private final DType computeType;
-    private final Seams seams = new Seams();
-    private boolean checkpointing;
 
     /** @param computeType F32, or F64 on the reference backend */
     protected EncoderDecoder(Outline outline, Backend backend, DType computeType) {
+        super(new Seams(), backend, computeType);
         this.outline = outline;
-        this.backend = backend;
-        this.computeType = computeType;
     }
 
     /** A special token of a configuration. */
@@ -83,10 +79,6 @@ public abstract class EncoderDecoder implements Seq2SeqLm {
     protected final Tensor positions(TokenLayout layout, long offset) {
         long[] flat = Arrays.stream(layout.positions()).flatMapToLong(Arrays::stream).map(p -> p + offset).toArray();
         return Tensor.of(backend, flat, layout.positions().length, layout.time());
-    }
-
-    protected final boolean checkpointing() {
-        return checkpointing;
     }
 
     @Override
@@ -131,17 +123,6 @@ public abstract class EncoderDecoder implements Seq2SeqLm {
     }
 
     @Override
-    public EncoderDecoder withCheckpointing(boolean on) {
-        checkpointing = on;
-        return this;
-    }
-
-    @Override
-    public final Seams seams() {
-        return seams;
-    }
-
-    @Override
     public final String modelType() {
         return outline.modelType();
     }
@@ -182,15 +163,5 @@ public abstract class EncoderDecoder implements Seq2SeqLm {
     @Override
     public final int contextLength() {
         return outline.context();
-    }
-
-    @Override
-    public final Backend backend() {
-        return backend;
-    }
-
-    @Override
-    public final DType computeType() {
-        return computeType;
     }
 }

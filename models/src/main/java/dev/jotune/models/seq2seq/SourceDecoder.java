@@ -88,8 +88,8 @@ public record SourceDecoder(Seq2SeqLm model, Encoded source) implements CausalLm
     }
 
     @Override
-    public SourceDecoder withCheckpointing(boolean on) {
-        return new SourceDecoder(model.withCheckpointing(on), source);
+    public void setCheckpointing(boolean on) {
+        model.setCheckpointing(on);
     }
 
     @Override

@@ -2,9 +2,9 @@ package dev.jotune.models.ttm;
 
 import dev.jotune.autograd.Checkpoint;
 import dev.jotune.autograd.MapOp;
-import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.models.Forecaster;
+import dev.jotune.models.Network;
 import dev.jotune.models.Series;
 import dev.jotune.models.Weights;
 import dev.jotune.models.seam.LinearLayer;
@@ -28,32 +28,27 @@ import java.util.Optional;
  * prefixes nor virtual tokens. Projections and taps are as everywhere: {@code embed} {@code [B, channels, P, C]}, those of
  * {@link MixerLayer} in {@code encoder.} and {@code decoder.}, {@code final}, what the head reads.
  */
-public final class Ttm implements Forecaster {
+public final class Ttm extends Network implements Forecaster {
     /** Added to a variance before its root is taken. */
     private static final double MINIMUM_VARIANCE = 1e-5;
     private static final MapOp MAGNITUDE = MapOp.of("abs", 1, Expr.input(0).abs());
     private static final MapOp AT_LEAST = MapOp.of("at_least", 2, Expr.input(0).max(Expr.rowInput(1)));
 
     private final TtmConfig config;
-    private final Backend backend;
-    private final DType computeType;
-    private final Seams seams = new Seams();
     private final LinearLayer patcher;
     private final Optional<Parameter> positions;
     private final List<MixerLayer> encoder;
     private final Optional<LinearLayer> adapter;
     private final List<MixerLayer> decoder;
     private final LinearLayer head;
-    private boolean checkpointing;
 
     /**
      * @param source the weights under their checkpoint names
      * @param computeType F32, or F64 on the reference backend
      */
     public Ttm(TtmConfig config, Weights.Source source, Backend backend, DType computeType) {
+        super(new Seams(), backend, computeType);
         this.config = config;
-        this.backend = backend;
-        this.computeType = computeType;
         Weights w = new Weights(source, seams);
         patcher = w.linear("backbone.encoder.patcher", config.dModel(), config.patchLength(), true);
         positions = config.usePositionalEncoding() ? Optional.of(w.parameter("backbone.encoder.positional_encoder.position_enc",
@@ -90,17 +85,6 @@ public final class Ttm implements Forecaster {
     }
 
     @Override
-    public Ttm withCheckpointing(boolean on) {
-        checkpointing = on;
-        return this;
-    }
-
-    @Override
-    public Seams seams() {
-        return seams;
-    }
-
-    @Override
     public String modelType() {
         return "tinytimemixer";
     }
@@ -125,16 +109,6 @@ public final class Ttm implements Forecaster {
     @Override
     public int horizon() {
         return config.horizon();
-    }
-
-    @Override
-    public Backend backend() {
-        return backend;
-    }
-
-    @Override
-    public DType computeType() {
-        return computeType;
     }
 
     /** By how much each channel is moved and divided, {@code [B, 1, channels]}. */
@@ -170,9 +144,7 @@ public final class Ttm implements Forecaster {
     private Var run(List<MixerLayer> layers, Var h, Pass pass) {
         Var x = h;
         for (MixerLayer layer : layers) {
-            Var in = x;
-            x = checkpointing && Recording.isOn() ? Checkpoint.apply(v -> new Var[] {layer.forward(v[0], pass)}, in)[0]
-                    : layer.forward(in, pass);
+            x = Checkpoint.when(checkpointing(), v -> layer.forward(v, pass), x);
         }
         return x;
     }

@@ -80,10 +80,4 @@ public class ViT extends PatchEncoder implements ImageModel {
         Var first = hidden.text().select(1, 0);
         return pooler.isEmpty() ? first : Activations.byName(config.poolerAct(), pooler.get().forward(first, pass));
     }
-
-    @Override
-    public ViT withCheckpointing(boolean on) {
-        super.withCheckpointing(on);
-        return this;
-    }
 }

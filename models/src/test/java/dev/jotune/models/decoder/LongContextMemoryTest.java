@@ -123,7 +123,7 @@ class LongContextMemoryTest {
 
     @Test
     void withCheckpointingOnlyTheStatesBetweenTheBlocksAreKept() {
-        model.withCheckpointing(true);
+        model.setCheckpointing(true);
         double stored = (double) c.numHiddenLayers() * c.hiddenSize();
         assertThat(slope(this::train)).isBetween(stored + block, stored + 2 * block + outside);
     }

@@ -304,7 +304,7 @@ class MambaTest {
         model.seams().parameters().values().forEach(p -> p.replace(Var.parameter(p.base().tensor())));
         List<Var> wrt = model.seams().parameters().values().stream().map(Parameter::base).toList();
         List<Tensor> stored = Gradients.of(model.loss(DecoderInput.of(ids), ids, model.seams().inference()), wrt);
-        model.withCheckpointing(true);
+        model.setCheckpointing(true);
         List<Tensor> again = Gradients.of(model.loss(DecoderInput.of(ids), ids, model.seams().inference()), wrt);
         for (int i = 0; i < wrt.size(); i++) {
             assertThat(again.get(i).toDoubleArray()).isEqualTo(stored.get(i).toDoubleArray());

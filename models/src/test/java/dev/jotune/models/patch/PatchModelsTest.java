@@ -146,7 +146,7 @@ class PatchModelsTest {
         Tensor labels = Tensor.of(BACKEND, new long[] {0, 1}, 2);
         List<double[]> plain = Gradients.of(m.loss(ImageInput.of(x), labels, m.seams().inference()), all).stream()
                 .map(Tensor::toDoubleArray).toList();
-        m.withCheckpointing(true);
+        m.setCheckpointing(true);
         List<Tensor> again = Gradients.of(m.loss(ImageInput.of(x), labels, m.seams().inference()), all);
         for (int i = 0; i < plain.size(); i++) {
             assertThat(again.get(i).toDoubleArray()).isEqualTo(plain.get(i));

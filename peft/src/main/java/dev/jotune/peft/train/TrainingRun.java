@@ -145,7 +145,7 @@ final class TrainingRun {
             note(data.cut() + " of " + data.size() + " examples were cut to " + maxLength + " tokens at most.");
         }
         if (options.gradientCheckpointing()) {
-            model.withCheckpointing(true);
+            model.setCheckpointing(true);
         }
         long start = System.nanoTime();
         long tokensBefore = trainedTokens;
@@ -158,7 +158,7 @@ final class TrainingRun {
             }
         } finally {
             if (options.gradientCheckpointing()) {
-                model.withCheckpointing(false);
+                model.setCheckpointing(false);
             }
         }
         double seconds = (System.nanoTime() - start) / 1e9;
