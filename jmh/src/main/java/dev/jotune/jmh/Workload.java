@@ -95,7 +95,8 @@ public final class Workload {
 
     private double step() {
         try (Scope scope = Scope.open()) {
-            Var loss = model.loss(DecoderInput.of(ids), ids, model.seams().training(0, optimizer.steps()));
+            Pass pass = model.seams().training(0, optimizer.steps());
+            Var loss = pass.once(() -> model.loss(DecoderInput.of(ids), ids, pass));
             List<Tensor> grads = Gradients.consume(loss, new ArrayList<>(adapter.trainables().values()));
             optimizer.step(adapter.trainables(), grads);
             return loss.item();

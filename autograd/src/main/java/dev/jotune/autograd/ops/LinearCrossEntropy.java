@@ -2,6 +2,7 @@ package dev.jotune.autograd.ops;
 
 import dev.jotune.autograd.Fused;
 import dev.jotune.autograd.Lookup;
+import dev.jotune.autograd.Reads;
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.CrossEntropy.Options;
@@ -136,7 +137,7 @@ public final class LinearCrossEntropy {
             Var rows = Var.constant(parts.rows());
             return none ? rows.reshape(rows.size(0)) : rows.sum().mul(factor);
         }).tensor();
-        return Fused.record("linear_cross_entropy", weight.inputs(hidden), new Tensor[] {value},
+        return Fused.record("linear_cross_entropy", weight.inputs(hidden), new Tensor[] {value}, Reads.NOTHING,
                 (up, needed) -> new Tensor[] {
                     needed[0] ? scaled(parts.dHidden(), none ? up[0].unsqueeze(1) : up[0]) : null,
                     needed.length > 1 && needed[1] ? scaled(parts.dWeight(), up[0]) : null},

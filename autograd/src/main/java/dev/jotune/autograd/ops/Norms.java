@@ -2,7 +2,9 @@ package dev.jotune.autograd.ops;
 
 import dev.jotune.autograd.Fused;
 import dev.jotune.autograd.MapOp;
+import dev.jotune.autograd.Reads;
 import dev.jotune.autograd.Var;
+import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.expr.Expr;
 import dev.jotune.tensor.kernels.NormKernel;
@@ -48,16 +50,20 @@ public final class Norms {
         if (kernel.isEmpty() || !isF32(x) || !isF32(weight)) {
             return rmsNormDefinition(x, weight, eps);
         }
-        Tensor dense = x.tensor().contiguous();
-        Tensor out = Tensor.empty(x.backend(), dense.dtype(), x.shape());
-        kernel.get().rmsNorm(dense, weight.tensor(), eps, out);
-        return Fused.record("rms_norm", new Var[] {x, weight}, new Tensor[] {out}, (up, needed) -> {
-            Tensor dx = needed[0] ? Tensor.empty(x.backend(), dense.dtype(), x.shape()) : null;
-            Tensor dw = needed[1] ? Tensor.empty(x.backend(), dense.dtype(), weight.shape()) : null;
-            kernel.get().rmsNormBackward(dense, weight.tensor(), eps, up[0].contiguous(), Optional.ofNullable(dx),
+        Reads reads = Reads.inputs(0, 1).again(() -> rmsNorm(kernel.get(), x, weight, eps));
+        return Fused.record("rms_norm", new Var[] {x, weight}, new Tensor[] {rmsNorm(kernel.get(), x, weight, eps)}, reads, (up, needed) -> {
+            Tensor dx = needed[0] ? Tensor.empty(x.backend(), DType.F32, x.shape()) : null;
+            Tensor dw = needed[1] ? Tensor.empty(x.backend(), DType.F32, weight.shape()) : null;
+            kernel.get().rmsNormBackward(x.tensor().contiguous(), weight.tensor(), eps, up[0].contiguous(), Optional.ofNullable(dx),
                     Optional.ofNullable(dw));
             return new Tensor[] {dx, dw};
         }, in -> new Var[] {rmsNormDefinition(in[0], in[1], eps)})[0];
+    }
+
+    private static Tensor rmsNorm(NormKernel kernel, Var x, Var weight, double eps) {
+        Tensor out = Tensor.empty(x.backend(), DType.F32, x.shape());
+        kernel.rmsNorm(x.tensor().contiguous(), weight.tensor(), eps, out);
+        return out;
     }
 
     /** RMSNorm in terms of one expression. */
@@ -85,11 +91,17 @@ public final class Norms {
         Tensor mean = Tensor.empty(x.backend(), dense.dtype(), rows);
         Tensor scale = Tensor.empty(x.backend(), dense.dtype(), rows);
         kernel.get().layerNorm(dense, weight.tensor(), bias.tensor(), eps, out, mean, scale);
-        return Fused.record("layer_norm", new Var[] {x, weight, bias}, new Tensor[] {out}, (up, needed) -> {
-            Tensor dx = needed[0] ? Tensor.empty(x.backend(), dense.dtype(), x.shape()) : null;
-            Tensor dw = needed[1] ? Tensor.empty(x.backend(), dense.dtype(), weight.shape()) : null;
-            Tensor db = needed[2] ? Tensor.empty(x.backend(), dense.dtype(), bias.shape()) : null;
-            kernel.get().layerNormBackward(dense, weight.tensor(), mean, scale, up[0].contiguous(), Optional.ofNullable(dx),
+        // Mean and scale of each row stay; what is made of them can go.
+        Reads reads = Reads.inputs(0, 1).again(() -> {
+            Tensor y = Tensor.empty(x.backend(), DType.F32, x.shape());
+            kernel.get().layerNorm(x.tensor().contiguous(), weight.tensor(), bias.tensor(), eps, y, mean, scale);
+            return y;
+        });
+        return Fused.record("layer_norm", new Var[] {x, weight, bias}, new Tensor[] {out}, reads, (up, needed) -> {
+            Tensor dx = needed[0] ? Tensor.empty(x.backend(), DType.F32, x.shape()) : null;
+            Tensor dw = needed[1] ? Tensor.empty(x.backend(), DType.F32, weight.shape()) : null;
+            Tensor db = needed[2] ? Tensor.empty(x.backend(), DType.F32, bias.shape()) : null;
+            kernel.get().layerNormBackward(x.tensor().contiguous(), weight.tensor(), mean, scale, up[0].contiguous(), Optional.ofNullable(dx),
                     Optional.ofNullable(dw), Optional.ofNullable(db));
             return new Tensor[] {dx, dw, db};
         }, in -> new Var[] {layerNormDefinition(in[0], in[1], in[2], eps)})[0];
@@ -106,7 +118,7 @@ public final class Norms {
     }
 
     private static boolean isF32(Var v) {
-        return v.dtype() == dev.jotune.tensor.DType.F32;
+        return v.dtype() == DType.F32;
     }
 
     private static void checkWeight(String op, Var x, Var weight) {

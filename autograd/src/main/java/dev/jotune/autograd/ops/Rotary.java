@@ -1,6 +1,7 @@
 package dev.jotune.autograd.ops;
 
 import dev.jotune.autograd.Fused;
+import dev.jotune.autograd.Reads;
 import dev.jotune.autograd.Var;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
@@ -59,7 +60,7 @@ public final class Rotary {
         boolean pairs = layout == Layout.INTERLEAVED;
         Tensor out = Tensor.empty(x.backend(), x.dtype(), x.shape());
         kernel.get().rotate(x.tensor(), cos, sin, pairs, inverse, out);
-        return Fused.record("rotary", new Var[] {x}, new Tensor[] {out}, (up, needed) -> {
+        return Fused.record("rotary", new Var[] {x}, new Tensor[] {out}, Reads.NOTHING, (up, needed) -> {
             Tensor dx = Tensor.empty(x.backend(), x.dtype(), x.shape());
             kernel.get().rotate(up[0], cos, sin, pairs, !inverse, dx);
             return new Tensor[] {dx};
