@@ -1,7 +1,6 @@
 package dev.jotune.autograd;
 
 import dev.jotune.tensor.Scope;
-import dev.jotune.tensor.Storage;
 import dev.jotune.tensor.Tensor;
 import java.util.HashSet;
 import java.util.List;
@@ -78,7 +77,7 @@ public final class Node {
 
     /** Output {@code i} with its values, computed again if {@link #letGo} gave them up. */
     Tensor output(int i) {
-        if (gone) {
+        if (gone && i == last()) {
             restore();
         }
         return outputs[i];
@@ -89,36 +88,31 @@ public final class Node {
         return outputs[i];
     }
 
-    /** Whether its one output lies in the memory of an input. */
+    private int last() {
+        return outputs.length - 1;
+    }
+
+    /** Whether its last output lies in the memory of an input. */
     boolean isView() {
         for (Var v : inputs) {
-            if (v.outline().storage() == outputs[0].storage()) {
+            if (v.outline().storage() == outputs[last()].storage()) {
                 return true;
             }
         }
         return false;
     }
 
-    boolean makes(Storage storage) {
-        for (Tensor t : outputs) {
-            if (t.storage() == storage) {
-                return true;
-            }
-        }
-        return false;
-    }
-
-    /** Notes that the output's memory is gone; it is computed again when it is next read. */
+    /** Notes that the last output's memory is gone; it is computed again when it is next read. */
     void letGo() {
         gone = true;
     }
 
     private void restore() {
         try (Scope scope = Scope.open()) {
-            outputs[0] = Recording.off(reads.again().orElseThrow());
+            outputs[last()] = Recording.off(reads.again().orElseThrow());
             // A view is made at every use: what it looks at may go and come.
             if (!isView()) {
-                Scope.detach(outputs[0]);
+                Scope.detach(outputs[last()]);
                 RESTORED.get().add(this);
                 gone = false;
             }
@@ -128,7 +122,7 @@ public final class Node {
     /** Frees the outputs if they were computed again: no scope knows of them. */
     void freeRestored() {
         if (RESTORED.get().remove(this)) {
-            outputs[0].storage().free();
+            outputs[last()].storage().free();
             gone = true;
         }
     }

@@ -100,7 +100,7 @@ public final class Trim {
         boolean view = n.isView();
         for (int i = 0; i < n.outputCount(); i++) {
             Storage s = n.outline(i).storage();
-            if (n.reads.outputs()) {
+            if (n.reads.output(i)) {
                 kept.add(s);
                 firm.add(s);
             }
@@ -117,7 +117,7 @@ public final class Trim {
             scope.freeIfOwned(n.outline(i));
         } else if (!firm.contains(s)) {
             List<Node> by = makers.getOrDefault(s, List.of());
-            if (by.size() == 1 && by.getFirst() == n && isCheap(n)) {
+            if (by.size() == 1 && by.getFirst() == n && i == n.outputCount() - 1 && isCheap(n)) {
                 scope.freeIfOwned(n.outline(i));
                 n.letGo();
             } else if (by.size() == 1 && !s.isAlive()) {
@@ -133,6 +133,9 @@ public final class Trim {
     private boolean isCheap(Node n) {
         if (n.reads.again().isEmpty()) {
             return false;
+        }
+        if (n.reads.outputs() != 0) {
+            return true;
         }
         for (Var v : n.inputs) {
             boolean made = v.node() != null && v.node().id > start;

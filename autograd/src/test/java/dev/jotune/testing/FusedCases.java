@@ -32,6 +32,9 @@ final class FusedCases {
     static void add(List<Case> all) {
         for (long n : SIZES) {
             all.add(KernelConformance.of("rmsNorm/" + n, in -> rms(in, in.parameter(2, 3, n), in.parameter(n))));
+            all.add(KernelConformance.of("addRmsNorm/" + n, in -> addRms(in, in.parameter(2, 3, n), in.parameter(2, 3, n), in.parameter(n))));
+            all.add(KernelConformance.of("addLayerNorm/" + n, in ->
+                    addLayer(in, in.parameter(2, 3, n), in.parameter(2, 3, n), in.parameter(n))));
             all.add(KernelConformance.of("layerNorm/" + n, in -> layer(in, in.parameter(2, 3, n), in.parameter(n))));
             all.add(KernelConformance.of("swiglu/" + n, in ->
                     one(Activations.swiglu(in.parameter(3, n), in.parameter(3, n)))));
@@ -60,6 +63,18 @@ final class FusedCases {
         all.add(KernelConformance.of("layerNorm/no rows", in -> layer(in, in.parameter(0, 9), in.parameter(9))));
         all.add(KernelConformance.of("layerNorm/frozen weight", in -> layer(in, in.parameter(4, 17), Var.constant(in.normal(17)))));
         all.add(KernelConformance.of("layerNorm/not dense", in -> layer(in, in.parameter(6, 5).transpose(0, 1), in.parameter(6))));
+        all.add(KernelConformance.of("addRmsNorm/only the norm is used", in ->
+                one(addRms(in, in.parameter(4, 17), in.parameter(4, 17), in.parameter(17))[1])));
+        all.add(KernelConformance.of("addRmsNorm/only the sum is used", in ->
+                one(addRms(in, in.parameter(4, 17), in.parameter(4, 17), in.parameter(17))[0])));
+        all.add(KernelConformance.of("addLayerNorm/only the sum is used", in ->
+                one(addLayer(in, in.parameter(4, 17), in.parameter(4, 17), in.parameter(17))[0])));
+        all.add(KernelConformance.of("addRmsNorm/frozen residual, not dense", in ->
+                addRms(in, in.parameter(6, 5).transpose(0, 1), Var.constant(in.normal(5, 6)), in.parameter(6))));
+        all.add(KernelConformance.of("addLayerNorm/the same twice", in -> {
+            Var x = in.parameter(5, 33);
+            return addLayer(in, x, x, Var.constant(in.normal(33)));
+        }));
         for (long groups : new long[] {1, 2, 6}) {
             all.add(KernelConformance.of("convolution/time, groups " + groups, in -> one(Convolution.conv1d(in.parameter(2, 6, 19),
                     in.parameter(12, 6 / groups, 3), Optional.of(in.parameter(12)), 2, 1, 1, groups))));
@@ -104,6 +119,18 @@ final class FusedCases {
     private static Var[] layer(Inputs in, Var x, Var weight) {
         Var bias = in.parameter(weight.size(0));
         return one(in.definition() ? Norms.layerNormDefinition(x, weight, bias, 1e-5) : Norms.layerNorm(x, weight, bias, 1e-5));
+    }
+
+    private static Var[] addRms(Inputs in, Var x, Var residual, Var weight) {
+        Norms.Added a = in.definition() ? Norms.addRmsNormDefinition(x, residual, weight, 1e-5) : Norms.addRmsNorm(x, residual, weight, 1e-5);
+        return new Var[] {a.sum(), a.normed()};
+    }
+
+    private static Var[] addLayer(Inputs in, Var x, Var residual, Var weight) {
+        Var bias = in.parameter(weight.size(0));
+        Norms.Added a = in.definition() ? Norms.addLayerNormDefinition(x, residual, weight, bias, 1e-5)
+                : Norms.addLayerNorm(x, residual, weight, bias, 1e-5);
+        return new Var[] {a.sum(), a.normed()};
     }
 
     private static Var[] rotary(Inputs in, Var x, long batch, long half, Rotary.Layout layout) {

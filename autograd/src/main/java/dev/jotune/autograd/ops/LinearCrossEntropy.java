@@ -32,6 +32,9 @@ public final class LinearCrossEntropy {
     /** Elements of a chunk's logits by default: 8 MB in F32, with its gradient 16 MB. */
     private static final long CHUNK_ELEMENTS = 1L << 21;
 
+    /** Rows for which a frozen matrix is read from memory at least as fast as it is multiplied with. */
+    private static final long FROZEN_ROWS = 128;
+
     private static final Expr LOSS = CrossEntropy.ROW;
     private static final Program LOSS_ONLY = Program.of(LOSS);
     /** Input 3 is what a row's loss is multiplied with on its way into the result. */
@@ -92,6 +95,13 @@ public final class LinearCrossEntropy {
         long chunkRows = Math.max(64, CHUNK_ELEMENTS / Math.max(1, weight.rows()));
         check(hidden, new long[] {weight.rows(), weight.columns()}, labels, options, chunkRows);
         return counted(hidden, VocabularyMatrix.of(weight), labels, options, chunkRows);
+    }
+
+    /** The same with a matrix {@code [V, C]} in its kernel's own order; {@code hidden} is F32. */
+    public static Var apply(Var hidden, FrozenMatrix weight, Tensor labels, Options options, Precision precision) {
+        long chunkRows = Math.max(FROZEN_ROWS, CHUNK_ELEMENTS / Math.max(1, weight.out()));
+        check(hidden, new long[] {weight.out(), weight.in()}, labels, options, chunkRows);
+        return counted(hidden, VocabularyMatrix.of(weight, precision), labels, options, chunkRows);
     }
 
     /** The loss over the rows whose labels count. */

@@ -4,10 +4,12 @@ import dev.jotune.autograd.Var;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.kernels.FrozenKernel;
 import dev.jotune.tensor.kernels.Precision;
 import dev.jotune.tensor.quant.QuantizedMatrix;
+import java.lang.ref.Reference;
 
-/** The matrix W {@code [V, C]} of {@link LinearCrossEntropy}: a value of the tape, or quantised and frozen. */
+/** The matrix W {@code [V, C]} of {@link LinearCrossEntropy}: a value of the tape, or frozen: quantised, or in its kernel's order. */
 sealed interface VocabularyMatrix {
     static VocabularyMatrix of(Var weight, Precision precision) {
         return new Dense(weight, precision);
@@ -15,6 +17,10 @@ sealed interface VocabularyMatrix {
 
     static VocabularyMatrix of(QuantizedMatrix weight) {
         return new Packed(weight);
+    }
+
+    static VocabularyMatrix of(FrozenMatrix weight, Precision precision) {
+        return new Frozen(weight, precision);
     }
 
     long classes();
@@ -151,6 +157,51 @@ sealed interface VocabularyMatrix {
         @Override
         public void back(Tensor d, Tensor out) {
             QuantizedLinear.productBack(d, weight, out);
+        }
+    }
+
+    /** In the order that its kernel reads. */
+    record Frozen(FrozenMatrix weight, Precision precision) implements VocabularyMatrix {
+        @Override
+        public long classes() {
+            return weight.out();
+        }
+
+        @Override
+        public boolean isF64() {
+            return false;
+        }
+
+        @Override
+        public boolean requiresGrad() {
+            return false;
+        }
+
+        @Override
+        public Var[] inputs(Var hidden) {
+            return new Var[] {hidden};
+        }
+
+        @Override
+        public VocabularyMatrix with(Var[] inputs) {
+            return this;
+        }
+
+        @Override
+        public Var product(Var hidden) {
+            return FrozenLinear.apply(hidden, weight, Terms.NONE, precision);
+        }
+
+        @Override
+        public void logits(Tensor x, Tensor out) {
+            weight.kernel().product(weight.packed(), x.contiguous(), out, precision, FrozenKernel.Joined.NONE);
+            Reference.reachabilityFence(weight);
+        }
+
+        @Override
+        public void back(Tensor d, Tensor out) {
+            weight.kernel().productBack(weight.packed(), d, out, precision, FrozenKernel.Joined.NONE);
+            Reference.reachabilityFence(weight);
         }
     }
 }

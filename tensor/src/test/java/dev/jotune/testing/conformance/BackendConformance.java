@@ -22,6 +22,7 @@ public final class BackendConformance {
         RowCases.add(all);
         NoiseCases.add(all);
         QuantCases.add(all);
+        FrozenCases.add(all);
         return all;
     }
 

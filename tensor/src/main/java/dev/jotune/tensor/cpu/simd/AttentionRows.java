@@ -37,6 +37,13 @@ final class AttentionRows {
         return Lanes.sum(sum);
     }
 
+    static void fill(long row, int n, float value) {
+        for (int j = 0; j < n; j += L) {
+            FloatVector.broadcast(S, value).intoMemorySegment(ALL, row, ORDER);
+            row += LB;
+        }
+    }
+
     static void scale(long row, int n, float factor) {
         for (int j = 0; j < n; j += L) {
             FloatVector.fromMemorySegment(S, ALL, row, ORDER).mul(factor).intoMemorySegment(ALL, row, ORDER);

@@ -180,7 +180,8 @@ class AttentionTest {
                 dks[i] = Buf.empty(copies * g * all[i].length() * d);
                 dvs[i] = Buf.empty(copies * g * all[i].length() * dv);
                 dBiases[i] = Buf.zeros(biases.get(i).size);
-                grads[i] = new AttentionGradient(dks[i].address(), wanted ? dvs[i].address() : 0,
+                grads[i] = new AttentionGradient(Heads.contiguous(dks[i].address(), g, all[i].length(), d),
+                        Heads.contiguous(wanted ? dvs[i].address() : 0, g, all[i].length(), dv),
                         all[i].bias() == 0 ? 0 : dBiases[i].address());
             }
             AttentionBackward.run(shape, qHeads, all, oHeads, lse.address(),

@@ -1,0 +1,63 @@
+package dev.jotune.kernels.x86;
+
+import dev.jotune.kernels.x86.gemm.Gemms;
+import dev.jotune.tensor.cpu.CpuExtension;
+import dev.jotune.tensor.cpu.simd.Matrix;
+import dev.jotune.tensor.cpu.simd.Parallel;
+import dev.jotune.tensor.kernels.FrozenKernel;
+import dev.jotune.tensor.kernels.FusedKernel;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.ValueLayout;
+import java.util.Optional;
+import java.util.function.Supplier;
+
+/** Offers what machine code does faster than the Vector API on an x86-64 processor with AVX-512. */
+public final class X86Extension implements CpuExtension {
+    private final Processor processor;
+    private final Optional<Gemms> gemms;
+
+    /** For the service loader: on the processor this runs on. */
+    public X86Extension() {
+        this(Processor.current());
+    }
+
+    X86Extension(Processor processor) {
+        this.processor = processor;
+        gemms = isAvailable() && processor.has(Feature.AVX512_BF16) ? Optional.of(gemms(Parallel::shared)) : Optional.empty();
+    }
+
+    /** Products on threads of one's own choice. */
+    static Gemms gemms(Supplier<Parallel> pool) {
+        return new Gemms(code -> NativeCode.of(code, Arena.global()).handle(FunctionDescriptor.ofVoid(ValueLayout.JAVA_LONG)), pool);
+    }
+
+    @Override
+    public String description() {
+        StringBuilder text = new StringBuilder("AVX-512 machine code");
+        text.append(processor.has(Feature.AVX512_BF16) ? ", BF16" : "");
+        text.append(processor.has(Feature.AVX512_VNNI) ? ", VNNI" : "");
+        text.append(processor.has(Feature.AMX_TILE) ? ", AMX" : "");
+        return text.toString();
+    }
+
+    @Override
+    public String note() {
+        return processor.note();
+    }
+
+    @Override
+    public boolean isAvailable() {
+        return processor.has(Feature.AVX512F, Feature.AVX512DQ, Feature.AVX512BW, Feature.AVX512VL);
+    }
+
+    @Override
+    public <K extends FusedKernel> Optional<K> kernel(Class<K> kind) {
+        return kind == FrozenKernel.class ? gemms.map(g -> kind.cast(g.frozen())) : Optional.empty();
+    }
+
+    @Override
+    public boolean matmul(int m, int n, int k, Matrix a, Matrix b, long c, long crs, boolean add) {
+        return gemms.isPresent() && gemms.get().matmul(m, n, k, a, b, c, crs, add);
+    }
+}
