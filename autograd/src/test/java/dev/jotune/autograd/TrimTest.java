@@ -17,6 +17,7 @@ import dev.jotune.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /** A part of a computation that frees what first derivatives do not read. */
@@ -27,10 +28,16 @@ class TrimTest {
     private static final long TENSOR = 4L * ROWS * C;
 
     private final Backend backend = Backends.cpu();
+    private final Scope inputs = Scope.open();
     private final Var frozen = Var.constant(noise(1, F, C));
     private final Var down = Var.parameter(noise(2, C, F));
     private final Var a = Var.parameter(noise(3, 4, C));
     private final Var norm = Var.constant(noise(4, C));
+
+    @AfterEach
+    void free() {
+        inputs.close();
+    }
 
     private Tensor noise(long seed, long... shape) {
         return normal(seed, shape).to(DType.F32).to(backend);
@@ -73,6 +80,8 @@ class TrimTest {
 
     @Test
     void givesTheSameValuesAndGradientsAndKeepsLess() {
+        // Kernels take their working memory when they first run.
+        run(false, false);
         Run whole = run(false, false);
         Run trimmed = run(true, true);
         assertThat(trimmed.loss()).isEqualTo(whole.loss());
@@ -80,14 +89,15 @@ class TrimTest {
             assertThat(trimmed.gradients().get(i)).isEqualTo(whole.gradients().get(i));
         }
         // Of a block: its input, the keys, the attention's output, its sum, gate and up, and a few numbers a row.
-        assertThat(trimmed.kept()).isLessThan(3 * (4 + 2 * F / C) * TENSOR + 3 * TENSOR).isLessThan(whole.kept() * 6 / 10);
+        assertThat(trimmed.kept()).isLessThan(3 * (5 + 2 * F / C) * TENSOR).isLessThan(whole.kept() * 6 / 10);
         // What was computed again is gone; the gradients stay.
-        assertThat(trimmed.left()).isLessThanOrEqualTo(whole.left());
+        assertThat(trimmed.left()).isEqualTo(whole.left());
     }
 
     @Test
     void leavesEverythingToWhoeverMayDifferentiateAgain() {
-        assertThat(run(true, false)).usingRecursiveComparison().isEqualTo(run(false, false));
+        run(false, false);
+        assertThat(run(true, false).kept()).isEqualTo(run(false, false).kept());
     }
 
     @Test

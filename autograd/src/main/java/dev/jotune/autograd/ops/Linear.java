@@ -52,7 +52,8 @@ public final class Linear {
             // What the weight's derivative reads of x is half as large as x.
             kept = Recording.isOn() && weight.requiresGrad() ? scope.keep(narrow) : null;
         }
-        return Fused.record("linear_bf16", new Var[] {x, weight}, new Tensor[] {y}, x.requiresGrad() ? Reads.inputs(1) : Reads.NOTHING, (up, needed) -> {
+        return Fused.record("linear_bf16", new Var[] {x, weight}, new Tensor[] {y},
+                x.requiresGrad() ? Reads.inputs(1) : Reads.NOTHING, (up, needed) -> {
             Tensor dy = rows(up[0]).to(DType.BF16);
             Tensor dx = needed[0] ? Tensor.empty(dy.backend(), DType.F32, x.shape()) : null;
             Tensor dw = needed[1] ? Tensor.empty(dy.backend(), DType.F32, weight.shape()) : null;

@@ -77,16 +77,22 @@ class PrecisionTest {
 
     @Test
     void aFrozenWeightKeepsNothingAndAnotherHalfOfTheInput() {
-        Var x = Var.parameter(normal(1, 256, 512));
-        long kept = 0;
-        for (boolean frozen : new boolean[] {true, false}) {
-            Var w = frozen ? Var.constant(normal(2, 64, 512)) : Var.parameter(normal(2, 64, 512));
-            long before = HostMemory.bytesInUse();
-            try (Scope scope = Scope.open()) {
-                Linear.apply(x, w, Precision.BF16);
-                kept = HostMemory.bytesInUse() - before - 4 * 256 * 64;
-            }
-            assertThat(kept).isEqualTo(frozen ? 0 : 2 * 256 * 512);
+        try (Scope inputs = Scope.open()) {
+            Var x = Var.parameter(normal(1, 256, 512));
+            Var w = Var.parameter(normal(2, 64, 512));
+            // Kernels take their working memory when they first run.
+            kept(x, w);
+            assertThat(kept(x, w.detach())).isZero();
+            assertThat(kept(x, w)).isEqualTo(2 * 256 * 512);
+        }
+    }
+
+    /** Bytes that a product leaves beside its result. */
+    private static long kept(Var x, Var w) {
+        long before = HostMemory.bytesInUse();
+        try (Scope scope = Scope.open()) {
+            Linear.apply(x, w, Precision.BF16);
+            return HostMemory.bytesInUse() - before - 4 * x.size(0) * w.size(0);
         }
     }
 }

@@ -8,6 +8,7 @@ import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.cpu.simd.Matrix;
 import dev.jotune.tensor.cpu.simd.Parallel;
+import java.util.Optional;
 import java.util.Random;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
@@ -20,7 +21,7 @@ class DenseProductsTest {
 
     private static Gemms gemms() {
         assumeTrue(HERE, "no AVX-512 with BF16 here");
-        return X86Extension.gemms(Parallel::shared);
+        return X86Extension.gemms(Parallel::shared, Optional.empty());
     }
 
     private static Matrix matrix(Tensor t) {

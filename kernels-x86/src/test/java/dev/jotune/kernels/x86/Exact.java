@@ -68,8 +68,13 @@ final class Exact {
 
     /** Each within as many roundings of F32 as there are terms, the bound of a sum in any order. */
     void matches(float[] values, String what) {
+        matches(values, what, 0);
+    }
+
+    /** The same, with {@code slack} of the terms' magnitudes more. */
+    void matches(float[] values, String what, double slack) {
         for (int i = 0; i < sum.length; i++) {
-            double bound = terms * 0x1p-24 * size[i] + terms * 0x1p-126;
+            double bound = (terms * 0x1p-24 + slack) * size[i] + terms * 0x1p-126;
             if (!(Math.abs(values[i] - sum[i]) <= bound)) {
                 assertThat((double) values[i]).as("%s, element (%d, %d)", what, i / columns, i % columns)
                         .isCloseTo(sum[i], Offset.offset(bound));

@@ -24,17 +24,14 @@ final class DecodeParts {
         return new Linear(weight(layer.weight()), layer.bias().map(this::vector));
     }
 
-    Weight weight(Parameter p) {
-        return switch (note(p)) {
+    Weight weight(Parameter parameter) {
+        return switch (note(parameter)) {
             case StoredWeight.Dense d -> Weight.of(d.value().tensor());
             case StoredWeight.Quantized q -> {
                 readable &= !q.transposed();
                 yield Weight.of(q.matrix());
             }
-            case StoredWeight.Packed packed -> {
-                readable = false;
-                yield Weight.of(packed.matrix().dense());
-            }
+            case StoredWeight.Packed p -> throw new IllegalStateException(p + " was not brought back into the checkpoint's order");
         };
     }
 
@@ -49,9 +46,10 @@ final class DecodeParts {
     }
 
     private StoredWeight note(Parameter p) {
+        StoredWeight stored = p.unpacked();
         parameters.add(p);
-        seen.add(p.stored());
-        return p.stored();
+        seen.add(stored);
+        return stored;
     }
 
     /** Whether everything lies as the kernel reads it. */

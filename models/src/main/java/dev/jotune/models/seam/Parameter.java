@@ -1,8 +1,10 @@
 package dev.jotune.models.seam;
 
+import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
+import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Shape;
 import dev.jotune.tensor.kernels.Precision;
 import java.util.Arrays;
@@ -85,8 +87,8 @@ public final class Parameter {
     }
 
     /**
-     * The value within {@code group} for products. The model's own value is brought into the order that the backend's
-     * kernel reads when it is first used so, and kept in that form alone.
+     * The value within {@code group} for products. In training the model's own value is brought
+     * into the order that the backend's kernel reads when it is first used so, and kept in that form alone.
      *
      * @param transposed whether the product's W {@code [out, in]} is this transposed
      * @param type of what it will be multiplied with
@@ -97,8 +99,17 @@ public final class Parameter {
             return new StoredWeight.Dense(own);
         }
         Content now = content;
-        if (type == DType.F32 && now.stored instanceof StoredWeight.Dense dense) {
+        if (Recording.isOn() && type == DType.F32 && now.stored instanceof StoredWeight.Dense dense) {
             StoredWeight.Packed.of(dense, transposed).ifPresent(packed -> now.stored = packed);
+        }
+        return now.stored;
+    }
+
+    /** The model's own value in the checkpoint's order, brought back into it if need be: what the decoding kernel reads. */
+    public StoredWeight unpacked() {
+        Content now = content;
+        if (now.stored instanceof StoredWeight.Packed packed) {
+            now.stored = new StoredWeight.Dense(Var.constant(Scope.detach(packed.dense().tensor())));
         }
         return now.stored;
     }

@@ -23,6 +23,7 @@ import dev.jotune.tensor.kernels.ScanKernel;
 import dev.jotune.tensor.random.Philox;
 import java.lang.ref.Reference;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
@@ -40,11 +41,15 @@ final class VectorBackend extends ReferenceBackend {
             RotaryKernel.class, new VectorRotary(),
             ScanKernel.class, new VectorScan(),
             DequantizeKernel.class, new VectorDequantize(),
-            FrozenKernel.class, new VectorFrozen(),
             AdamWKernel.class, new VectorAdamW(),
-            QuantizedProductKernel.class, new VectorQuantizedProduct(),
             DecodeKernel.class, new VectorDecode());
     private final Extensions extensions = Extensions.all();
+    private final FrozenKernel frozen = extensions.kernel(FrozenKernel.class)
+            .<FrozenKernel>map(k -> new FrozenChoice(List.of(k, new VectorFrozen()))).orElseGet(VectorFrozen::new);
+
+    private final QuantizedProductKernel quantized = extensions.kernel(QuantizedProductKernel.class)
+            .<QuantizedProductKernel>map(k -> new QuantizedChoice(List.of(k, new VectorQuantizedProduct())))
+            .orElseGet(VectorQuantizedProduct::new);
 
     @Override
     public String name() {
@@ -58,6 +63,12 @@ final class VectorBackend extends ReferenceBackend {
 
     @Override
     public <K extends FusedKernel> Optional<K> kernel(Class<K> kind) {
+        if (kind == FrozenKernel.class) {
+            return Optional.of(kind.cast(frozen));
+        }
+        if (kind == QuantizedProductKernel.class) {
+            return Optional.of(kind.cast(quantized));
+        }
         return extensions.kernel(kind).or(() -> Optional.ofNullable(kind.cast(kernels.get(kind))));
     }
 

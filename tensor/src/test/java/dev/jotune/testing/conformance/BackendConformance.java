@@ -23,6 +23,7 @@ public final class BackendConformance {
         NoiseCases.add(all);
         QuantCases.add(all);
         FrozenCases.add(all);
+        SkinnyCases.add(all);
         return all;
     }
 

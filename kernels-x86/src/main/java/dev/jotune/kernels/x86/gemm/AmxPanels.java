@@ -23,6 +23,11 @@ final class AmxPanels implements PanelKernel {
     }
 
     @Override
+    public int height(Operands operands) {
+        return operands.products().length == 0 ? vectors.height(operands) : 2 * TILE;
+    }
+
+    @Override
     public void run(Operands operands, int rows, int columns, boolean fetch, long arguments) {
         if (operands.products().length == 0) {
             vectors.run(operands, rows, columns, fetch, arguments);

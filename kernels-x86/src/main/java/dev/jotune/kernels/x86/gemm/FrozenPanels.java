@@ -24,8 +24,10 @@ final class FrozenPanels implements FrozenKernel.Packed {
     final int columns;
     private final long panelBytes;
     private final Storage storage;
+    private final Parallel pool;
 
     FrozenPanels(Tensor weight, Parallel pool, VectorPanels copies) {
+        this.pool = pool;
         paired = weight.dtype() == DType.BF16;
         rows = Math.toIntExact(weight.size(0));
         columns = Math.toIntExact(weight.size(1));
@@ -86,23 +88,39 @@ final class FrozenPanels implements FrozenKernel.Packed {
             throw new IllegalArgumentException("A weight [" + rows + ", " + columns + "] packed from " + (paired ? "BF16" : "F32")
                     + " cannot be unpacked into " + out + ". Give it a tensor of that shape, F32 or of that type.");
         }
-        MemorySegment all = Raw.ALL;
-        Parallel.run(panels(), p -> {
+        pool.execute(panels(), p -> {
             for (int n = p * TileCode.WIDTH; n < Math.min(rows, (p + 1) * TileCode.WIDTH); n++) {
-                for (int k = 0; k < columns; k++) {
-                    long from = address(p, k) + 4L * (n % TileCode.WIDTH) + (paired ? 2 * (k % 2) : 0);
-                    long to = out.address() + (n * out.stride(0) + k * out.stride(1)) * out.dtype().byteSize();
-                    if (narrow) {
-                        all.set(ValueLayout.JAVA_SHORT_UNALIGNED, to, all.get(ValueLayout.JAVA_SHORT_UNALIGNED, from));
-                    } else if (paired) {
-                        all.set(ValueLayout.JAVA_INT_UNALIGNED, to, all.get(ValueLayout.JAVA_SHORT_UNALIGNED, from) << 16);
-                    } else {
-                        all.set(ValueLayout.JAVA_INT_UNALIGNED, to, all.get(ValueLayout.JAVA_INT_UNALIGNED, from));
-                    }
-                }
+                row(n, out, out.address() + n * out.stride(0) * out.dtype().byteSize());
             }
         });
         Reference.reachabilityFence(out);
+        keepReachable();
+    }
+
+    @Override
+    public void unpackRows(long[] ids, Tensor out) {
+        pool.execute(ids.length, i -> row(Math.toIntExact(ids[i]), out, out.address() + 4 * i * out.stride(0)));
+        Reference.reachabilityFence(out);
+        keepReachable();
+    }
+
+    /** Row {@code n} to {@code to}, in {@code out}'s type and column stride. */
+    private void row(int n, Tensor out, long to) {
+        MemorySegment all = Raw.ALL;
+        boolean narrow = out.dtype() == DType.BF16;
+        long step = out.stride(1) * out.dtype().byteSize();
+        long from = address(n / TileCode.WIDTH, 0) + 4L * (n % TileCode.WIDTH);
+        for (int k = 0; k < columns; k++) {
+            long at = from + (long) (paired ? k / 2 : k) * TileCode.PANEL_ROW + (paired ? 2 * (k % 2) : 0);
+            if (narrow) {
+                all.set(ValueLayout.JAVA_SHORT_UNALIGNED, to, all.get(ValueLayout.JAVA_SHORT_UNALIGNED, at));
+            } else if (paired) {
+                all.set(ValueLayout.JAVA_INT_UNALIGNED, to, all.get(ValueLayout.JAVA_SHORT_UNALIGNED, at) << 16);
+            } else {
+                all.set(ValueLayout.JAVA_INT_UNALIGNED, to, all.get(ValueLayout.JAVA_INT_UNALIGNED, at));
+            }
+            to += step;
+        }
     }
 
     /** As the right factor {@code [K, N]} of {@code x W^T}. */

@@ -15,12 +15,12 @@ public final class FrozenProducts implements FrozenKernel {
     private static final int SMALLEST = 16;
     private final Supplier<Parallel> pool;
     private final VectorPanels copies;
-    private final PanelKernel kernel;
+    private final KernelChoice choice;
 
-    FrozenProducts(Supplier<Parallel> pool, VectorPanels copies, PanelKernel kernel) {
+    FrozenProducts(Supplier<Parallel> pool, VectorPanels copies, KernelChoice choice) {
         this.pool = pool;
         this.copies = copies;
-        this.kernel = kernel;
+        this.choice = choice;
     }
 
     @Override
@@ -59,10 +59,13 @@ public final class FrozenProducts implements FrozenKernel {
         int m = Math.toIntExact(x.size(0));
         check(x, m, k, "the left factor");
         check(y, m, n, "the result");
-        boolean rounded = precision == Precision.BF16;
-        Operands operands = rounded ? Operands.BF16 : w.paired && !back ? Operands.WIDENED : Operands.F32;
-        Rows rows = new KeptRows(x.address(), 4 * x.stride(0), rounded ? copies : null);
-        Panels panels = back ? w.back(rounded, copies) : w.forward(rounded, copies);
+        Operands operands = choice.operands(precision, w.paired, back, m);
+        boolean rounded = operands == Operands.BF16;
+        Rows rows = operands.isSplit() ? new SplitRows(x.address(), 4 * x.stride(0), operands, copies)
+                : new KeptRows(x.address(), 4 * x.stride(0), rounded ? copies : null);
+        boolean pairs = rounded || operands == Operands.SPLIT_PAIRED;
+        Panels kept = back ? w.back(pairs, copies) : w.forward(pairs, copies);
+        Panels panels = operands.rightPieces() > 1 ? new SplitPanels(kept, operands, copies) : kept;
         Tensor left = dense(joined.left());
         Tensor right = dense(joined.right());
         Tensor bias = dense(joined.bias());
@@ -86,6 +89,7 @@ public final class FrozenProducts implements FrozenKernel {
                 lowRank ? 4 * right.stride(0) : 0, rank, bias == null ? 0 : bias.address(),
                 residual == null ? 0 : residual.address(), residual == null ? 0 : 4 * residual.stride(0));
         if (m > 0) {
+            PanelKernel kernel = choice.kernel(operands, m);
             new Product(pool.get(), copies, kernel, operands, m, n, k, rows, panels, y.address(), 4 * y.stride(0), epilogue).run();
         }
         w.keepReachable();

@@ -9,6 +9,9 @@ interface PanelKernel {
     /** Steps to which panels are padded: an AMX tile's 16 pairs. */
     int STEP_PAD = 16;
 
+    /** Rows of a whole tile: groups of rows are multiples of it. */
+    int height(Operands operands);
+
     /**
      * Computes {@code rows} rows and {@code columns} columns of C.
      *

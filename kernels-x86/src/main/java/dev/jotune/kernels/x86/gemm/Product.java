@@ -59,12 +59,11 @@ final class Product {
             multiply(0, k, block, 0, 0);
             return;
         }
-        int size = operands == Operands.BF16 ? 2 : 4;
-        int part = (int) Math.clamp(ROW_BYTES / ((long) size * m) / block * block, block, Math.max(block, k));
+        int part = Math.clamp(ROW_BYTES / (operands.rowBytes(block) * m) * block, block, Math.max(block, k));
         for (int from = 0; from < k; from += part) {
             int first = from;
             int steps = Math.min(part, k - from);
-            long rowBytes = (long) size * steps + 63 & -64;
+            long rowBytes = operands.rowBytes(steps) + 63 & -64;
             long made = Workspace.get(Workspace.ROWS, rowBytes * m);
             pool.execute((m + ROW_CHUNK - 1) / ROW_CHUNK, u -> {
                 int row = u * ROW_CHUNK;
@@ -76,7 +75,7 @@ final class Product {
 
     /** Steps of a block: equal parts, multiples of 64 so that pairs, AMX tiles and kept panels stay whole. */
     private int blockOf() {
-        int most = operands == Operands.F32 || operands == Operands.LOOSE ? BLOCK : 2 * BLOCK;
+        int most = operands == Operands.F32 || operands == Operands.LOOSE ? BLOCK : 2 * BLOCK / operands.leftPieces();
         int parts = (k + most - 1) / most;
         return ((k + parts - 1) / parts + 63) / 64 * 64;
     }
@@ -88,12 +87,12 @@ final class Product {
     /** All panels by all rows, over {@code steps} steps from {@code from} in blocks. */
     private void multiply(int from, int steps, int block, long madeRows, long rowBytes) {
         int count = (n + TileCode.WIDTH - 1) / TileCode.WIDTH;
-        int height = TileCode.maxRows(TileCode.WIDTH / 16);
+        int height = kernel.height(operands);
         int tiles = (m + height - 1) / height;
         int threads = pool.threads();
         long wanted = Math.clamp((long) m * n * steps / TASK, 1, threads == 1 ? 1 : SHARES * threads);
         int runs = (int) Math.min(count, wanted);
-        int groups = panels.areKept() ? (int) Math.clamp((wanted + runs - 1) / runs, 1, tiles) : groups(runs, tiles * height, (int) wanted);
+        int groups = panels.areKept() ? Math.clamp((wanted + runs - 1) / runs, 1, tiles) : groups(runs, tiles * height, (int) wanted);
         pool.execute(runs * groups, t -> {
             int group = t / runs;
             int run = t % runs;
@@ -139,11 +138,11 @@ final class Product {
             int part = Math.min(block, from + steps - at);
             boolean begins = at == 0;
             long b = panels.areKept() ? panels.address(panel, at) : made(panel, at, part);
-            Raw.set(args + TileArgs.A, madeRows != 0 ? madeRows + (at - from) * (operands == Operands.BF16 ? 2L : 4L) : rows.address(row, at));
+            Raw.set(args + TileArgs.A, madeRows != 0 ? madeRows + operands.rowBytes(at - from) : rows.address(row, at));
             Raw.set(args + TileArgs.A_STRIDE, madeRows != 0 ? rowBytes : rows.stride());
             Raw.set(args + TileArgs.PANEL, b);
             Raw.set(args + TileArgs.PANEL_STRIDE, panels.areKept() ? panels.stride() : TileCode.PANEL_ROW);
-            Raw.set(args + TileArgs.STEPS, operands == Operands.BF16 ? (part + 1) / 2 : part);
+            Raw.set(args + TileArgs.STEPS, operands.products().length > 0 ? (part + 1) / 2 : part);
             Raw.set(args + TileArgs.C, target);
             Raw.set(args + TileArgs.C_STRIDE, cStride);
             Raw.set(args + TileArgs.AHEAD, b + (long) pad(operands.words(part)) * TileCode.PANEL_ROW);

@@ -17,6 +17,11 @@ final class VectorPanels implements PanelKernel {
     }
 
     @Override
+    public int height(Operands operands) {
+        return TileCode.maxRows(MAX_VECTORS);
+    }
+
+    @Override
     public void run(Operands operands, int rows, int columns, boolean fetch, long arguments) {
         int vectors = (columns + 15) / 16;
         int height = TileCode.maxRows(vectors);
@@ -82,7 +87,7 @@ final class VectorPanels implements PanelKernel {
         call(kernel, arguments);
     }
 
-    private static void call(MethodHandle kernel, long arguments) {
+    static void call(MethodHandle kernel, long arguments) {
         try {
             kernel.invokeExact(arguments);
         } catch (Throwable e) {

@@ -13,22 +13,20 @@ public final class Emulator {
     private static final Reg[] ARGUMENTS = {Reg.RDI, Reg.RSI, Reg.RDX, Reg.RCX, Reg.R8, Reg.R9};
     private static final Reg[] KEPT = {Reg.RBX, Reg.RBP, Reg.RSP, Reg.R12, Reg.R13, Reg.R14, Reg.R15};
 
-    private final byte[] code;
+    private final Program code;
     private final Ranges memory;
     private final long[] registers = new long[16];
     private final VectorUnit vectors;
     private final TileUnit tiles;
-    private final long codeAddress;
     private int position;
     private boolean zero;
     private boolean sign;
     private boolean carry;
     private boolean overflow;
 
-    /** @param codeAddress where the code's own constants are read: the code's bytes must be there too, 0 if it has none */
-    public Emulator(byte[] code, long codeAddress, Ranges memory) {
+    /** For one call after another of {@code code}. */
+    public Emulator(Program code, Ranges memory) {
         this.code = code;
-        this.codeAddress = codeAddress;
         this.memory = memory;
         vectors = new VectorUnit(memory);
         tiles = new TileUnit(memory);
@@ -36,7 +34,7 @@ public final class Emulator {
 
     /** Runs code without constants on memory without limits. */
     public static long run(byte[] code, long... arguments) {
-        return new Emulator(code, 0, new Ranges()).call(arguments);
+        return new Emulator(new Program(code, 0), new Ranges()).call(arguments);
     }
 
     /** Calls the code; what it returns. */
@@ -56,7 +54,7 @@ public final class Emulator {
             }
             position = 0;
             while (position != -1) {
-                Instruction s = Decoder.at(code, position);
+                Instruction s = code.at(position);
                 position += s.length();
                 step(s);
             }
@@ -102,7 +100,7 @@ public final class Emulator {
 
     private long address(Mem m) {
         if (m.label() != null) {
-            return codeAddress + position + m.disp();
+            return code.address + position + m.disp();
         }
         long index = m.index() == null ? 0 : registers[m.index().ordinal()];
         return registers[m.base().ordinal()] + index * m.scale() + m.disp();

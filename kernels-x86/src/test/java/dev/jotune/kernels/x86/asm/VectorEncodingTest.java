@@ -134,11 +134,13 @@ class VectorEncodingTest {
     void whatCannotBeEncodedIsRefused() {
         Assembler a = new Assembler();
         Vec z = Vec.zmm(1);
-        assertThatIllegalArgumentException().isThrownBy(() -> a.vaddps(z, z, Vec.ymm(2))).withMessageContaining("VADDPS on 512 bits cannot take ymm2");
+        assertThatIllegalArgumentException().isThrownBy(() -> a.vaddps(z, z, Vec.ymm(2)))
+                .withMessageContaining("VADDPS on 512 bits cannot take ymm2");
         assertThatIllegalArgumentException().isThrownBy(() -> a.vaddps(z, Vec.ymm(3), z)).withMessageContaining("ymm3");
         assertThatIllegalArgumentException().isThrownBy(() -> a.vaddps(z, z.merge(K.K1), z)).withMessageContaining("source");
         assertThatIllegalArgumentException().isThrownBy(() -> a.vpermw(z, z, Mem.at(Reg.RAX).spread())).withMessageContaining("spread");
-        assertThatIllegalArgumentException().isThrownBy(() -> a.vpermd(Vec.xmm(1), Vec.xmm(1), Vec.xmm(1))).withMessageContaining("VPERMD on 128 bits");
+        assertThatIllegalArgumentException().isThrownBy(() -> a.vpermd(Vec.xmm(1), Vec.xmm(1), Vec.xmm(1)))
+                .withMessageContaining("VPERMD on 128 bits");
         assertThatIllegalArgumentException().isThrownBy(() -> a.vmovntps(Mem.at(Reg.RAX).merge(K.K1), z)).withMessageContaining("non-temporal");
         assertThatIllegalArgumentException().isThrownBy(() -> a.vmovups(Mem.at(Reg.RAX).spread(), z)).withMessageContaining("spread");
         assertThatIllegalArgumentException().isThrownBy(() -> Vec.zmm(32)).withMessageContaining("32");

@@ -2,6 +2,7 @@ package dev.jotune.kernels.x86.gemm;
 
 import dev.jotune.kernels.x86.asm.Assembler;
 import dev.jotune.kernels.x86.asm.Emulator;
+import dev.jotune.kernels.x86.asm.Program;
 import dev.jotune.kernels.x86.asm.Ranges;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -11,10 +12,11 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 
 /** Makes emitted code runnable on any machine: a call interprets it, within the memory that was allowed if any was. */
-final class EmulatedCode implements CodeInstaller {
+public final class EmulatedCode implements CodeInstaller {
     private final Ranges memory;
 
-    EmulatedCode(Ranges memory) {
+    /** Code that may touch what {@code memory} allows. */
+    public EmulatedCode(Ranges memory) {
         this.memory = memory;
     }
 
@@ -26,15 +28,15 @@ final class EmulatedCode implements CodeInstaller {
         MemorySegment.copy(bytes, 0, place, ValueLayout.JAVA_BYTE, 0, bytes.length);
         try {
             return MethodHandles.lookup().findStatic(EmulatedCode.class, "call",
-                    MethodType.methodType(void.class, byte[].class, MemorySegment.class, Ranges.class, long.class))
-                    .bindTo(bytes).bindTo(place).bindTo(memory);
+                    MethodType.methodType(void.class, Program.class, MemorySegment.class, Ranges.class, long.class))
+                    .bindTo(new Program(bytes, place.address())).bindTo(place).bindTo(memory);
         } catch (ReflectiveOperationException e) {
             throw new IllegalStateException(e);
         }
     }
 
-    private static void call(byte[] code, MemorySegment place, Ranges memory, long argument) {
+    private static void call(Program code, MemorySegment place, Ranges memory, long argument) {
         memory.allowIfLimited(place.address(), place.byteSize());
-        new Emulator(code, place.address(), memory).call(argument);
+        new Emulator(code, memory).call(argument);
     }
 }

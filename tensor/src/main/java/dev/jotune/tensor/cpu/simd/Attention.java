@@ -24,17 +24,19 @@ public final class Attention {
             AttentionFew.forward(shape, q, segments, o, lse);
             return;
         }
-        AttentionKeys keys = new AttentionKeys(shape, segments, false);
-        int pairs = shape.batch() * shape.kvHeads();
-        int tasks = Gemm.tasks(pairs * AttentionBlock.count(shape), work(shape, segments));
-        AttentionSplit split = new AttentionSplit(shape, segments, pairs, tasks);
-        Parallel.run(tasks, task -> {
-            Forward pass = new Forward(shape, segments, keys.new Pair(Scratch.get(Scratch.ATTENTION_PAIR, 4 * keys.ownFloats())));
-            int end = split.start(task + 1);
-            for (int unit = split.start(task); unit < end; unit++) {
-                int pair = unit / split.blocks;
-                pass.block(pair / shape.kvHeads(), pair % shape.kvHeads(), unit % split.blocks, q, o, lse);
-            }
+        AttentionPack pack = AttentionPack.of(shape, q, segments, false);
+        pack.forEach((from, to) -> {
+            int pairs = (to - from) * shape.kvHeads();
+            int tasks = Gemm.tasks(pairs * AttentionBlock.count(shape), work(shape, segments) / shape.batch() * (to - from));
+            AttentionSplit split = new AttentionSplit(shape, segments, pairs, tasks);
+            Parallel.run(tasks, task -> {
+                Forward pass = new Forward(shape, segments, pack);
+                int end = split.start(task + 1);
+                for (int unit = split.start(task); unit < end; unit++) {
+                    int pair = unit / split.blocks;
+                    pass.block(from + pair / shape.kvHeads(), pair % shape.kvHeads(), unit % split.blocks, o, lse);
+                }
+            });
         });
     }
 
@@ -51,7 +53,7 @@ public final class Attention {
     private static final class Forward {
         private final AttentionBlock block;
         private final AttentionSegment[] segments;
-        private final AttentionKeys.Pair keys;
+        private final AttentionPack pack;
         private final long columns;
         /** The queries on their way in, and the sums of weighted values. */
         private final long rows;
@@ -61,9 +63,9 @@ public final class Attention {
         private final long factor;
         private final long mask;
 
-        Forward(AttentionShape shape, AttentionSegment[] segments, AttentionKeys.Pair keys) {
+        Forward(AttentionShape shape, AttentionSegment[] segments, AttentionPack pack) {
             this.segments = segments;
-            this.keys = keys;
+            this.pack = pack;
             int d = AttentionBlock.pad(shape.headSize());
             int widest = Math.max(d, AttentionBlock.pad(shape.valueSize()));
             block = new AttentionBlock(shape, AttentionBlock.ROWS * (d + widest + 4L) + AttentionMask.floats(segments));
@@ -76,26 +78,27 @@ public final class Attention {
             mask = block.take(AttentionMask.floats(segments));
         }
 
-        void block(int b, int g, int number, Heads q, Heads o, long lse) {
+        void block(int b, int g, int number, Heads o, long lse) {
             AttentionShape shape = block.shape;
             block.at(b, g, number);
-            keys.at(b, g);
-            block.load(q, shape.headSize(), block.keyWidth, shape.scale(), rows);
+            block.load(pack.view(2 * segments.length), shape.headSize(), block.keyWidth, shape.scale(), rows);
             block.transpose(rows, block.keyWidth, columns);
             Mem.zero(rows, 4L * block.rows * block.valueWidth);
             AttentionRows.fill(reference, AttentionBlock.ROWS, Float.NEGATIVE_INFINITY);
             AttentionRows.fill(sum, AttentionBlock.ROWS, 0);
             for (int n = 0; n < segments.length; n++) {
                 AttentionMask masks = new AttentionMask(block, segments[n], mask);
+                Heads keys = pack.view(2 * n);
+                Heads values = pack.view(2 * n + 1);
                 block.see(segments[n]);
                 int end = block.endKey();
                 for (int key = block.firstKey(); key < end; key += AttentionBlock.KEYS) {
                     block.key = key;
                     block.count = Math.min(AttentionBlock.KEYS, end - key);
-                    block.products(keys.key(n, key), keys.keyStep(n), shape.headSize(), columns, block.scores);
+                    block.products(keys.row(b, g, key), 4 * keys.positionStride(), shape.headSize(), columns, block.scores);
                     masks.apply(0);
                     softmax();
-                    block.mix(block.scores, keys.value(n, key), keys.valueStep(n), block.valueWidth, rows);
+                    block.mix(block.scores, values.row(b, g, key), 4 * values.positionStride(), block.valueWidth, rows);
                 }
             }
             finish(o, lse);

@@ -16,29 +16,25 @@ public final class AttentionBackward {
     private final AttentionBlock block;
     private final AttentionSegment[] segments;
     private final AttentionGradient[] grads;
-    private final AttentionKeys.Pair keys;
+    private final AttentionPack pack;
     private final AttentionSums.Task sums;
     private final long q;
     private final long qColumns;
     private final long up;
     private final long upColumns;
-    /** The outputs on their way into delta, then the gradient of the queries. */
     private final long dQuery;
     private final long dScores;
     private final long capped;
     private final long total;
     private final long delta;
-    private final long squares;
     private final long mask;
 
-    private AttentionBackward(AttentionShape shape, AttentionSegment[] segments, AttentionGradient[] grads, AttentionKeys keys,
+    private AttentionBackward(AttentionShape shape, AttentionSegment[] segments, AttentionGradient[] grads, AttentionPack pack,
             AttentionSums sums) {
         this.segments = segments;
         this.grads = grads;
-        long own = 4 * sums.ownFloats();
-        long memory = Scratch.get(Scratch.ATTENTION_PAIR, own + 4 * keys.ownFloats());
-        this.sums = sums.new Task(memory);
-        this.keys = keys.new Pair(memory + own);
+        this.pack = pack;
+        this.sums = sums.new Task(Scratch.get(Scratch.ATTENTION_PAIR, 4 * sums.ownFloats()));
         boolean cap = false;
         for (AttentionSegment s : segments) {
             cap |= s.softcap() != 0;
@@ -46,18 +42,17 @@ public final class AttentionBackward {
         int d = AttentionBlock.pad(shape.headSize());
         int dv = AttentionBlock.pad(shape.valueSize());
         int tile = AttentionBlock.ROWS * AttentionBlock.KEYS;
-        block = new AttentionBlock(shape, AttentionBlock.ROWS * (2L * d + 2L * dv + Math.max(d, dv) + 2) + (cap ? 2L : 1L) * tile
-                + 2L * Mem.L * Mem.L + AttentionMask.floats(segments));
+        block = new AttentionBlock(shape, AttentionBlock.ROWS * (3L * d + 2L * dv + 2) + (cap ? 2L : 1L) * tile
+                + AttentionMask.floats(segments));
         q = block.take((long) AttentionBlock.ROWS * d);
         qColumns = block.take((long) AttentionBlock.ROWS * d);
         up = block.take((long) AttentionBlock.ROWS * dv);
         upColumns = block.take((long) AttentionBlock.ROWS * dv);
-        dQuery = block.take((long) AttentionBlock.ROWS * Math.max(d, dv));
+        dQuery = block.take((long) AttentionBlock.ROWS * d);
         dScores = block.take(tile);
         capped = cap ? block.take(tile) : 0;
         total = block.take(AttentionBlock.ROWS);
         delta = block.take(AttentionBlock.ROWS);
-        squares = block.take(2L * Mem.L * Mem.L);
         mask = block.take(AttentionMask.floats(segments));
     }
 
@@ -82,58 +77,76 @@ public final class AttentionBackward {
         }
         int wanted = serial || ordered ? 1 : (4 * Parallel.sharedThreads() + pairs - 1) / pairs;
         int chunks = Math.max(1, Math.min(wanted, AttentionBlock.count(shape)));
-        AttentionKeys keys = new AttentionKeys(shape, segments, true);
         AttentionSums sums = new AttentionSums(shape, segments, grads, chunks);
         AttentionSplit split = new AttentionSplit(shape, segments, 1, chunks);
-        Parallel.Task task = unit -> {
-            AttentionBackward pass = new AttentionBackward(shape, segments, grads, keys, sums);
-            int pair = unit / chunks;
-            int chunk = unit % chunks;
-            int b = pair / shape.kvHeads();
-            int g = pair % shape.kvHeads();
-            pass.keys.at(b, g);
-            pass.sums.begin(b, g, chunk);
-            for (int number = split.start(chunk); number < split.start(chunk + 1); number++) {
-                pass.block.at(b, g, number);
-                pass.begin(q, o, lse, dO, dLse);
-                for (int n = 0; n < segments.length; n++) {
-                    pass.segment(n, dQ.address() != 0);
+        AttentionPack pack = AttentionPack.of(shape, q, segments, true);
+        pack.add(dO, shape.heads(), shape.queries(), shape.valueSize(), false, AttentionBlock.count(shape) > 1);
+        boolean inTurn = serial || ordered;
+        pack.forEach((from, to) -> {
+            long deltas = deltas(shape, from, to, o, dO, dLse);
+            Parallel.Task task = unit -> {
+                AttentionBackward pass = new AttentionBackward(shape, segments, grads, pack, sums);
+                int pair = unit / chunks;
+                int b = from + pair / shape.kvHeads();
+                pass.run(b, pair % shape.kvHeads(), unit % chunks, split, lse, deltas - 4L * from * shape.heads() * shape.queries(), dQ);
+            };
+            int units = (to - from) * shape.kvHeads() * chunks;
+            if (inTurn) {
+                for (int unit = 0; unit < units; unit++) {
+                    task.run(unit);
                 }
-                pass.end(dQ);
+            } else {
+                Parallel.run(units, task);
             }
-            pass.sums.end(b, g);
-        };
-        if (serial || ordered) {
-            for (int unit = 0; unit < pairs * chunks; unit++) {
-                task.run(unit);
-            }
-        } else {
-            Parallel.run(pairs * chunks, task);
-        }
+        });
         sums.finish();
     }
 
-    private void begin(Heads queries, Heads o, long lse, Heads dO, long dLse) {
-        AttentionShape shape = block.shape;
-        int d = block.keyWidth;
-        int dv = block.valueWidth;
-        block.load(queries, shape.headSize(), d, shape.scale(), q);
-        block.transpose(q, d, qColumns);
-        block.load(dO, shape.valueSize(), dv, 1, up);
-        block.transpose(up, dv, upColumns);
-        block.load(o, shape.valueSize(), dv, 1, dQuery);
-        for (int i = 0; i < block.vectors * Mem.L; i += Mem.L) {
-            AttentionColumns.dots(dQuery + 4L * i * dv, up + 4L * i * dv, dv, squares, delta + 4L * i);
+    /** {@code o . do - dlse} of batch entries {@code [from, to)}, contiguous {@code [entries, H, T]}: rows as they lie, all heads at once. */
+    private static long deltas(AttentionShape shape, int from, int to, Heads o, Heads dO, long dLse) {
+        long out = Scratch.get(Scratch.ATTENTION_DELTAS, 4L * (to - from) * shape.heads() * shape.queries());
+        Rows.run((long) (to - from) * shape.queries(), (long) shape.heads() * shape.valueSize(), 2, (first, end) -> {
+            for (long r = first; r < end; r++) {
+                long entry = r / shape.queries();
+                long t = r % shape.queries();
+                for (int h = 0; h < shape.heads(); h++) {
+                    long index = (entry * shape.heads() + h) * shape.queries() + t;
+                    float own = dLse == 0 ? 0 : Mem.f32(dLse + 4 * (index + (long) from * shape.heads() * shape.queries()));
+                    float dot = AttentionRows.dot(o.row(from + entry, h, t), dO.row(from + entry, h, t), shape.valueSize());
+                    Mem.f32(out + 4 * index, dot - own);
+                }
+            }
+        });
+        return out;
+    }
+
+    private void run(int b, int g, int chunk, AttentionSplit split, long lse, long deltas, Heads dQ) {
+        sums.begin(b, g, chunk);
+        for (int number = split.start(chunk); number < split.start(chunk + 1); number++) {
+            block.at(b, g, number);
+            begin(lse, deltas);
+            for (int n = 0; n < segments.length; n++) {
+                segment(n, dQ.address() != 0);
+            }
+            end(dQ);
         }
+        sums.end(b, g);
+    }
+
+    private void begin(long lse, long deltas) {
+        AttentionShape shape = block.shape;
+        block.load(pack.view(2 * segments.length), shape.headSize(), block.keyWidth, shape.scale(), q);
+        block.transpose(q, block.keyWidth, qColumns);
+        block.load(pack.view(2 * segments.length + 1), shape.valueSize(), block.valueWidth, 1, up);
+        block.transpose(up, block.valueWidth, upColumns);
         for (int i = 0; i < block.vectors * Mem.L; i++) {
             float sum = i < block.rows ? Mem.f32(lse + 4 * block.index(i)) : Float.NEGATIVE_INFINITY;
             // A row that sees nothing: e^(s - inf) = 0 whatever s is.
             boolean seen = sum != Float.NEGATIVE_INFINITY;
             Mem.f32(total + 4L * i, seen ? sum : Float.POSITIVE_INFINITY);
-            float own = dLse == 0 || !seen ? 0 : Mem.f32(dLse + 4 * block.index(i));
-            Mem.f32(delta + 4L * i, seen ? Mem.f32(delta + 4L * i) - own : 0);
+            Mem.f32(delta + 4L * i, seen ? Mem.f32(deltas + 4 * block.index(i)) : 0);
         }
-        Mem.zero(dQuery, 4L * block.rows * d);
+        Mem.zero(dQuery, 4L * block.rows * block.keyWidth);
     }
 
     private void segment(int n, boolean wantsQuery) {
@@ -143,14 +156,19 @@ public final class AttentionBackward {
             return;
         }
         AttentionMask masks = new AttentionMask(block, segment, mask);
+        Heads keys = pack.view(2 * n);
+        Heads values = pack.view(2 * n + 1);
+        long keyStep = 4 * keys.positionStride();
         block.see(segment);
         int end = block.endKey();
         for (int key = block.firstKey(); key < end; key += AttentionBlock.KEYS) {
             block.key = key;
             block.count = Math.min(AttentionBlock.KEYS, end - key);
-            block.products(keys.key(n, key), keys.keyStep(n), block.shape.headSize(), qColumns, block.scores);
+            long k = keys.row(block.batch, block.kvHead, key);
+            long v = values.row(block.batch, block.kvHead, key);
+            block.products(k, keyStep, block.shape.headSize(), qColumns, block.scores);
             masks.apply(capped);
-            block.products(keys.value(n, key), keys.valueStep(n), block.shape.valueSize(), upColumns, dScores);
+            block.products(v, 4 * values.positionStride(), block.shape.valueSize(), upColumns, dScores);
             derive(segment, masks, grad.dBias());
             if (grad.dv().address() != 0) {
                 block.collect(block.scores, up, block.valueWidth, sums.value(n, key));
@@ -159,7 +177,7 @@ public final class AttentionBackward {
                 block.collect(dScores, q, block.keyWidth, sums.key(n, key));
             }
             if (wantsQuery) {
-                block.mix(dScores, keys.key(n, key), keys.keyStep(n), block.keyWidth, dQuery);
+                block.mix(dScores, k, keyStep, block.keyWidth, dQuery);
             }
         }
     }

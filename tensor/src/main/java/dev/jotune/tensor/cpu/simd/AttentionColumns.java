@@ -1,7 +1,6 @@
 package dev.jotune.tensor.cpu.simd;
 
 import static dev.jotune.tensor.cpu.simd.Mem.ALL;
-import static dev.jotune.tensor.cpu.simd.Mem.LB;
 import static dev.jotune.tensor.cpu.simd.Mem.ORDER;
 import static dev.jotune.tensor.cpu.simd.Mem.S;
 import static jdk.incubator.vector.FloatVector.broadcast;
@@ -13,6 +12,10 @@ import jdk.incubator.vector.VectorOperators;
 /**
  * Passes down one column of a transposed score tile: a vector of queries, one key after the other, {@link #STEP} bytes
  * from key to key. Queries never meet, so that maxima and sums need no reduction across lanes.
+ *
+ * <p>e^x is {@link VMath#exp} without what keeps large results finite, written out in both loops that spend their time in
+ * it: methods beyond 325 bytecodes are compiled on their own, where the compiler's budget for inlining suffices; as part of
+ * the caller's loop the same code ran six times slower.
  */
 final class AttentionColumns {
     private static final long STEP = AttentionBlock.STEP;
@@ -25,24 +28,16 @@ final class AttentionColumns {
     private static final float LN2_HIGH = 0x1.62e8p-1f;
     private static final float LN2_LOW = -0x1.e8082ep-16f;
 
-    private AttentionColumns() {
-    }
+    // e^r = 1 + r + C2 r^2 + ... for |r| up to ln(2) / 2, a minimax fit.
+    private static final float C2 = 4.999999404e-01f;
+    private static final float C3 = 1.666652113e-01f;
+    private static final float C4 = 4.166838899e-02f;
+    private static final float C5 = 8.368745446e-03f;
+    private static final float C6 = 1.381454058e-03f;
+    /** Below, e^x is no normal number and taken for 0. */
+    private static final float LEAST = -87.33f;
 
-    /** e^x, 1 ulp, for x below 88: {@link VMath#exp} without what keeps larger ones finite. */
-    static FloatVector exp(FloatVector x) {
-        FloatVector t = x.fma(broadcast(S, LOG2_E), broadcast(S, ROUND));
-        FloatVector n = t.sub(broadcast(S, ROUND));
-        FloatVector r = n.fma(broadcast(S, -LN2_HIGH), x);
-        r = n.fma(broadcast(S, -LN2_LOW), r);
-        FloatVector p = r.fma(broadcast(S, 1.381454058e-03f), broadcast(S, 8.368745446e-03f));
-        p = p.fma(r, broadcast(S, 4.166838899e-02f));
-        p = p.fma(r, broadcast(S, 1.666652113e-01f));
-        p = p.fma(r, broadcast(S, 4.999999404e-01f));
-        p = p.fma(r, broadcast(S, 1f));
-        p = p.fma(r, broadcast(S, 1f));
-        FloatVector y = p.reinterpretAsInts().add(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23))
-                .reinterpretAsFloats();
-        return y.blend(broadcast(S, 0f), x.compare(VectorOperators.LT, broadcast(S, -87.33f)));
+    private AttentionColumns() {
     }
 
     /** The largest of n scores of each lane, to {@code largest}; whether some lane has outgrown its reference. */
@@ -85,7 +80,7 @@ final class AttentionColumns {
         VectorMask<Float> more = most.compare(VectorOperators.GT, before);
         FloatVector now = before.blend(most, more);
         // Lanes that stay have factor 1, those that have seen nothing yet (-inf - -inf) too.
-        FloatVector f = exp(broadcast(S, 0f).blend(before.sub(now), more));
+        FloatVector f = VMath.exp(broadcast(S, 0f).blend(before.sub(now), more));
         f.intoMemorySegment(ALL, factor, ORDER);
         FloatVector.fromMemorySegment(S, ALL, sum, ORDER).mul(f).intoMemorySegment(ALL, sum, ORDER);
         now.intoMemorySegment(ALL, reference, ORDER);
@@ -98,7 +93,19 @@ final class AttentionColumns {
         shift = shift.blend(broadcast(S, 0f), shift.compare(VectorOperators.EQ, broadcast(S, Float.NEGATIVE_INFINITY)));
         FloatVector total = FloatVector.zero(S);
         for (int s = 0; s < n; s++) {
-            FloatVector e = exp(FloatVector.fromMemorySegment(S, ALL, column, ORDER).sub(shift));
+            FloatVector x = FloatVector.fromMemorySegment(S, ALL, column, ORDER).sub(shift);
+            FloatVector t = x.fma(broadcast(S, LOG2_E), broadcast(S, ROUND));
+            FloatVector whole = t.sub(broadcast(S, ROUND));
+            FloatVector r = whole.fma(broadcast(S, -LN2_HIGH), x);
+            r = whole.fma(broadcast(S, -LN2_LOW), r);
+            FloatVector e = r.fma(broadcast(S, C6), broadcast(S, C5));
+            e = e.fma(r, broadcast(S, C4));
+            e = e.fma(r, broadcast(S, C3));
+            e = e.fma(r, broadcast(S, C2));
+            e = e.fma(r, broadcast(S, 1f));
+            e = e.fma(r, broadcast(S, 1f));
+            e = e.reinterpretAsInts().add(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23)).reinterpretAsFloats();
+            e = e.blend(broadcast(S, 0f), x.compare(VectorOperators.LT, broadcast(S, LEAST)));
             e.intoMemorySegment(ALL, column, ORDER);
             total = total.add(e);
             column += STEP;
@@ -119,7 +126,19 @@ final class AttentionColumns {
         FloatVector shift = FloatVector.fromMemorySegment(S, ALL, lse, ORDER);
         FloatVector mean = FloatVector.fromMemorySegment(S, ALL, delta, ORDER);
         for (int s = 0; s < n; s++) {
-            FloatVector e = exp(FloatVector.fromMemorySegment(S, ALL, p, ORDER).sub(shift));
+            FloatVector x = FloatVector.fromMemorySegment(S, ALL, p, ORDER).sub(shift);
+            FloatVector t = x.fma(broadcast(S, LOG2_E), broadcast(S, ROUND));
+            FloatVector whole = t.sub(broadcast(S, ROUND));
+            FloatVector r = whole.fma(broadcast(S, -LN2_HIGH), x);
+            r = whole.fma(broadcast(S, -LN2_LOW), r);
+            FloatVector e = r.fma(broadcast(S, C6), broadcast(S, C5));
+            e = e.fma(r, broadcast(S, C4));
+            e = e.fma(r, broadcast(S, C3));
+            e = e.fma(r, broadcast(S, C2));
+            e = e.fma(r, broadcast(S, 1f));
+            e = e.fma(r, broadcast(S, 1f));
+            e = e.reinterpretAsInts().add(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23)).reinterpretAsFloats();
+            e = e.blend(broadcast(S, 0f), x.compare(VectorOperators.LT, broadcast(S, LEAST)));
             e.intoMemorySegment(ALL, p, ORDER);
             FloatVector.fromMemorySegment(S, ALL, dp, ORDER).sub(mean).mul(e).intoMemorySegment(ALL, dp, ORDER);
             p += STEP;
@@ -156,32 +175,5 @@ final class AttentionColumns {
             FloatVector x = FloatVector.fromMemorySegment(S, ALL, at, ORDER);
             x.blend(hidden, limit.compare(VectorOperators.GT, broadcast(S, (float) s))).intoMemorySegment(ALL, at, ORDER);
         }
-    }
-
-    /**
-     * Inner products of the rows of two dense matrices, {@code out[i] = x_i . y_i}, for L rows: one vector of partial
-     * sums for each row, transposed, added up.
-     *
-     * @param width floats of a row, whole vectors
-     * @param squares room for 2 L L floats
-     */
-    static void dots(long x, long y, int width, long squares, long out) {
-        int rows = Mem.L;
-        for (int i = 0; i < rows; i++) {
-            FloatVector sum = FloatVector.zero(S);
-            for (int j = 0; j < width; j += Mem.L) {
-                sum = FloatVector.fromMemorySegment(S, ALL, x, ORDER).fma(FloatVector.fromMemorySegment(S, ALL, y, ORDER), sum);
-                x += LB;
-                y += LB;
-            }
-            sum.intoMemorySegment(ALL, squares + (long) LB * i, ORDER);
-        }
-        long turned = squares + (long) LB * rows;
-        Transpose.run(squares, LB, turned, LB, 1);
-        FloatVector total = FloatVector.zero(S);
-        for (int i = 0; i < rows; i++) {
-            total = total.add(FloatVector.fromMemorySegment(S, ALL, turned + (long) LB * i, ORDER));
-        }
-        total.intoMemorySegment(ALL, out, ORDER);
     }
 }

@@ -45,11 +45,13 @@ public final class Scratch {
     public static final int EXTENSION_TILE = 15;
     /** Partial sums of rows that are not added up yet. */
     static final int ROW_SUMS = 16;
-    /** Keys and values of one batch entry and head, and their gradients. */
+    /** Gradients of the keys and values of one batch entry and head. */
     static final int ATTENTION_PAIR = 17;
     /** Partial gradients of an attention call, of the calling thread and written by its tasks. */
     static final int ATTENTION_SUMS = 18;
-    private static final int SLOTS = 19;
+    /** Inner products of outputs and their gradients, of the calling thread. */
+    static final int ATTENTION_DELTAS = 19;
+    private static final int SLOTS = 20;
 
     private static final ThreadLocal<Scratch> CURRENT = ThreadLocal.withInitial(Scratch::new);
 
