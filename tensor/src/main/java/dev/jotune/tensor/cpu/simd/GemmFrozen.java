@@ -9,7 +9,7 @@ import dev.jotune.tensor.DType;
  * every panel over them; the panels pass by from the cache behind. Few rows share the panels out instead. Backward, W is
  * first turned a few megabytes at a time, which costs one or two operations for each of its numbers against two for each of
  * its numbers and every row, and the same product runs over what was turned. What joins the product is where its sums
- * begin: a low-rank term is one more short product into the tile that then goes on, a bias or a residual is read
+ * begin: a low-rank term is one more short product into the panel that then goes on, a bias or a residual is read
  * instead of zeros. The order of a sum depends on the shape alone, never on the number of threads.
  */
 public final class GemmFrozen {
@@ -108,42 +108,42 @@ public final class GemmFrozen {
             int steps = Math.min(kc, k - p);
             Strips.pack(x + 4L * p, 4 * xStep, part.from, part.to, m, steps, strips);
             for (int j = part.first; j < part.last; j++) {
+                int columns = w.columns(j);
+                long target = y + 4L * j * NR;
+                boolean begun = p > 0 || rank > 0;
+                long start = begun ? target : begin.start() == 0 ? 0 : begin.start() + 4L * j * NR;
+                if (rank > 0 && p == 0) {
+                    panel(part, m, columns, false, lefts, right + 4L * j * NR * rank, rank,
+                            begin.start() == 0 ? 0 : begin.start() + 4L * j * NR, begin.startStep(), target, yStep);
+                }
                 boolean narrow = w.type() == DType.BF16;
                 long panel = narrow ? w.at(j, p) : w.wide(j, p, steps, Scratch.get(Scratch.GEMM_PANEL, 4L * NR * steps));
-                long factor = right + 4L * j * NR * rank;
-                panel(part, m, w.columns(j), narrow, strips, panel, steps, p > 0 ? 0 : rank, lefts, factor,
-                        p > 0 ? y + 4L * j * NR : begin.start() == 0 ? 0 : begin.start() + 4L * j * NR, p > 0 ? yStep : begin.startStep(),
-                        y + 4L * j * NR, yStep);
+                panel(part, m, columns, narrow, strips, panel, steps, start, begun ? yStep : begin.startStep(), target, yStep);
             }
         }
     }
 
     /** One panel of {@code columns} columns under all strips of a part; start and y are those of the panel's first column. */
-    private static void panel(Part part, int m, int columns, boolean narrow, long strips, long panel, int k, int rank, long lefts,
-            long factor, long start, long startStep, long y, long yStep) {
+    private static void panel(Part part, int m, int columns, boolean narrow, long strips, long panel, int k, long start, long startStep,
+            long y, long yStep) {
         long zeros = start == 0 ? Scratch.zeros() : 0;
         boolean whole = columns == NR;
         long edge = whole ? 0 : Scratch.get(Scratch.GEMM_TILE, 4L * Strips.ROWS * NR);
         for (int i = part.from; i < part.to;) {
             int h = Strips.rows(i, m);
-            long done = i - part.from;
             long to = y + 4 * yStep * i;
             long from = start == 0 ? zeros : start + 4 * startStep * i;
             long fromStep = start == 0 ? 0 : 4 * startStep;
-            long target = whole ? to : edge;
-            long targetStep = whole ? 4 * yStep : 4L * NR;
-            if (!whole && start != 0) {
-                copy(from, fromStep, edge, 4L * NR, h, columns);
-                from = edge;
-                fromStep = 4L * NR;
-            }
-            if (rank > 0) {
-                tile(false, h, lefts + 4 * done * rank, factor, from, fromStep, target, targetStep, rank);
-                from = target;
-                fromStep = targetStep;
-            }
-            tile(narrow, h, strips + 4 * done * k, panel, from, fromStep, target, targetStep, k);
-            if (!whole) {
+            long a = strips + 4L * (i - part.from) * k;
+            if (whole) {
+                tile(narrow, h, a, panel, from, fromStep, to, 4 * yStep, k);
+            } else {
+                if (start != 0) {
+                    copy(from, fromStep, edge, 4L * NR, h, columns);
+                    from = edge;
+                    fromStep = 4L * NR;
+                }
+                tile(narrow, h, a, panel, from, fromStep, edge, 4L * NR, k);
                 copy(edge, 4L * NR, to, 4 * yStep, h, columns);
             }
             i += h;
