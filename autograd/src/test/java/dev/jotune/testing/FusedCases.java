@@ -38,6 +38,10 @@ final class FusedCases {
             all.add(KernelConformance.of("swiglu/" + n, in ->
                     one(Activations.swiglu(in.parameter(3, n), in.parameter(3, n)))));
             all.add(KernelConformance.of("gelu/" + n, in -> one(Activations.gelu(in.parameter(3, n)))));
+            all.add(KernelConformance.of("silu/" + n, in -> one(Activations.silu(in.parameter(3, n)))));
+            all.add(KernelConformance.of("geluTanh/" + n, in -> one(Activations.geluTanh(in.parameter(3, n)))));
+            all.add(KernelConformance.of("geglu/" + n, in -> one(Activations.gegluTanh(in.parameter(3, n), in.parameter(3, n)))));
+            all.add(KernelConformance.of("logSoftmax/" + n, in -> one(Softmax.logSoftmax(in.parameter(3, n)))));
             all.add(KernelConformance.of("softmax/" + n, in -> one(Softmax.softmax(in.parameter(3, n)))));
             all.add(KernelConformance.of("linear/" + n, in ->
                     one(Linear.apply(in.parameter(2, 3, n), in.parameter(5, n), in.parameter(5)))));

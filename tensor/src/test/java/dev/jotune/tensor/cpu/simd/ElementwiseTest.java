@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.function.DoubleBinaryOperator;
 import java.util.function.DoubleUnaryOperator;
+import jdk.incubator.vector.FloatVector;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -76,6 +77,25 @@ class ElementwiseTest {
             }
             y.assertCanaries();
         });
+    }
+
+    @Test
+    void theQuickExponentialIsAsAccurateAsItSays() {
+        for (float from = -87; from < 88; from += 0.37f) {
+            float[] x = new float[Mem.L];
+            for (int i = 0; i < x.length; i++) {
+                x[i] = from + 0.01f * i;
+            }
+            FloatVector v = FloatVector.fromArray(Mem.S, x, 0);
+            float[] negative = VMath.expNegative(v).toArray();
+            float[] any = VMath.expQuick(v).toArray();
+            for (int i = 0; i < x.length; i++) {
+                double expected = Math.exp(x[i]);
+                double allowed = expected * (2e-7 + 2e-8 * Math.abs(x[i]));
+                assertThat(Math.abs(any[i] - expected)).as("e^%s = %s", x[i], any[i]).isLessThanOrEqualTo(allowed);
+                assertThat(negative[i]).isEqualTo(any[i]);
+            }
+        }
     }
 
     @Test
