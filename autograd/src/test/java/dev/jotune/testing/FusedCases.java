@@ -13,6 +13,7 @@ import dev.jotune.autograd.ops.QuantizedLinear;
 import dev.jotune.autograd.ops.Rotary;
 import dev.jotune.autograd.ops.Softmax;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.kernels.Precision;
 import dev.jotune.tensor.quant.BlockFormat;
 import dev.jotune.tensor.quant.Nf4Matrix;
 import dev.jotune.tensor.quant.QuantizedMatrix;
@@ -45,6 +46,9 @@ final class FusedCases {
             all.add(KernelConformance.of("softmax/" + n, in -> one(Softmax.softmax(in.parameter(3, n)))));
             all.add(KernelConformance.of("linear/" + n, in ->
                     one(Linear.apply(in.parameter(2, 3, n), in.parameter(5, n), in.parameter(5)))));
+            all.add(KernelConformance.of("linear/bf16 " + n, in -> narrow(in, in.parameter(2, 3, n), in.parameter(5, n))));
+            all.add(KernelConformance.of("linear/bf16 frozen " + n,
+                    in -> narrow(in, in.parameter(2, 3, n), Var.constant(in.normal(5, n)))));
             all.add(KernelConformance.of("embedding/" + n, in -> one(Embedding.lookup(in.parameter(4, n),
                     Tensor.of(in.backend(), new long[] {1, 1, 3, 0, 1}, 5)))));
             all.add(KernelConformance.of("crossEntropy/" + n, in ->
@@ -101,6 +105,10 @@ final class FusedCases {
 
     private static Var[] one(Var v) {
         return new Var[] {v};
+    }
+
+    private static Var[] narrow(Inputs in, Var x, Var weight) {
+        return one(in.definition() ? Linear.definition(x, weight) : Linear.apply(x, weight, Precision.BF16));
     }
 
     private static Var[] quantized(Inputs in, QuantizedMatrix weight) {

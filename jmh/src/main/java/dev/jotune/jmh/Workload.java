@@ -51,10 +51,14 @@ public final class Workload {
      * @param weights F32 or BF16, the type the weights are stored in; arithmetic is F32
      */
     public Workload(String name, int layers, int batch, int time, DType weights) {
+        this(name, layers, batch, time, weights, Backends.cpu());
+    }
+
+    /** As above, on a backend of the caller's. */
+    public Workload(String name, int layers, int batch, int time, DType weights, Backend cpu) {
         this.name = name;
         this.batch = batch;
         this.time = time;
-        Backend cpu = Backends.cpu();
         this.model = Architectures.build(Config.parse(CONFIG.formatted(layers), "benchmark"), new RandomWeights(cpu, weights, layers), cpu,
                 DType.F32).as(CausalLm.class);
         long[] tokens = new long[batch * time];
@@ -91,7 +95,8 @@ public final class Workload {
 
     private double step() {
         try (Scope scope = Scope.open()) {
-            Var loss = model.loss(DecoderInput.of(ids), ids, model.seams().training(0, optimizer.steps()));
+            Pass pass = model.seams().training(0, optimizer.steps());
+            Var loss = pass.once(() -> model.loss(DecoderInput.of(ids), ids, pass));
             List<Tensor> grads = Gradients.consume(loss, new ArrayList<>(adapter.trainables().values()));
             optimizer.step(adapter.trainables(), grads);
             return loss.item();

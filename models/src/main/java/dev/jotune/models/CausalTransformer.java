@@ -2,6 +2,7 @@ package dev.jotune.models;
 
 import dev.jotune.autograd.Checkpoint;
 import dev.jotune.autograd.Recording;
+import dev.jotune.autograd.Trim;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Attention;
 import dev.jotune.models.seam.Pass;
@@ -97,7 +98,7 @@ public abstract class CausalTransformer extends Network implements CausalLm {
             Var in = h;
             Var[] out = passing || checkpointing() && Recording.isOn()
                     ? Checkpoint.apply(x -> blocks.apply(layer, x[0], added.get(layer)), in)
-                    : blocks.apply(layer, in, added.get(layer));
+                    : Trim.apply(x -> blocks.apply(layer, x[0], added.get(layer)), in);
             if (passing && i > 0) {
                 in.tensor().storage().free();
             }

@@ -51,7 +51,15 @@ public final class Scope implements AutoCloseable {
         return tensor;
     }
 
-    /** Whether {@code tensor}'s memory was made in this scope and belongs to it still. */
+    /** Lets everything that this scope still owns outlive it, as {@link #keep} does. */
+    public void keepAll() {
+        if (parent != null) {
+            parent.storages.putAll(storages);
+        }
+        storages.clear();
+    }
+
+    /** Whether {@code tensor}'s memory belongs to this scope. */
     public boolean owns(Tensor tensor) {
         return storages.containsKey(tensor.storage());
     }

@@ -1,6 +1,7 @@
 package dev.jotune.autograd.ops;
 
 import dev.jotune.autograd.Fused;
+import dev.jotune.autograd.Reads;
 import dev.jotune.autograd.Var;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
@@ -102,14 +103,16 @@ public final class Attention {
             inputs[1 + 2 * i] = segments.get(i).key();
             inputs[2 + 2 * i] = segments.get(i).value();
         }
-        Var[] result = Fused.record("attention", inputs, new Tensor[] {out, lse},
-                (up, needed) -> backward(kernel, problem, inputs, out, lse, up, needed),
+        double scale = problem.scale();
+        double softcap = problem.softcap();
+        Var[] result = Fused.record("attention", inputs, new Tensor[] {out, lse}, Reads.EVERYTHING,
+                (up, needed) -> backward(kernel, problem(query, segments, scale, softcap), inputs, out, lse, up, needed),
                 in -> {
                     List<Segment> again = new ArrayList<>();
                     for (int i = 0; i < segments.size(); i++) {
                         again.add(new Segment(in[1 + 2 * i], in[2 + 2 * i], segments.get(i).visible()));
                     }
-                    Result r = AttentionDefinition.attend(in[0], again, problem.scale(), problem.softcap());
+                    Result r = AttentionDefinition.attend(in[0], again, scale, softcap);
                     return new Var[] {r.out(), r.lse()};
                 });
         return new Result(result[0], result[1]);

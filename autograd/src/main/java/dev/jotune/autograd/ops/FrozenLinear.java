@@ -1,6 +1,7 @@
 package dev.jotune.autograd.ops;
 
 import dev.jotune.autograd.Fused;
+import dev.jotune.autograd.Reads;
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.tensor.DType;
@@ -41,7 +42,7 @@ public final class FrozenLinear {
         terms.bias().ifPresent(inputs::add);
         terms.residual().ifPresent(inputs::add);
         if (inputs.stream().anyMatch(v -> v.dtype() != DType.F32)) {
-            return definition(x, weight, terms);
+            return definition(x, weight, terms, precision);
         }
         long[] shape = x.shape();
         shape[shape.length - 1] = weight.out();
@@ -51,14 +52,29 @@ public final class FrozenLinear {
                 terms.bias().map(Var::tensor), terms.residual().map(v -> rows(v.tensor())));
         weight.kernel().product(weight.packed(), rows(x.tensor()), rows(y), precision, joined);
         Reference.reachabilityFence(weight);
-        return Fused.record("frozen_linear", inputs.toArray(Var[]::new), new Tensor[] {y},
+        return Fused.record("frozen_linear", inputs.toArray(Var[]::new), new Tensor[] {y}, reads(terms, x),
                 (up, needed) -> backward(up[0], weight, terms, scores, precision, x, needed),
-                in -> new Var[] {definition(in[0], weight, with(terms, in))})[0];
+                in -> new Var[] {definition(in[0], weight, with(terms, in), precision)})[0];
     }
 
     /** {@link Linear} over the weight as it was, and the terms one after another. */
     public static Var definition(Var x, FrozenMatrix weight, Terms terms) {
-        return terms.addTo(Linear.apply(x, Var.constant(weight.dense())));
+        return definition(x, weight, terms, Precision.F32);
+    }
+
+    private static Var definition(Var x, FrozenMatrix weight, Terms terms, Precision precision) {
+        return terms.addTo(Linear.apply(x, Var.constant(weight.dense()), precision));
+    }
+
+    /** Of all inputs the derivative reads those of the low-rank term alone; x itself only if it is one of them. */
+    private static Reads reads(Terms terms, Var x) {
+        if (terms.lowRank().isEmpty()) {
+            return Reads.NOTHING;
+        }
+        Terms.LowRank l = terms.lowRank().get();
+        boolean above = x.requiresGrad() || l.input().requiresGrad();
+        return above && l.down().requiresGrad() ? Reads.inputs(1, 2, 3)
+                : above ? Reads.inputs(2, 3) : Reads.inputs(1, 3);
     }
 
     /** The same terms of other values, in the order of the recorded inputs. */

@@ -2,6 +2,7 @@ package dev.jotune.autograd.ops;
 
 import dev.jotune.autograd.Fused;
 import dev.jotune.autograd.MapOp;
+import dev.jotune.autograd.Reads;
 import dev.jotune.autograd.Var;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
@@ -49,16 +50,20 @@ public final class Norms {
         if (kernel.isEmpty() || !isF32(x) || !isF32(weight)) {
             return rmsNormDefinition(x, weight, eps);
         }
-        Tensor dense = x.tensor().contiguous();
-        Tensor out = Tensor.empty(x.backend(), dense.dtype(), x.shape());
-        kernel.get().rmsNorm(dense, weight.tensor(), eps, out);
-        return Fused.record("rms_norm", new Var[] {x, weight}, new Tensor[] {out}, (up, needed) -> {
-            Tensor dx = needed[0] ? Tensor.empty(x.backend(), dense.dtype(), x.shape()) : null;
-            Tensor dw = needed[1] ? Tensor.empty(x.backend(), dense.dtype(), weight.shape()) : null;
-            kernel.get().rmsNormBackward(dense, weight.tensor(), eps, up[0].contiguous(), Optional.empty(),
+        Reads reads = Reads.inputs(0, 1).again(() -> rmsNorm(kernel.get(), x, weight, eps));
+        return Fused.record("rms_norm", new Var[] {x, weight}, new Tensor[] {rmsNorm(kernel.get(), x, weight, eps)}, reads, (up, needed) -> {
+            Tensor dx = needed[0] ? Tensor.empty(x.backend(), DType.F32, x.shape()) : null;
+            Tensor dw = needed[1] ? Tensor.empty(x.backend(), DType.F32, weight.shape()) : null;
+            kernel.get().rmsNormBackward(x.tensor().contiguous(), weight.tensor(), eps, up[0].contiguous(), Optional.empty(),
                     Optional.ofNullable(dx), Optional.ofNullable(dw));
             return new Tensor[] {dx, dw};
         }, in -> new Var[] {rmsNormDefinition(in[0], in[1], eps)})[0];
+    }
+
+    private static Tensor rmsNorm(NormKernel kernel, Var x, Var weight, double eps) {
+        Tensor out = Tensor.empty(x.backend(), DType.F32, x.shape());
+        kernel.rmsNorm(x.tensor().contiguous(), weight.tensor(), eps, out);
+        return out;
     }
 
     /**
@@ -91,7 +96,12 @@ public final class Norms {
         Tensor sum = Tensor.empty(x.backend(), x.dtype(), x.shape());
         Tensor out = Tensor.empty(x.backend(), x.dtype(), x.shape());
         kernel.get().addRmsNorm(x.tensor().contiguous(), residual.tensor().contiguous(), weight.tensor(), eps, sum, out);
-        Var[] both = Fused.record("add_rms_norm", new Var[] {x, residual, weight}, new Tensor[] {sum, out}, (up, needed) -> {
+        Reads reads = Reads.inputs(2).andFirstOutput().again(() -> {
+            Tensor y = Tensor.empty(x.backend(), DType.F32, x.shape());
+            kernel.get().rmsNorm(sum, weight.tensor(), eps, y);
+            return y;
+        });
+        Var[] both = Fused.record("add_rms_norm", new Var[] {x, residual, weight}, new Tensor[] {sum, out}, reads, (up, needed) -> {
             if (up[1] == null) {
                 return new Tensor[] {up[0], up[0], null};
             }
@@ -136,12 +146,18 @@ public final class Norms {
         Tensor mean = Tensor.empty(x.backend(), dense.dtype(), rows);
         Tensor scale = Tensor.empty(x.backend(), dense.dtype(), rows);
         kernel.get().layerNorm(dense, weight.tensor(), bias.tensor(), eps, out, mean, scale);
-        return Fused.record("layer_norm", new Var[] {x, weight, bias}, new Tensor[] {out}, (up, needed) -> {
-            Tensor dx = needed[0] ? Tensor.empty(x.backend(), dense.dtype(), x.shape()) : null;
-            Tensor dw = needed[1] ? Tensor.empty(x.backend(), dense.dtype(), weight.shape()) : null;
-            Tensor db = needed[2] ? Tensor.empty(x.backend(), dense.dtype(), bias.shape()) : null;
-            kernel.get().layerNormBackward(dense, weight.tensor(), mean, scale, up[0].contiguous(), Optional.empty(),
-                    Optional.ofNullable(dx), Optional.ofNullable(dw), Optional.ofNullable(db));
+        // Mean and scale of each row stay; what is made of them can go.
+        Reads reads = Reads.inputs(0, 1).again(() -> {
+            Tensor y = Tensor.empty(x.backend(), DType.F32, x.shape());
+            kernel.get().layerNorm(x.tensor().contiguous(), weight.tensor(), bias.tensor(), eps, y, mean, scale);
+            return y;
+        });
+        return Fused.record("layer_norm", new Var[] {x, weight, bias}, new Tensor[] {out}, reads, (up, needed) -> {
+            Tensor dx = needed[0] ? Tensor.empty(x.backend(), DType.F32, x.shape()) : null;
+            Tensor dw = needed[1] ? Tensor.empty(x.backend(), DType.F32, weight.shape()) : null;
+            Tensor db = needed[2] ? Tensor.empty(x.backend(), DType.F32, bias.shape()) : null;
+            kernel.get().layerNormBackward(x.tensor().contiguous(), weight.tensor(), mean, scale, up[0].contiguous(),
+                    Optional.empty(), Optional.ofNullable(dx), Optional.ofNullable(dw), Optional.ofNullable(db));
             return new Tensor[] {dx, dw, db};
         }, in -> new Var[] {layerNormDefinition(in[0], in[1], in[2], eps)})[0];
     }

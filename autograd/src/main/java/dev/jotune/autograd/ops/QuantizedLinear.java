@@ -1,6 +1,7 @@
 package dev.jotune.autograd.ops;
 
 import dev.jotune.autograd.Fused;
+import dev.jotune.autograd.Reads;
 import dev.jotune.autograd.Var;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
@@ -39,7 +40,7 @@ public final class QuantizedLinear {
         DType type = computeType(x);
         Tensor y = Tensor.empty(x.backend(), type, shape);
         product(rows(x.tensor()), weight, rows(y));
-        return Fused.record("quantized_linear", new Var[] {x}, new Tensor[] {y}, (up, needed) -> {
+        return Fused.record("quantized_linear", new Var[] {x}, new Tensor[] {y}, Reads.NOTHING, (up, needed) -> {
             Tensor dx = Tensor.empty(x.backend(), type, x.shape());
             productBack(rows(up[0]), weight, rows(dx));
             return new Tensor[] {dx};

@@ -82,7 +82,8 @@ public record LinearLayer(String path, Parameter weight, Optional<Parameter> bia
 
     private Var base(Var x, Group group, Optional<Terms.LowRank> lowRank, Optional<Var> residual) {
         return weight.projected(group, transposed, x.dtype())
-                .product(x, transposed, new Terms(lowRank, bias.map(b -> b.value(group)), residual));
+                .product(x, transposed, new Terms(lowRank, bias.map(b -> b.value(group)), residual),
+                        weight.precision());
     }
 
     /** The mean cross-entropy of {@code base(hidden) [M, out]} under labels {@code [M]}, without a bias; logits are never stored. */
@@ -92,6 +93,7 @@ public record LinearLayer(String path, Parameter weight, Optional<Parameter> bia
 
     /** As {@link #crossEntropy(Var, Tensor, Group)}, with a cap or another reduction. */
     public Var crossEntropy(Var hidden, Tensor labels, CrossEntropy.Options options, Group group) {
-        return weight.projected(group, transposed, hidden.dtype()).crossEntropy(hidden, transposed, labels, options);
+        return weight.projected(group, transposed, hidden.dtype())
+                .crossEntropy(hidden, transposed, labels, options, weight.precision());
     }
 }

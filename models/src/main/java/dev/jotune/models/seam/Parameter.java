@@ -6,12 +6,14 @@ import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Shape;
+import dev.jotune.tensor.kernels.Precision;
 import java.util.Arrays;
 
 /** A weight of a model under its checkpoint path. Frozen unless full fine-tuning thaws it. */
 public final class Parameter {
     private final String path;
     private volatile Content content;
+    private volatile Precision precision = Precision.F32;
 
     /** What a parameter holds until it is replaced; the same content may change its form, never its numbers. */
     public static final class Content {
@@ -121,6 +123,15 @@ public final class Parameter {
     public void restore(Content before) {
         check(before.stored);
         content = before;
+    }
+
+    /** How exactly products read this weight and what they multiply it with. */
+    public Precision precision() {
+        return precision;
+    }
+
+    void setPrecision(Precision p) {
+        precision = p;
     }
 
     /** Replaces the model's own value, for merging and for full fine-tuning. */

@@ -33,16 +33,19 @@ public sealed interface StoredWeight {
     /** As numbers; a quantised weight is widened to F32 anew and a packed one unpacked, for who needs all of it. */
     Var dense();
 
-    /** {@code x W^T} for {@code x [.., in]}; W is this, or this transposed where it is stored {@code [in, out]}. */
-    Var product(Var x, boolean transposed);
+    /**
+     * {@code x W^T} for {@code x [.., in]}; W is this, or this transposed where it is stored {@code [in, out]}. A
+     * quantised weight is read in F32 whatever the precision.
+     */
+    Var product(Var x, boolean transposed, Precision precision);
 
-    /** {@link #product(Var, boolean)} and the terms that join it. */
-    default Var product(Var x, boolean transposed, Terms terms) {
-        return terms.addTo(product(x, transposed));
+    /** {@link #product(Var, boolean, Precision)} and the terms that join it. */
+    default Var product(Var x, boolean transposed, Terms terms, Precision precision) {
+        return terms.addTo(product(x, transposed, precision));
     }
 
     /** The cross-entropy of {@code hidden W^T [M, V]} under labels {@code [M]}; see {@link LinearCrossEntropy}. */
-    Var crossEntropy(Var hidden, boolean transposed, Tensor labels, CrossEntropy.Options options);
+    Var crossEntropy(Var hidden, boolean transposed, Tensor labels, CrossEntropy.Options options, Precision precision);
 
     /** Rows by index, {@code ids [..] -> [.., C]}. */
     Var lookup(Tensor ids, DType type);
@@ -70,13 +73,13 @@ public sealed interface StoredWeight {
         }
 
         @Override
-        public Var product(Var x, boolean transposed) {
-            return Linear.apply(x, oriented(transposed));
+        public Var product(Var x, boolean transposed, Precision precision) {
+            return Linear.apply(x, oriented(transposed), precision);
         }
 
         @Override
-        public Var crossEntropy(Var hidden, boolean transposed, Tensor labels, CrossEntropy.Options options) {
-            return LinearCrossEntropy.apply(hidden, oriented(transposed), labels, options);
+        public Var crossEntropy(Var hidden, boolean transposed, Tensor labels, CrossEntropy.Options options, Precision precision) {
+            return LinearCrossEntropy.apply(hidden, oriented(transposed), labels, options, precision);
         }
 
         private Var oriented(boolean transposed) {
@@ -128,20 +131,21 @@ public sealed interface StoredWeight {
         }
 
         @Override
-        public Var product(Var x, boolean asTransposed) {
-            return product(x, asTransposed, Terms.NONE);
+        public Var product(Var x, boolean asTransposed, Precision precision) {
+            return product(x, asTransposed, Terms.NONE, precision);
         }
 
         @Override
-        public Var product(Var x, boolean asTransposed, Terms terms) {
-            return asTransposed == transposed ? FrozenLinear.apply(x, matrix, terms, Precision.F32)
-                    : new Dense(dense()).product(x, asTransposed, terms);
+        public Var product(Var x, boolean asTransposed, Terms terms, Precision precision) {
+            return asTransposed == transposed ? FrozenLinear.apply(x, matrix, terms, precision)
+                    : new Dense(dense()).product(x, asTransposed, terms, precision);
         }
 
         @Override
-        public Var crossEntropy(Var hidden, boolean asTransposed, Tensor labels, CrossEntropy.Options options) {
-            return asTransposed == transposed && hidden.dtype() == DType.F32 ? LinearCrossEntropy.apply(hidden, matrix, labels, options)
-                    : new Dense(dense()).crossEntropy(hidden, asTransposed, labels, options);
+        public Var crossEntropy(Var hidden, boolean asTransposed, Tensor labels, CrossEntropy.Options options, Precision precision) {
+            return asTransposed == transposed && hidden.dtype() == DType.F32
+                    ? LinearCrossEntropy.apply(hidden, matrix, labels, options, precision)
+                    : new Dense(dense()).crossEntropy(hidden, asTransposed, labels, options, precision);
         }
 
         @Override
@@ -175,14 +179,14 @@ public sealed interface StoredWeight {
         }
 
         @Override
-        public Var product(Var x, boolean asTransposed) {
-            return asTransposed == transposed ? QuantizedLinear.apply(x, matrix) : new Dense(dense()).product(x, asTransposed);
+        public Var product(Var x, boolean asTransposed, Precision precision) {
+            return asTransposed == transposed ? QuantizedLinear.apply(x, matrix) : new Dense(dense()).product(x, asTransposed, precision);
         }
 
         @Override
-        public Var crossEntropy(Var hidden, boolean asTransposed, Tensor labels, CrossEntropy.Options options) {
+        public Var crossEntropy(Var hidden, boolean asTransposed, Tensor labels, CrossEntropy.Options options, Precision precision) {
             return asTransposed == transposed ? LinearCrossEntropy.apply(hidden, matrix, labels, options)
-                    : new Dense(dense()).crossEntropy(hidden, asTransposed, labels, options);
+                    : new Dense(dense()).crossEntropy(hidden, asTransposed, labels, options, precision);
         }
 
         @Override
