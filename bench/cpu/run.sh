@@ -39,9 +39,9 @@ java=$(./jotune --java)
 mvn -q -B -pl jmh -am package -DskipTests
 [[ -d jmh/target/peers ]] || mvn -q -B -Ppeers -pl jmh -am generate-resources
 : > "$log"
-# What the BLAS libraries are told before they start. OpenBLAS takes AVX2 code on processors it does not know; where there
-# is AVX-512 it is told to use it, or it would run at half its speed.
-grep -q -m1 avx512f /proc/cpuinfo && export OPENBLAS_CORETYPE=${OPENBLAS_CORETYPE:-SkylakeX}
+# Peers choose their code by the processor. What a machine's environment tells them otherwise would hold them back.
+unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE MKL_ENABLE_INSTRUCTIONS MKL_CBWR MKL_DYNAMIC ONEDNN_MAX_CPU_ISA DNNL_MAX_CPU_ISA ATEN_CPU_CAPABILITY \
+    OMP_NUM_THREADS KMP_BLOCKTIME KMP_AFFINITY
 
 has() { [[ $parts == *,$1,* ]]; }
 errors=$(mktemp)

@@ -22,6 +22,7 @@ TARGETS = [
     *target("GEMM F32, M = 8, machine code, over MKL plain", (1,), "gemm", (few, "jotune_f32", "mkl_nt", True), 2.0, 2.6),
     *target("GEMM M = 8, BF16 weights, Vector API, over MKL plain F32", (1,), "gemm", (few, "jotune_bf16_weights", "mkl_nt", False), 2.7, 4),
     *target("GEMM M = 8, BF16 weights, machine code, over MKL plain F32", (1,), "gemm", (few, "jotune_bf16_weights", "mkl_nt", True), 2.7, 4),
+    *target("GEMM M = 8, BF16 weights and dot products, machine code, over MKL plain F32", (1,), "gemm", (few, "jotune_bf16", "mkl_nt", True), 2.7, 4),
     *target("GEMM BF16, M >= 512, over libtorch BF16", (1,), "gemm", (many, "jotune_bf16", "torch_bfloat16", True), 0.9, 1.2),
     *target("GEMM to F32 accuracy, M >= 512, machine code, over MKL F32", (1, 2), "gemm", (many, "jotune_f32", "mkl_nt", True), 2, 4),
     *target("attention with prefix, forward, T = 512, over libtorch", (1, 2), "attention", ("forward",), 1.6, 2.3),

@@ -20,7 +20,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A process that keeps every kernel of the CPU backend busy for {@code args[0]} seconds of its own processor time, in turn, as a long run would: fused kernels through the cases of the conformance suite, primitives through calls of their own.
+ * A process that keeps every kernel of the CPU backend busy for {@code args[0]} seconds of its own processor time, one after
+ * another, as a long run would: fused kernels through the cases of the conformance suite, primitives through calls of their own.
  */
 public final class HotDriver {
     static final DType[] STORED = {DType.F32, DType.BF16, DType.F16};

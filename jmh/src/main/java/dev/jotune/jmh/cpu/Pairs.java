@@ -28,7 +28,8 @@ public final class Pairs {
     private Pairs() {}
 
     /** Runs everybody until compiled, then {@code rounds} rounds; prints a line for each candidate. */
-    public static void run(String bench, String name, String unit, List<Candidate> candidates, int rounds, long warmUpNanos, Map<String, Object> about) {
+    public static void run(String bench, String name, String unit, List<Candidate> candidates, int rounds, long warmUpNanos,
+            Map<String, Object> about) {
         int n = candidates.size();
         int[] calls = new int[n];
         for (int i = 0; i < n; i++) {

@@ -72,8 +72,8 @@ final class ProductRates {
         Runnable[] candidates = {
             () -> kernel.product(wide, x, y, Precision.F32, Joined.NONE),
             () -> kernel.productBack(wide, dy, dx, Precision.F32, Joined.NONE),
-            () -> GemmFrozen.product(m, panels, x.address(), y.address(), false),
-            () -> GemmFrozen.productBack(m, panels, dy.address(), dx.address(), false),
+            () -> GemmFrozen.product(m, panels, x.address(), y.address(), GemmFrozen.Begin.ZERO),
+            () -> GemmFrozen.productBack(m, panels, dy.address(), dx.address(), GemmFrozen.Begin.ZERO),
             () -> Gemm.run(m, n, k, Matrix.f32(x.address(), k), weight.transpose(), y.address(), n, false),
             () -> Gemm.run(m, k, n, Matrix.f32(dy.address(), n), weight, dx.address(), k, false),
             () -> kernel.product(narrow, x, y, Precision.BF16, Joined.NONE),
