@@ -200,6 +200,8 @@ def main():
         said = verdict(value, t.target, t.aim, t.smaller)
         best = (min if t.smaller else max)(row.ratios + row.bests)
         peak = f"{med(row.peaks):.2f}" if row.peaks else ""
+        if row.peaks and med(row.peaks) > (2.1 if "BF16" in t.work else 1.05):
+            peak += " **above the peak: a measuring error**"
         body.append(f"| {t.work} | {t.threads} | {t.target:g} | {t.aim:g} | **{value:.2f}** | {best:.2f} | {min(row.ratios):.2f} to "
                     f"{max(row.ratios):.2f} ({len(row.ratios)}) | {number(med(row.ours))} / {number(med(row.theirs))} {row.unit} | {peak} | {said} |")
         if said != "aim reached" and ceilings:

@@ -18,9 +18,10 @@ import java.util.function.BiFunction;
 /** Steps of one text for {@link HotDriver}, with every kind of weight. */
 final class HotDecode {
     private static final int HIDDEN = 512;
-    private static final int HEADS = 8;
+    private static final int HEADS = 16;
     private static final int GROUPS = 4;
-    private static final int SIZE = 64;
+    /** Four vectors of 512 bits and one more. */
+    private static final int SIZE = 80;
     private static final int CAPACITY = 48;
 
     private HotDecode() {}
@@ -42,8 +43,10 @@ final class HotDecode {
         long c = HIDDEN;
         Tensor norm = HotDriver.noise(cpu, c);
         Optional<Tensor> headNorm = Optional.of(HotDriver.noise(cpu, SIZE));
-        Layer layer = new Layer(norm, linear.apply(c, c), linear.apply((long) GROUPS * SIZE, c), linear.apply((long) GROUPS * SIZE, c), headNorm,
-                headNorm, linear.apply(c, c), norm, linear.apply(c, c), linear.apply(c, c), linear.apply(c, c), 0);
+        long queries = (long) HEADS * SIZE;
+        long keysOut = (long) GROUPS * SIZE;
+        Layer layer = new Layer(norm, linear.apply(queries, c), linear.apply(keysOut, c), linear.apply(keysOut, c), headNorm, headNorm,
+                linear.apply(c, queries), norm, linear.apply(c, c), linear.apply(c, c), linear.apply(c, c), 0);
         Model model = new Model(weight.apply(64L, c), 1, List.of(layer), norm, linear.apply(64L, c), HEADS, GROUPS, SIZE, SIZE, 1e-5, 0.125);
         if (!kernel.supports(model)) {
             return;

@@ -37,6 +37,7 @@ public final class HotDriver {
         copies();
         HotProducts.add(cpu, works);
         HotDecode.add(cpu, works);
+        HotFused.add(cpu, works);
         for (BlockFormat format : BlockFormat.values()) {
             dequantize(QuantCases.random(cpu, format, 16, 2L * format.elements()));
         }

@@ -13,6 +13,7 @@ import dev.jotune.tensor.quant.QuantizedMatrix;
 import dev.jotune.testing.conformance.QuantCases;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /** Matrix products for {@link HotDriver}: of every layout, with frozen and with quantised weights. */
 final class HotProducts {
@@ -35,6 +36,8 @@ final class HotProducts {
                 for (long m : ROWS) {
                     frozen(cpu, works, k, w, m);
                 }
+                // So long a sum is taken in parts.
+                frozen(cpu, works, k, k.pack(HotDriver.noise(cpu, 70, 2100).to(type)), 12);
             }
         });
         cpu.kernel(QuantizedProductKernel.class).ifPresent(k -> {
@@ -62,8 +65,11 @@ final class HotProducts {
     private static void frozen(Backend cpu, List<Runnable> works, FrozenKernel kernel, FrozenKernel.Packed w, long m) {
         Tensor x = HotDriver.noise(cpu, m, w.columns());
         Tensor y = HotDriver.noise(cpu, m, w.rows());
+        Joined terms = new Joined(Optional.of(HotDriver.noise(cpu, m, 8)), Optional.of(HotDriver.noise(cpu, w.rows(), 8)),
+                Optional.of(HotDriver.noise(cpu, w.rows())), Optional.of(HotDriver.noise(cpu, m, w.rows())));
         for (Precision precision : Precision.values()) {
             works.add(() -> kernel.product(w, x, y, precision, Joined.NONE));
+            works.add(() -> kernel.product(w, x, y, precision, terms));
             works.add(() -> kernel.productBack(w, y, x, precision, Joined.NONE));
         }
     }

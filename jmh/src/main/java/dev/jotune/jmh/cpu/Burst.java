@@ -47,10 +47,10 @@ public final class Burst {
         return sum.sum();
     }
 
-    /** Runs until compiled. */
+    /** Runs until compiled, which takes calls as well as time. */
     public static void warmUp() {
-        long end = System.nanoTime() + 300_000_000L;
-        while (System.nanoTime() < end) {
+        long end = System.nanoTime() + 500_000_000L;
+        for (int calls = 0; calls < 1000 || System.nanoTime() < end; calls++) {
             rate();
         }
     }
