@@ -51,7 +51,9 @@ public final class Scratch {
     static final int ATTENTION_SUMS = 18;
     /** Inner products of outputs and their gradients, of the calling thread. */
     static final int ATTENTION_DELTAS = 19;
-    private static final int SLOTS = 20;
+    /** The last elements of an element-wise kernel's arrays, padded to whole vectors. */
+    static final int TAILS = 20;
+    private static final int SLOTS = 21;
 
     private static final ThreadLocal<Scratch> CURRENT = ThreadLocal.withInitial(Scratch::new);
 
