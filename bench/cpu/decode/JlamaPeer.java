@@ -4,7 +4,6 @@ import com.github.tjake.jlama.safetensors.DType;
 import com.github.tjake.jlama.tensor.AbstractTensor;
 import com.github.tjake.jlama.tensor.KvBufferCache;
 import com.github.tjake.jlama.tensor.operations.TensorOperationsProvider;
-import com.github.tjake.jlama.util.PhysicalCoreExecutor;
 import java.io.File;
 import java.util.Arrays;
 import java.util.Locale;
@@ -18,7 +17,6 @@ public final class JlamaPeer {
     public static void main(String[] args) throws Exception {
         int threads = Integer.parseInt(args[1]);
         int count = Integer.parseInt(args[2]);
-        PhysicalCoreExecutor.overrideThreadCount(threads);
         DType working = DType.valueOf(args[4]);
         Optional<DType> narrowed = args.length > 5 ? Optional.of(DType.valueOf(args[5])) : Optional.empty();
         try (AbstractModel model = ModelSupport.loadModel(new File(args[0]), null, DType.F32, working, narrowed, Optional.of(threads))) {

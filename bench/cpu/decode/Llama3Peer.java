@@ -1,3 +1,5 @@
+package com.llama4j;
+
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -6,7 +8,7 @@ import java.util.Map;
 
 /**
  * Greedy decoding by llama3.java: its forward pass and its sampler, on ids; compiled beside its one source file, whose
- * classes have no package. {@code Llama3Peer FILE THREADS NEW RUNS}
+ * package this shares. {@code Llama3Peer FILE THREADS NEW RUNS}
  */
 public final class Llama3Peer {
     public static void main(String[] args) throws Exception {

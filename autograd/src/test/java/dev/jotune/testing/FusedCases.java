@@ -39,6 +39,10 @@ final class FusedCases {
             all.add(KernelConformance.of("swiglu/" + n, in ->
                     one(Activations.swiglu(in.parameter(3, n), in.parameter(3, n)))));
             all.add(KernelConformance.of("gelu/" + n, in -> one(Activations.gelu(in.parameter(3, n)))));
+            all.add(KernelConformance.of("silu/" + n, in -> one(Activations.silu(in.parameter(3, n)))));
+            all.add(KernelConformance.of("geluTanh/" + n, in -> one(Activations.geluTanh(in.parameter(3, n)))));
+            all.add(KernelConformance.of("geglu/" + n, in -> one(Activations.gegluTanh(in.parameter(3, n), in.parameter(3, n)))));
+            all.add(KernelConformance.of("logSoftmax/" + n, in -> one(Softmax.logSoftmax(in.parameter(3, n)))));
             all.add(KernelConformance.of("softmax/" + n, in -> one(Softmax.softmax(in.parameter(3, n)))));
             all.add(KernelConformance.of("linear/" + n, in ->
                     one(Linear.apply(in.parameter(2, 3, n), in.parameter(5, n), in.parameter(5)))));
@@ -112,38 +116,38 @@ final class FusedCases {
         return one(in.definition() ? QuantizedLinear.definition(x, weight) : QuantizedLinear.apply(x, weight));
     }
 
-    private static Var[] rms(Inputs in, Var x, Var weight) {
+    static Var[] rms(Inputs in, Var x, Var weight) {
         return one(in.definition() ? Norms.rmsNormDefinition(x, weight, 1e-5) : Norms.rmsNorm(x, weight, 1e-5));
     }
 
-    private static Var[] layer(Inputs in, Var x, Var weight) {
+    static Var[] layer(Inputs in, Var x, Var weight) {
         Var bias = in.parameter(weight.size(0));
         return one(in.definition() ? Norms.layerNormDefinition(x, weight, bias, 1e-5) : Norms.layerNorm(x, weight, bias, 1e-5));
     }
 
-    private static Var[] addRms(Inputs in, Var x, Var residual, Var weight) {
+    static Var[] addRms(Inputs in, Var x, Var residual, Var weight) {
         Norms.Added a = in.definition() ? Norms.addRmsNormDefinition(x, residual, weight, 1e-5) : Norms.addRmsNorm(x, residual, weight, 1e-5);
         return new Var[] {a.sum(), a.normed()};
     }
 
-    private static Var[] addLayer(Inputs in, Var x, Var residual, Var weight) {
+    static Var[] addLayer(Inputs in, Var x, Var residual, Var weight) {
         Var bias = in.parameter(weight.size(0));
         Norms.Added a = in.definition() ? Norms.addLayerNormDefinition(x, residual, weight, bias, 1e-5)
                 : Norms.addLayerNorm(x, residual, weight, bias, 1e-5);
         return new Var[] {a.sum(), a.normed()};
     }
 
-    private static Var[] rotary(Inputs in, Var x, long batch, long half, Rotary.Layout layout) {
+    static Var[] rotary(Inputs in, Var x, long batch, long half, Rotary.Layout layout) {
         Tensor cos = in.values(i -> Math.cos(0.7 * i), batch, x.size(2), half);
         Tensor sin = in.values(i -> Math.sin(0.7 * i), batch, x.size(2), half);
         return one(in.definition() ? Rotary.definition(x, cos, sin, layout, false) : Rotary.apply(x, cos, sin, layout));
     }
 
-    private static Tensor labels(Inputs in, long classes) {
+    static Tensor labels(Inputs in, long classes) {
         return Tensor.of(in.backend(), new long[] {classes - 1, -100, 0, classes / 2}, 4);
     }
 
-    private static Var[] linear(Inputs in, long classes, long hidden, Options options) {
+    static Var[] linear(Inputs in, long classes, long hidden, Options options) {
         Var x = in.parameter(4, hidden);
         Var w = in.parameter(classes, hidden);
         Tensor labels = labels(in, classes);

@@ -100,6 +100,7 @@ public final class KernelConformance {
         FusedCases.add(all);
         ScanCases.add(all);
         AdamWCases.add(all);
+        TailCases.add(all);
         return all;
     }
 

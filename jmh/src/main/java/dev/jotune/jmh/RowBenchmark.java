@@ -20,7 +20,7 @@ import org.openjdk.jmh.annotations.Warmup;
  * row twice, the second time from the first-level cache, so it should reach half of that; if it does not, the chain
  * from the sums through root and division to the first product shows, which is why rows go in groups. {@code exp} costs
  * some twenty instructions for 16 elements; {@code softmax}, {@code silu} and {@code gelu_tanh} are one exponential each
- * and should come within a division of it. {@code gelu_erf} is an exponential and a polynomial of degree 11.
+ * and should come within a division of it. {@code gelu_erf} is an exponential, a polynomial of degree 6 and a division.
  *
  * <p>Many short iterations in several launches, because what the compiler makes of a loop and where the pages of the
  * operands lie are settled once for each launch: compare minima and medians, never means.
@@ -30,7 +30,8 @@ import org.openjdk.jmh.annotations.Warmup;
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
 @Warmup(iterations = 15, time = 200, timeUnit = TimeUnit.MILLISECONDS)
 @Measurement(iterations = 30, time = 200, timeUnit = TimeUnit.MILLISECONDS)
-@Fork(value = 3, jvmArgsAppend = {"--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "-Djotune.threads=1"})
+@Fork(value = 3, jvmArgsAppend = {"--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED",
+    "-Djotune.threads=1", "-XX:Tier3DelayOn=1000000"})
 public class RowBenchmark {
     @Param({"layer_norm", "rms_norm", "softmax", "gelu_tanh", "gelu_erf", "silu", "exp", "copy"})
     public String operation;

@@ -8,13 +8,14 @@ import java.util.Locale;
  * of elements a second. {@code bench/cpu/rows_torch.py} prints the same of PyTorch; run them in turn, not together.
  *
  * <p>Arguments: cases, sizes and seconds for each, such as {@code softmax,exp 128x768 0.7}. One thread:
- * {@code -Djotune.threads=1}.
+ * {@code -Djotune.threads=1}; and {@code -XX:Tier3DelayOn=1000000}, or a busy compiler may leave a loop uncompiled for
+ * seconds.
  */
 public final class RowSpeed {
     /** Long enough for the clock to cost nothing, short enough for the best one to be undisturbed. */
     private static final long SAMPLE_NANOS = 500_000;
     /** What the compiler gets before anything counts: a vector loop is compiled twice on its way. */
-    private static final long WARM_UP_NANOS = 1_500_000_000L;
+    private static final long WARM_UP_NANOS = 2_500_000_000L;
 
     private RowSpeed() {}
 

@@ -149,10 +149,12 @@ public final class Workload {
             if (shape.length == 1) {
                 return Tensor.full(backend, type, 1, shape);
             }
-            Tensor noise = Tensor.empty(backend, DType.F32, shape);
-            backend.uniform(noise, path.hashCode(), 0);
-            Var centred = Recording.off(() -> Var.constant(noise).add(-0.5).mul(0.07));
-            return centred.tensor().to(type);
+            try (Scope scope = Scope.open()) {
+                Tensor noise = Tensor.empty(backend, DType.F32, shape);
+                backend.uniform(noise, path.hashCode(), 0);
+                Var centred = Recording.off(() -> Var.constant(noise).add(-0.5).mul(0.07));
+                return Scope.detach(centred.tensor().to(type));
+            }
         }
 
         private static long[] shape(String path) {

@@ -29,7 +29,7 @@ import java.util.Arrays;
  * al., arXiv 2410.10989.)
  */
 public final class LinearCrossEntropy {
-    /** Elements of a chunk's logits by default: 8 MB in F32, with its gradient 16 MB. */
+    /** Elements of a chunk's logits by default: 8 MB in F32; their gradient is written over them. */
     private static final long CHUNK_ELEMENTS = 1L << 21;
 
     /** Rows for which a frozen matrix is read from memory at least as fast as it is multiplied with. */
@@ -180,7 +180,7 @@ public final class LinearCrossEntropy {
             boolean capped = softcap > 0;
             long size = Math.min(chunkRows, count);
             Tensor logits = Tensor.empty(backend, type, size, classes);
-            Tensor dLogits = dHidden || dWeight ? Tensor.empty(backend, type, size, classes) : null;
+            boolean gradient = dHidden || dWeight;
             for (long from = 0; from < count; from += size) {
                 long to = Math.min(count, from + size);
                 Tensor part = logits.slice(0, 0, to - from);
@@ -188,19 +188,19 @@ public final class LinearCrossEntropy {
                 Tensor label = labels.slice(0, from, to);
                 Tensor rowWeight = weights.slice(0, from, to);
                 Tensor loss = rows.slice(0, from, to);
-                if (dLogits == null) {
+                if (!gradient) {
                     Tensor[] in = capped ? new Tensor[] {part, label, rowWeight, cap} : new Tensor[] {part, label, rowWeight};
                     backend.map(capped ? CAPPED_ONLY : LOSS_ONLY, in, new Tensor[] {loss});
                     continue;
                 }
-                Tensor d = dLogits.slice(0, 0, to - from);
                 Tensor[] in = capped ? new Tensor[] {part, label, rowWeight, cap, scale} : new Tensor[] {part, label, rowWeight, scale};
-                backend.map(capped ? CAPPED_AND_GRADIENT : LOSS_AND_GRADIENT, in, new Tensor[] {loss, d});
+                backend.map(capped ? CAPPED_AND_GRADIENT : LOSS_AND_GRADIENT, in, new Tensor[] {loss, part});
+                // From here on part is the gradient by the logits, written over them.
                 if (dHidden) {
-                    matrix.back(d, gradHidden.slice(0, from, to));
+                    matrix.back(part, gradHidden.slice(0, from, to));
                 }
                 if (dWeight) {
-                    matrix.gradient(d, x.slice(0, from, to), gradWeight);
+                    matrix.gradient(part, x.slice(0, from, to), gradWeight);
                 }
             }
         }

@@ -23,10 +23,7 @@ import java.util.List;
  * A process that keeps every kernel of the CPU backend busy for {@code args[0]} seconds of its own processor time, in turn, as a long run would: fused kernels through the cases of the conformance suite, primitives through calls of their own.
  */
 public final class HotDriver {
-    private static final DType[] STORED = {DType.F32, DType.BF16, DType.F16};
-    /** M, N, K: rows of every height of a tile, columns of every width, few and many of both. */
-    private static final long[][] PRODUCTS = {{1, 200, 96}, {2, 70, 64}, {3, 96, 64}, {4, 96, 64}, {5, 40, 48}, {6, 96, 64}, {8, 200, 64},
-        {12, 35, 40}, {13, 17, 64}, {40, 67, 50}, {130, 130, 40}, {128, 3, 64}};
+    static final DType[] STORED = {DType.F32, DType.BF16, DType.F16};
 
     private final Backend cpu = Backends.cpu();
     private final List<Runnable> works = new ArrayList<>();
@@ -37,7 +34,8 @@ public final class HotDriver {
         }
         maps();
         copies();
-        products();
+        HotProducts.add(cpu, works);
+        HotDecode.add(cpu, works);
         for (BlockFormat format : BlockFormat.values()) {
             dequantize(QuantCases.random(cpu, format, 16, 2L * format.elements()));
         }
@@ -92,7 +90,10 @@ public final class HotDriver {
         for (Expr e : all) {
             Program program = Program.of(e);
             Tensor[] inputs = program.inputCount() > 1 ? new Tensor[] {x, y} : new Tensor[] {x};
-            works.add(() -> cpu.map(program, inputs, new Tensor[] {out}));
+            // Three turns: an operation has fewer cases than a product.
+            for (int i = 0; i < 3; i++) {
+                works.add(() -> cpu.map(program, inputs, new Tensor[] {out}));
+            }
         }
         for (long[] shape : new long[][] {{1, 700}, {9, 1}, {1, 1}}) {
             Tensor sum = noise(shape);
@@ -115,27 +116,16 @@ public final class HotDriver {
         works.add(() -> cpu.fill(filled, 3));
     }
 
-    private void products() {
-        for (long[] s : PRODUCTS) {
-            for (DType type : STORED) {
-                Tensor c = noise(s[0], s[1]);
-                for (Tensor a : List.of(noise(s[0], s[2]), noise(s[2], s[0]).transpose(0, 1))) {
-                    for (Tensor b : List.of(noise(s[2], s[1]).to(type), noise(s[1], s[2]).to(type).transpose(0, 1))) {
-                        works.add(() -> cpu.matmul(a, b, c, false));
-                        works.add(() -> cpu.matmul(a, b, c, true));
-                        works.add(() -> cpu.matmul(a.to(DType.BF16), b, c, false));
-                    }
-                }
-            }
-        }
-    }
-
     private void dequantize(QuantizedMatrix m) {
         Tensor out = noise(m.rows(), m.columns());
         works.add(() -> Dequantize.rows(m, 0, out));
     }
 
     private Tensor noise(long... shape) {
+        return noise(cpu, shape);
+    }
+
+    static Tensor noise(Backend cpu, long... shape) {
         Tensor t = Tensor.empty(cpu, DType.F32, shape);
         cpu.uniform(t, 7, 0);
         return t;

@@ -9,6 +9,8 @@ import java.lang.classfile.MethodModel;
 import java.lang.classfile.instruction.BranchInstruction;
 import java.lang.classfile.instruction.InvokeInstruction;
 import java.lang.classfile.instruction.LabelTarget;
+import java.nio.file.FileSystem;
+import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashSet;
@@ -26,11 +28,20 @@ final class HotMethods {
 
     private HotMethods() {}
 
-    /** {@code class.method} of every one, the class without its package. */
+    /** {@code class.method} of every one in a folder of classes or a jar, the class without its package. */
     static TreeSet<String> of(Path classes) throws IOException {
+        if (Files.isDirectory(classes)) {
+            return in(classes);
+        }
+        try (FileSystem jar = FileSystems.newFileSystem(classes)) {
+            return in(jar.getPath("/"));
+        }
+    }
+
+    private static TreeSet<String> in(Path folder) throws IOException {
         TreeSet<String> found = new TreeSet<>();
         List<Path> files;
-        try (Stream<Path> walk = Files.walk(classes)) {
+        try (Stream<Path> walk = Files.walk(folder)) {
             files = walk.filter(f -> f.toString().endsWith(".class")).toList();
         }
         for (Path file : files) {

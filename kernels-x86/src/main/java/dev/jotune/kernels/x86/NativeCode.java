@@ -22,16 +22,11 @@ record NativeCode(MemorySegment code) {
         return new NativeCode(CodeMemory.install(code.toBytes(), arena));
     }
 
-    /** A call during which this thread counts as native, so that garbage collection goes on: for work of any length. */
+    /**
+     * A call during which this thread counts as native, so that garbage collection goes on: for work of any length. The
+     * linker's critical calls would save some nanoseconds of kernels that run for microseconds, and hold collections up.
+     */
     MethodHandle handle(FunctionDescriptor type) {
         return Linker.nativeLinker().downcallHandle(code, type);
-    }
-
-    /**
-     * A call without the change of the thread's state, some nanoseconds cheaper. It holds up garbage collection: for
-     * work under a few microseconds.
-     */
-    MethodHandle shortHandle(FunctionDescriptor type) {
-        return Linker.nativeLinker().downcallHandle(code, type, Linker.Option.critical(false));
     }
 }

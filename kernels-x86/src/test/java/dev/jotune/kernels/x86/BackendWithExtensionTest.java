@@ -1,7 +1,6 @@
 package dev.jotune.kernels.x86;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
@@ -24,8 +23,10 @@ class BackendWithExtensionTest {
 
     @Test
     void theBackendHasTheExtensionsKernel() {
-        assumeTrue(Processor.current().has(Feature.AVX512BW, Feature.AVX512_BF16), "no AVX-512 with BF16 here");
-        assertThat(Backends.cpu().description()).contains("machine code");
+        assertThat(Backends.cpu().description().contains("machine code")).isEqualTo(new X86Extension().isAvailable());
+        if (!Machine.hasVectors()) {
+            return;
+        }
         // The Vector API's kernel keeps the accuracy of F32; rounded to BF16, 1.001 is 1.
         FrozenKernel kernel = Backends.cpu().kernel(FrozenKernel.class).orElseThrow();
         Tensor w = Tensor.full(Backends.cpu(), DType.F32, 1.001, 64, 64);

@@ -2,7 +2,6 @@ package dev.jotune.kernels.x86;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
@@ -21,11 +20,8 @@ import org.junit.jupiter.api.Test;
 
 /** Products with frozen weights against sums in double, with canaries around every buffer. */
 class FrozenProductsTest {
-    private static final boolean HERE = Processor.current().has(Feature.AVX512BW, Feature.AVX512_BF16);
-
     private static FrozenKernel kernel() {
-        assumeTrue(HERE, "no AVX-512 with BF16 here");
-        return X86Extension.gemms(Parallel::shared, Optional.empty()).frozen();
+        return Machine.gemms(Parallel::shared).frozen();
     }
 
     /** What is multiplied; the weight is {@code [n, k]}. */
@@ -94,10 +90,7 @@ class FrozenProductsTest {
     void anyShapeStrideAndCompany(@ForAll @IntRange(min = 1, max = 110) int m, @ForAll @IntRange(min = 16, max = 150) int n,
             @ForAll @IntRange(min = 16, max = 150) int k, @ForAll boolean narrow, @ForAll boolean back, @ForAll Precision precision,
             @ForAll @IntRange(max = 20) int rank, @ForAll boolean bias, @ForAll boolean residual, @ForAll @IntRange(max = 9) int gap) {
-        // An assumption would count as a case that the generator must replace.
-        if (HERE) {
-            new Case(m, n, k, narrow, back, precision, rank, bias, residual, gap).check(kernel(), m + 31L * n + 977L * k);
-        }
+        new Case(m, n, k, narrow, back, precision, rank, bias, residual, gap).check(kernel(), m + 31L * n + 977L * k);
     }
 
     @Test
@@ -157,7 +150,6 @@ class FrozenProductsTest {
 
     @Test
     void resultsDoNotDependOnThreadsOrTime() {
-        assumeTrue(HERE, "no AVX-512 with BF16 here");
         int m = 203;
         int n = 330;
         int k = 1601;
@@ -172,7 +164,7 @@ class FrozenProductsTest {
                 for (int threads : new int[] {1, 2, 2, 3, 5}) {
                     Parallel pool = new Parallel(threads);
                     try {
-                        FrozenKernel kernel = X86Extension.gemms(() -> pool, Optional.empty()).frozen();
+                        FrozenKernel kernel = Machine.gemms(() -> pool).frozen();
                         FrozenKernel.Packed packed = kernel.pack(weight);
                         Tensor y = Tensor.zeros(Backends.cpu(), DType.F32, m, n);
                         Tensor dx = Tensor.zeros(Backends.cpu(), DType.F32, m, k);

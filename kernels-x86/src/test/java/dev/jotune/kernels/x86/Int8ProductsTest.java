@@ -2,7 +2,6 @@ package dev.jotune.kernels.x86;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
@@ -12,15 +11,13 @@ import dev.jotune.tensor.kernels.QuantizedProductKernel;
 import dev.jotune.tensor.quant.BlockFormat;
 import dev.jotune.tensor.quant.BlockMatrix;
 import java.util.Arrays;
-import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 /** Products of rounded rows with weights in Q8_0 against the definition in double, within the bound of the rounding. */
 class Int8ProductsTest {
     private static QuantizedProductKernel kernel(Parallel pool) {
-        assumeTrue(Processor.current().has(Feature.AVX512BW, Feature.AVX512_BF16, Feature.AVX512_VNNI), "no AVX-512 with VNNI here");
-        return X86Extension.gemms(() -> pool, Optional.empty()).int8();
+        return Machine.gemms(() -> pool).int8();
     }
 
     static BlockMatrix weight(Random random, int n, int k) {

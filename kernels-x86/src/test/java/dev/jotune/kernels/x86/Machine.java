@@ -1,10 +1,16 @@
 package dev.jotune.kernels.x86;
 
 import dev.jotune.kernels.x86.asm.Assembler;
+import dev.jotune.kernels.x86.asm.Ranges;
+import dev.jotune.kernels.x86.gemm.EmulatedCode;
+import dev.jotune.kernels.x86.gemm.Gemms;
+import dev.jotune.tensor.cpu.simd.Parallel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.util.Optional;
+import java.util.function.Supplier;
 
 /** This machine, for the tests of other packages. */
 public final class Machine {
@@ -18,6 +24,14 @@ public final class Machine {
     /** Whether the vector kernels run here. */
     public static boolean hasVectors() {
         return Processor.current().has(Feature.AVX512F, Feature.AVX512DQ, Feature.AVX512BW, Feature.AVX512VL, Feature.AVX512_BF16);
+    }
+
+    /** Products on vectors: run by the processor if it can, in the interpreter otherwise or with {@code jotune.emulate}. */
+    static Gemms gemms(Supplier<Parallel> pool) {
+        if (hasVectors() && Processor.current().has(Feature.AVX512_VNNI) && !Boolean.getBoolean("jotune.emulate")) {
+            return X86Extension.gemms(pool, Optional.empty());
+        }
+        return new Gemms(new EmulatedCode(new Ranges()), pool, Optional.empty());
     }
 
     /** Code that takes one address, runnable for as long as the handle is used. */

@@ -5,14 +5,19 @@ import dev.jotune.tensor.HostMemory;
 import dev.jotune.tensor.Storage;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.cpu.simd.GemmFrozen;
+import dev.jotune.tensor.cpu.simd.GemmFrozen.Begin;
 import dev.jotune.tensor.cpu.simd.Matrix;
 import dev.jotune.tensor.cpu.simd.Panels;
+import dev.jotune.tensor.expr.Expr;
+import dev.jotune.tensor.expr.Program;
 import dev.jotune.tensor.kernels.FrozenKernel;
 import dev.jotune.tensor.kernels.Precision;
 import java.lang.ref.Reference;
 
 /** Frozen products through the Vector API, always to the accuracy of F32. */
 final class VectorFrozen implements FrozenKernel {
+    private static final Program SUM = Program.of(Expr.input(0).plus(Expr.input(1)));
+
     private record Weight(Storage storage, Panels panels) implements Packed {
         @Override
         public long rows() {
@@ -65,7 +70,7 @@ final class VectorFrozen implements FrozenKernel {
         int k = (int) weight.size(1);
         Storage storage = HostMemory.allocate(Panels.bytes(weight.dtype(), n, k));
         Panels panels = new Panels(storage.address(), weight.dtype(), n, k);
-        panels.fill(new Matrix(weight.address(), weight.dtype(), weight.stride(0), weight.stride(1)));
+        panels.fill(matrix(weight));
         Reference.reachabilityFence(weight);
         return new Weight(storage, panels);
     }
@@ -73,35 +78,40 @@ final class VectorFrozen implements FrozenKernel {
     @Override
     public void product(Packed weight, Tensor x, Tensor y, Precision precision, Joined joined) {
         Weight w = (Weight) weight;
-        boolean add = start(y, joined);
-        GemmFrozen.product(Math.toIntExact(x.size(0)), w.panels, x.address(), y.address(), add);
-        Reference.reachabilityFence(new Object[] {w, x, y});
+        GemmFrozen.product(Math.toIntExact(x.size(0)), w.panels, x.address(), y.address(), begin(y, joined));
+        Reference.reachabilityFence(new Object[] {w, x, y, joined});
     }
 
     @Override
     public void productBack(Packed weight, Tensor dy, Tensor dx, Precision precision, Joined joined) {
         Weight w = (Weight) weight;
-        boolean add = start(dx, joined);
-        GemmFrozen.productBack(Math.toIntExact(dy.size(0)), w.panels, dy.address(), dx.address(), add);
-        Reference.reachabilityFence(new Object[] {w, dy, dx});
+        GemmFrozen.productBack(Math.toIntExact(dy.size(0)), w.panels, dy.address(), dx.address(), begin(dx, joined));
+        Reference.reachabilityFence(new Object[] {w, dy, dx, joined});
     }
 
-    private static boolean start(Tensor y, Joined joined) {
-        boolean add = false;
-        if (joined.residual().isPresent()) {
-            y.copyFrom(joined.residual().get());
-            add = true;
+    private static Begin begin(Tensor y, Joined joined) {
+        long start = 0;
+        long step = 0;
+        if (joined.residual().isPresent() && joined.bias().isPresent()) {
+            // A tile begins with one of the two: here both are laid where it will end.
+            y.copyFrom(joined.bias().get().reshape(1, y.size(1)).expand(y.shape()));
+            y.backend().map(SUM, new Tensor[] {y, joined.residual().get()}, new Tensor[] {y});
+            start = y.address();
+            step = y.size(1);
+        } else if (joined.residual().isPresent()) {
+            start = joined.residual().get().address();
+            step = y.size(1);
+        } else if (joined.bias().isPresent()) {
+            start = joined.bias().get().address();
         }
-        if (joined.left().isPresent()) {
-            y.backend().matmul(joined.left().get(), joined.right().orElseThrow().transpose(0, 1), y, add);
-            add = true;
+        if (joined.left().isEmpty()) {
+            return new Begin(0, null, null, start, step);
         }
-        if (joined.bias().isPresent()) {
-            Tensor bias = joined.bias().get();
-            Tensor ones = Tensor.full(y.backend(), DType.F32, 1, y.size(0), 1);
-            y.backend().matmul(ones, bias.reshape(1, bias.numel()), y, add);
-            add = true;
-        }
-        return add;
+        Tensor left = joined.left().get();
+        return new Begin(Math.toIntExact(left.size(1)), matrix(left), matrix(joined.right().orElseThrow()), start, step);
+    }
+
+    private static Matrix matrix(Tensor t) {
+        return new Matrix(t.address(), t.dtype(), t.stride(0), t.stride(1));
     }
 }

@@ -196,10 +196,10 @@ class KnownProgramTest {
 
     @Test
     void smoothFunctionsAreAccurateEverywhere() {
-        // Of the largest error measured, relative to x: Phi of GELU is right to 7e-8.
-        accurate(Formulas.GELU, 2e-7, 0);
-        accurate(Formulas.GELU_TANH, 0, 2e-6);
-        accurate(Formulas.SILU, 0, 5e-7);
+        // Of the largest error measured, relative to x: what GELU multiplies x with is right to 3e-7.
+        accurate(Formulas.GELU, 3e-7, 0);
+        accurate(Formulas.GELU_TANH, 0, 5e-6);
+        accurate(Formulas.SILU, 0, 6e-7);
     }
 
     /** Within {@code toX |x| + toY |y|}, for every 2^-12 between -12 and 12. */

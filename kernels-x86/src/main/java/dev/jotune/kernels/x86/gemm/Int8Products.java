@@ -18,8 +18,8 @@ import java.util.function.Supplier;
  *
  * <p>Rounding x costs accuracy that the definition (widen the weight, multiply in F32) keeps: an element is off by at
  * most a 254th of its block's largest magnitude, so that of y by that times the sum of the block's weights' magnitudes,
- * over all blocks; for random operands it is 0.6 % of y's spread, as much as rounding both to BF16 costs twice over. That
- * is why this runs only where it is asked for.
+ * over all blocks. For normal x and a uniform weight that is 0.53 % of y (root mean square): 1.4 times what the weight
+ * lost in becoming Q8_0, 2.4 times what rounding both operands to BF16 loses. So this runs only where it is asked for.
  */
 final class Int8Products implements QuantizedProductKernel {
     /** Fewer rows are left to kernels that widen the weight as they read it. */

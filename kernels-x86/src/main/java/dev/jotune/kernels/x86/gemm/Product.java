@@ -92,12 +92,17 @@ final class Product {
         int threads = pool.threads();
         long wanted = Math.clamp((long) m * n * steps / TASK, 1, threads == 1 ? 1 : SHARES * threads);
         int runs = (int) Math.min(count, wanted);
-        int groups = panels.areKept() ? Math.clamp((wanted + runs - 1) / runs, 1, tiles) : groups(runs, tiles * height, (int) wanted);
-        pool.execute(runs * groups, t -> {
-            int group = t / runs;
-            int run = t % runs;
-            int row = (int) ((long) tiles * group / groups) * height;
-            int end = Math.min(m, (int) ((long) tiles * (group + 1) / groups) * height);
+        // Panels that are read in place are shared by any groups of rows. Those that are made are made once, but for the
+        // last ones where they do not come out even for the threads.
+        int shared = panels.areKept() ? runs : runs < count ? 0 : count % threads;
+        int groups = panels.areKept() ? Math.clamp((wanted + runs - 1) / runs, 1, tiles) : groups(shared, tiles * height);
+        int alone = runs - shared;
+        pool.execute(alone + shared * groups, t -> {
+            int run = t < alone ? t : alone + (t - alone) % shared;
+            int group = t < alone ? 0 : (t - alone) / shared;
+            int parts = t < alone ? 1 : groups;
+            int row = (int) ((long) tiles * group / parts) * height;
+            int end = Math.min(m, (int) ((long) tiles * (group + 1) / parts) * height);
             int to = (int) ((long) count * (run + 1) / runs);
             for (int j = (int) ((long) count * run / runs); j < to; j++) {
                 panel(j, row, end - row, from, steps, block, madeRows == 0 ? 0 : madeRows + row * rowBytes, rowBytes);
@@ -106,15 +111,15 @@ final class Product {
     }
 
     /**
-     * Groups of rows where each task makes its panel: more of them even out the threads' work and repeat the making,
-     * which costs as much as {@code MAKING} rows.
+     * Groups of rows for {@code shared} panels that each group makes for itself: more of them even out the threads' work
+     * and repeat the making, which costs as much as {@code MAKING} rows.
      */
-    private int groups(int runs, int rows, int most) {
+    private int groups(int shared, int rows) {
         int threads = pool.threads();
         int best = 1;
         double least = Double.MAX_VALUE;
-        for (int groups = 1; groups <= most && rows / groups >= MAKING; groups++) {
-            double time = (double) ((runs * groups + threads - 1) / threads) * ((double) rows / groups + MAKING);
+        for (int groups = 1; groups <= 4 * threads && rows / groups >= MAKING; groups++) {
+            double time = (double) ((shared * groups + threads - 1) / threads) * ((double) rows / groups + MAKING);
             if (time < 0.99 * least) {
                 least = time;
                 best = groups;

@@ -26,20 +26,29 @@ final class VectorPanels implements PanelKernel {
         int vectors = (columns + 15) / 16;
         int height = TileCode.maxRows(vectors);
         int whole = rows / height;
+        int rest = rows - whole * height;
+        // Two tiles of middling height read the panel at a better rate than a whole one and a low one.
+        int low = whole > 0 && rest > 0 && 2 * rest < height ? (height + rest) / 2 : 0;
+        if (low > 0) {
+            whole--;
+            rest += height - low;
+        }
         Raw.set(arguments + TileArgs.MASK, mask(columns));
         // Enough lines a round that the next panel is there when this one is done, if the tiles last that long.
         int ahead = !fetch ? 0 : rows >= 16 * height ? 1 : rows >= 4 * height ? 2 : 0;
-        if (whole > 0) {
-            Raw.set(arguments + TileArgs.TILES, whole);
+        tiles(operands, height, whole, vectors, ahead, arguments);
+        tiles(operands, low, low > 0 ? 1 : 0, vectors, 0, arguments);
+        tiles(operands, rest, rest > 0 ? 1 : 0, vectors, 0, arguments);
+    }
+
+    /** Runs {@code number} tiles and moves the block on to the rows below them. */
+    private void tiles(Operands operands, int height, int number, int vectors, int ahead, long arguments) {
+        if (number > 0) {
+            Raw.set(arguments + TileArgs.TILES, number);
             call(tile(operands, height, vectors, ahead), arguments);
-        }
-        int rest = rows - whole * height;
-        if (rest > 0) {
             // Those of the other operands are in the block, where the kernel has moved them itself.
-            move(arguments, TileArgs.A, TileArgs.A_STRIDE, (long) whole * height);
-            move(arguments, TileArgs.C, TileArgs.C_STRIDE, (long) whole * height);
-            Raw.set(arguments + TileArgs.TILES, 1);
-            call(tile(operands, rest, vectors, 0), arguments);
+            move(arguments, TileArgs.A, TileArgs.A_STRIDE, (long) number * height);
+            move(arguments, TileArgs.C, TileArgs.C_STRIDE, (long) number * height);
         }
     }
 

@@ -124,12 +124,12 @@ final class DenseRows {
         }
 
         @Override
-        float tail(long x, long row) {
-            float sum = 0;
+        float tail(float sum, long x, long row) {
+            float all = sum;
             for (int p = columns / L * L; p < columns; p++) {
-                sum += Mem.f32(x + 4L * p) * Mem.f32(row + 4L * p);
+                all += Mem.f32(x + 4L * p) * Mem.f32(row + 4L * p);
             }
-            return sum;
+            return all;
         }
     }
 
@@ -161,12 +161,12 @@ final class DenseRows {
         }
 
         @Override
-        float tail(long x, long row) {
-            float sum = 0;
+        float tail(float sum, long x, long row) {
+            float all = sum;
             for (int p = columns / (2 * L) * (2 * L); p < columns; p++) {
-                sum += Mem.f32(x + 4L * p) * Float.intBitsToFloat(Mem.i16(row + 2L * p) << 16);
+                all += Mem.f32(x + 4L * p) * Float.intBitsToFloat(Mem.i16(row + 2L * p) << 16);
             }
-            return sum;
+            return all;
         }
     }
 
@@ -198,12 +198,12 @@ final class DenseRows {
         }
 
         @Override
-        float tail(long x, long row) {
-            float sum = 0;
+        float tail(float sum, long x, long row) {
+            float all = sum;
             for (int p = columns / L * L; p < columns; p++) {
-                sum += Mem.f32(x + 4L * p) * Float.float16ToFloat(Mem.i16(row + 2L * p));
+                all += Mem.f32(x + 4L * p) * Float.float16ToFloat(Mem.i16(row + 2L * p));
             }
-            return sum;
+            return all;
         }
     }
 }

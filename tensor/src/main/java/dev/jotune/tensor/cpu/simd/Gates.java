@@ -7,6 +7,7 @@ import static dev.jotune.tensor.cpu.simd.Mem.S;
 import static jdk.incubator.vector.FloatVector.broadcast;
 
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
 
 /**
  * Activations and their derivatives in one pass each, of {@code n} contiguous floats, n a multiple of the vector
@@ -30,7 +31,7 @@ public final class Gates {
         long y = at[1];
         for (int i = 0; i < n; i += L) {
             FloatVector v = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
-            v.div(VMath.exp(v.neg()).add(broadcast(S, 1f))).intoMemorySegment(ALL, y + 4L * i, ORDER);
+            v.div(VMath.expQuick(v.neg()).add(broadcast(S, 1f))).intoMemorySegment(ALL, y + 4L * i, ORDER);
         }
     }
 
@@ -41,7 +42,7 @@ public final class Gates {
         long dx = at[2];
         for (int i = 0; i < n; i += L) {
             FloatVector v = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
-            FloatVector s = broadcast(S, 1f).div(VMath.exp(v.neg()).add(broadcast(S, 1f)));
+            FloatVector s = broadcast(S, 1f).div(VMath.expQuick(v.neg()).add(broadcast(S, 1f)));
             FloatVector slope = s.mul(v.fma(broadcast(S, 1f).sub(s), broadcast(S, 1f)));
             slope.mul(FloatVector.fromMemorySegment(S, ALL, dy + 4L * i, ORDER)).intoMemorySegment(ALL, dx + 4L * i, ORDER);
         }
@@ -55,7 +56,7 @@ public final class Gates {
         for (int i = 0; i < n; i += L) {
             FloatVector v = FloatVector.fromMemorySegment(S, ALL, g + 4L * i, ORDER);
             FloatVector up = FloatVector.fromMemorySegment(S, ALL, u + 4L * i, ORDER);
-            v.div(VMath.exp(v.neg()).add(broadcast(S, 1f))).mul(up).intoMemorySegment(ALL, y + 4L * i, ORDER);
+            v.div(VMath.expQuick(v.neg()).add(broadcast(S, 1f))).mul(up).intoMemorySegment(ALL, y + 4L * i, ORDER);
         }
     }
 
@@ -68,7 +69,7 @@ public final class Gates {
         long du = at[4];
         for (int i = 0; i < n; i += L) {
             FloatVector v = FloatVector.fromMemorySegment(S, ALL, g + 4L * i, ORDER);
-            FloatVector s = broadcast(S, 1f).div(VMath.exp(v.neg()).add(broadcast(S, 1f)));
+            FloatVector s = broadcast(S, 1f).div(VMath.expQuick(v.neg()).add(broadcast(S, 1f)));
             FloatVector d = FloatVector.fromMemorySegment(S, ALL, dy + 4L * i, ORDER);
             FloatVector up = FloatVector.fromMemorySegment(S, ALL, u + 4L * i, ORDER);
             FloatVector slope = s.mul(v.fma(broadcast(S, 1f).sub(s), broadcast(S, 1f)));
@@ -84,7 +85,7 @@ public final class Gates {
         for (int i = 0; i < n; i += L) {
             FloatVector v = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
             FloatVector u = v.mul(v).fma(broadcast(S, -C), broadcast(S, -K)).mul(v);
-            v.div(VMath.exp(u).add(broadcast(S, 1f))).intoMemorySegment(ALL, y + 4L * i, ORDER);
+            v.div(VMath.expQuick(u).add(broadcast(S, 1f))).intoMemorySegment(ALL, y + 4L * i, ORDER);
         }
     }
 
@@ -96,7 +97,7 @@ public final class Gates {
         for (int i = 0; i < n; i += L) {
             FloatVector v = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
             FloatVector z = square(v);
-            FloatVector s = broadcast(S, 1f).div(VMath.exp(z.fma(broadcast(S, -C), broadcast(S, -K)).mul(v)).add(broadcast(S, 1f)));
+            FloatVector s = broadcast(S, 1f).div(VMath.expQuick(z.fma(broadcast(S, -C), broadcast(S, -K)).mul(v)).add(broadcast(S, 1f)));
             FloatVector w = z.fma(broadcast(S, 3 * C), broadcast(S, K)).mul(v);
             FloatVector slope = s.mul(w.fma(broadcast(S, 1f).sub(s), broadcast(S, 1f)));
             slope.mul(FloatVector.fromMemorySegment(S, ALL, dy + 4L * i, ORDER)).intoMemorySegment(ALL, dx + 4L * i, ORDER);
@@ -111,7 +112,7 @@ public final class Gates {
         for (int i = 0; i < n; i += L) {
             FloatVector v = FloatVector.fromMemorySegment(S, ALL, g + 4L * i, ORDER);
             FloatVector u = v.mul(v).fma(broadcast(S, -C), broadcast(S, -K)).mul(v);
-            v.div(VMath.exp(u).add(broadcast(S, 1f))).mul(FloatVector.fromMemorySegment(S, ALL, up + 4L * i, ORDER))
+            v.div(VMath.expQuick(u).add(broadcast(S, 1f))).mul(FloatVector.fromMemorySegment(S, ALL, up + 4L * i, ORDER))
                     .intoMemorySegment(ALL, y + 4L * i, ORDER);
         }
     }
@@ -126,7 +127,7 @@ public final class Gates {
         for (int i = 0; i < n; i += L) {
             FloatVector v = FloatVector.fromMemorySegment(S, ALL, g + 4L * i, ORDER);
             FloatVector z = square(v);
-            FloatVector s = broadcast(S, 1f).div(VMath.exp(z.fma(broadcast(S, -C), broadcast(S, -K)).mul(v)).add(broadcast(S, 1f)));
+            FloatVector s = broadcast(S, 1f).div(VMath.expQuick(z.fma(broadcast(S, -C), broadcast(S, -K)).mul(v)).add(broadcast(S, 1f)));
             FloatVector w = z.fma(broadcast(S, 3 * C), broadcast(S, K)).mul(v);
             FloatVector slope = s.mul(w.fma(broadcast(S, 1f).sub(s), broadcast(S, 1f)));
             FloatVector d = FloatVector.fromMemorySegment(S, ALL, dy + 4L * i, ORDER);
@@ -137,6 +138,6 @@ public final class Gates {
 
     private static FloatVector square(FloatVector v) {
         FloatVector z = v.mul(v);
-        return z.blend(broadcast(S, FAR), z.compare(jdk.incubator.vector.VectorOperators.GT, broadcast(S, FAR)));
+        return z.blend(broadcast(S, FAR), z.compare(VectorOperators.GT, broadcast(S, FAR)));
     }
 }

@@ -35,7 +35,13 @@ final class Lanes {
 
     /** Vectors {@code 0 .. count - 1} at {@code at} become {@code count} floats there, their sums. */
     static void fold(long at, int count) {
-        for (int i = 0; i < count; i++) {
+        int i = 0;
+        if (L == 16) {
+            for (; i + 8 <= count; i += 8) {
+                LaneFold.eight(at + (long) LB * i, at + 4L * i);
+            }
+        }
+        for (; i < count; i++) {
             Mem.f32(at + 4L * i, sum(at + (long) LB * i));
         }
     }

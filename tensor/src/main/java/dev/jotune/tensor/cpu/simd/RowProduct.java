@@ -55,13 +55,18 @@ public abstract class RowProduct {
         if (!type || weight.rank() != 2 || weight.stride(1) != 1 || weight.size(1) > Integer.MAX_VALUE) {
             return Optional.empty();
         }
-        int columns = (int) weight.size(1);
-        long rowBytes = weight.stride(0) * weight.dtype().byteSize();
-        return Optional.of(switch (weight.dtype()) {
-            case F32 -> new DenseRows.F32(weight.size(0), columns, weight.address(), rowBytes);
-            case BF16 -> new DenseRows.Bf16(weight.size(0), columns, weight.address(), rowBytes);
-            default -> new DenseRows.F16(weight.size(0), columns, weight.address(), rowBytes);
-        });
+        Matrix transposed = new Matrix(weight.address(), weight.dtype(), 1, weight.stride(0));
+        return Optional.of(of(transposed, weight.size(0), (int) weight.size(1)));
+    }
+
+    /** The product over a weight given as the right operand {@code [columns, rows]} of a matrix product. */
+    static RowProduct of(Matrix transposed, long rows, int columns) {
+        long rowBytes = transposed.colStride() * transposed.type().byteSize();
+        return switch (transposed.type()) {
+            case F32 -> new DenseRows.F32(rows, columns, transposed.address(), rowBytes);
+            case BF16 -> new DenseRows.Bf16(rows, columns, transposed.address(), rowBytes);
+            default -> new DenseRows.F16(rows, columns, transposed.address(), rowBytes);
+        };
     }
 
     /** The product over a quantised weight. The caller keeps it reachable. */
@@ -83,9 +88,9 @@ public abstract class RowProduct {
      */
     abstract void sums(int h, long x, long xs, long number, long row, int count, long sums);
 
-    /** What the vectors of {@link #sums} leave of one row. */
-    float tail(long x, long row) {
-        return 0;
+    /** {@code sum} and what the vectors of {@link #sums} leave of one row. */
+    float tail(float sum, long x, long row) {
+        return sum;
     }
 
     /** Whether {@link #tail} has anything. */
@@ -163,7 +168,7 @@ public abstract class RowProduct {
             for (int i = 0; i < h; i++) {
                 float sum = Mem.f32(sums + 4L * (h * j + i));
                 if (more) {
-                    sum += tail(x + xs * i, row(from + j));
+                    sum = tail(sum, x + xs * i, row(from + j));
                 }
                 Mem.f32(y + ys * i + 4 * (from + j), sum);
             }

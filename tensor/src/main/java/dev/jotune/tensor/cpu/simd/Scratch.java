@@ -53,13 +53,26 @@ public final class Scratch {
     static final int ATTENTION_DELTAS = 19;
     /** The last elements of an element-wise kernel's arrays, padded to whole vectors. */
     static final int TAILS = 20;
-    private static final int SLOTS = 21;
+    /** Rows of x in the order that a row product wants. */
+    static final int ROW_INPUT = 21;
+    /** Strips of a task of a product with a frozen weight. */
+    static final int FROZEN_A = 22;
+    /** Panels of the low-rank factor that joins such a product. */
+    static final int FROZEN_RIGHT = 23;
+    private static final int SLOTS = 24;
+    /** Where a sum begins that begins with nothing: as many zeros as a tile is wide at most. */
+    private static final MemorySegment ZEROS = Arena.global().allocate(4L * Gemm.NR, 64);
 
     private static final ThreadLocal<Scratch> CURRENT = ThreadLocal.withInitial(Scratch::new);
 
     private final MemorySegment[] segments = new MemorySegment[SLOTS];
 
     private Scratch() {
+    }
+
+    /** Address of {@link Gemm#NR} zeros that nobody writes. */
+    static long zeros() {
+        return ZEROS.address();
     }
 
     /** Address of at least {@code bytes} bytes that stay valid until the same thread asks for more of this slot. */

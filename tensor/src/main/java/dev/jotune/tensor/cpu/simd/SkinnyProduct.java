@@ -22,7 +22,7 @@ public final class SkinnyProduct {
         long from = x;
         long step = xs;
         if (w.paired()) {
-            from = Scratch.get(Scratch.GEMM_A, 4L * m * w.columns());
+            from = Scratch.get(Scratch.ROW_INPUT, 4L * m * w.columns());
             step = 4L * w.columns();
             for (int i = 0; i < m; i++) {
                 w.prepare(x + xs * i, from + step * i);
