@@ -1,12 +1,12 @@
 package dev.jotune.tensor.cpu.simd;
 
+import static dev.jotune.tensor.cpu.simd.BlockRows.BYTES;
 import static dev.jotune.tensor.cpu.simd.Mem.ALL;
 import static dev.jotune.tensor.cpu.simd.Mem.L;
 import static dev.jotune.tensor.cpu.simd.Mem.LB;
 import static dev.jotune.tensor.cpu.simd.Mem.ORDER;
 import static dev.jotune.tensor.cpu.simd.Mem.S;
 import static dev.jotune.tensor.cpu.simd.Mem.SI;
-import static dev.jotune.tensor.cpu.simd.BlockRows.BYTES;
 
 import dev.jotune.tensor.quant.BlockMatrix;
 import jdk.incubator.vector.ByteVector;
