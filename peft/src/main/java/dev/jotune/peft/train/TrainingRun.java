@@ -147,6 +147,7 @@ final class TrainingRun {
         if (options.gradientCheckpointing()) {
             model.setCheckpointing(true);
         }
+        Warmup.forTraining(model);
         long start = System.nanoTime();
         long tokensBefore = trainedTokens;
         try {
