@@ -32,7 +32,9 @@ final class HotProducts {
         }
         cpu.kernel(FrozenKernel.class).ifPresent(k -> {
             for (DType type : HotDriver.STORED) {
-                FrozenKernel.Packed w = k.pack(HotDriver.noise(cpu, 200, 96).to(type));
+                Tensor weight = HotDriver.noise(cpu, 200, 96).to(type);
+                works.add(() -> k.pack(weight));
+                FrozenKernel.Packed w = k.pack(weight);
                 for (long m : ROWS) {
                     frozen(cpu, works, k, w, m);
                 }

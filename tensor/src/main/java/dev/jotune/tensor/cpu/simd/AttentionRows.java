@@ -70,17 +70,6 @@ final class AttentionRows {
         }
     }
 
-    /** p = e^(p - lse); dp = p (dp - delta): the derivative of a softmax row. */
-    static void gradient(long p, long dp, int n, float lse, float delta) {
-        for (int j = 0; j < n; j += L) {
-            FloatVector e = VMath.exp(FloatVector.fromMemorySegment(S, ALL, p, ORDER).sub(lse));
-            e.intoMemorySegment(ALL, p, ORDER);
-            FloatVector.fromMemorySegment(S, ALL, dp, ORDER).sub(delta).mul(e).intoMemorySegment(ALL, dp, ORDER);
-            p += LB;
-            dp += LB;
-        }
-    }
-
     /** dp = dp (1 - (capped / c)^2): the derivative of {@link #softcap}, given its result. */
     static void softcapGradient(long dp, long capped, int n, float c) {
         for (int j = 0; j < n; j += L) {
