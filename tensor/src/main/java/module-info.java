@@ -5,6 +5,9 @@ module dev.jotune.tensor {
     requires com.fasterxml.jackson.databind;
 
     exports dev.jotune.tensor;
+    // The CPU backend's inside, for modules with kernels of one kind of processor only.
+    exports dev.jotune.tensor.cpu to dev.jotune.kernels.x86;
+    exports dev.jotune.tensor.cpu.simd to dev.jotune.kernels.x86;
     exports dev.jotune.tensor.expr;
     exports dev.jotune.tensor.io;
     exports dev.jotune.tensor.kernels;
@@ -12,6 +15,7 @@ module dev.jotune.tensor {
     exports dev.jotune.tensor.random;
 
     uses dev.jotune.tensor.BackendProvider;
+    uses dev.jotune.tensor.cpu.CpuExtension;
     provides dev.jotune.tensor.BackendProvider with
             dev.jotune.tensor.cpu.CpuProvider, dev.jotune.tensor.cpu.ReferenceProvider;
 }

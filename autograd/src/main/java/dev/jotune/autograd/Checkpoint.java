@@ -55,9 +55,13 @@ public final class Checkpoint {
         return out;
     }
 
-    /** A block of a model: {@code block(input)}, recomputed in the backward pass if {@code on} and something records. */
+    /**
+     * A block of a model: {@code block(input)}, recomputed in the backward pass if {@code on} and something records; else
+     * with what {@link Trim} leaves of it.
+     */
     public static Var when(boolean on, UnaryOperator<Var> block, Var input) {
-        return on && Recording.isOn() ? apply(x -> new Var[] {block.apply(x[0])}, input)[0] : block.apply(input);
+        Function<Var[], Var[]> f = x -> new Var[] {block.apply(x[0])};
+        return (on && Recording.isOn() ? apply(f, input) : Trim.apply(f, input))[0];
     }
 
     private static Var[] kept(Scope scope, Var[] values) {

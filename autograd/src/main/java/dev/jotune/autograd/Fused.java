@@ -21,15 +21,24 @@ public final class Fused {
     }
 
     /**
-     * Records a kernel's result.
-     *
-     * @param outputs what the kernel computed
-     * @param backward first derivatives; an upstream entry is null where nothing arrived
-     * @param definition the same function of the same inputs in terms of primitives
+     * As the longer form, of an operation that says nothing of what it reads.
      */
     public static Var[] record(String name, Var[] inputs, Tensor[] outputs, Backward backward,
             Function<Var[], Var[]> definition) {
-        return Node.record(name, inputs, outputs, (up, needed) -> {
+        return record(name, inputs, outputs, Reads.UNKNOWN, backward, definition);
+    }
+
+    /**
+     * Records a kernel's result.
+     *
+     * @param outputs what the kernel computed
+     * @param reads what {@code backward} reads; it takes inputs from their {@link Var}s when it runs
+     * @param backward first derivatives; an upstream entry is null where nothing arrived
+     * @param definition the same function of the same inputs in terms of primitives
+     */
+    public static Var[] record(String name, Var[] inputs, Tensor[] outputs, Reads reads, Backward backward,
+            Function<Var[], Var[]> definition) {
+        return Node.record(name, inputs, outputs, reads, (up, needed) -> {
             if (Recording.isOn()) {
                 return throughDefinition(definition, inputs, up, needed);
             }

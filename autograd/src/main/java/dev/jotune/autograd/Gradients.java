@@ -3,8 +3,11 @@ package dev.jotune.autograd;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Storage;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.expr.Expr;
+import dev.jotune.tensor.expr.Program;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -21,12 +24,16 @@ import java.util.Set;
  * consumers have been. Gradients that have been passed on are freed at once.
  */
 public final class Gradients {
+    private static final Program SUM = Program.of(Expr.input(0).plus(Expr.input(1)));
+
     private final Map<Var, Integer> wanted = new IdentityHashMap<>();
     private final Map<Node, Var[]> pending = new HashMap<>();
     private final PriorityQueue<Node> queue = new PriorityQueue<>(Comparator.comparingLong((Node n) -> n.id)
             .reversed());
     private final Var[] results;
     private final Set<Node> useful = new HashSet<>();
+    /** How many gradients that wait or are asked for lie in a piece of memory. */
+    private final Map<Storage, Integer> holders = new IdentityHashMap<>();
     private final boolean stopAtWanted;
     private final boolean release;
     /** Gradients that may have been passed on for good; looked through after each visit. */
@@ -34,7 +41,8 @@ public final class Gradients {
     /** Holds the walk's gradients; null while the walk itself is recorded, when nothing may be freed. */
     private Scope scope;
     private Scope temporary;
-    private long rootId;
+    /** The memory of the gradients that the visit at hand made or passes on, while they are handed out. */
+    private final Set<Storage> arriving = Collections.newSetFromMap(new IdentityHashMap<>());
 
     private Gradients(List<Var> wrt, boolean stopAtWanted, boolean release) {
         for (int i = 0; i < wrt.size(); i++) {
@@ -119,10 +127,14 @@ public final class Gradients {
         }
         try (Scope s = Scope.open()) {
             scope = s;
+            // The caller may want to see where the walk began.
+            outputs.forEach(v -> holders.merge(v.outline().storage(), 1, Integer::sum));
             propagate(outputs, upstream);
             List<Var> done = separate(finished(wrt), upstream);
             done.forEach(v -> s.keep(v.tensor()));
             return done;
+        } finally {
+            Node.freeAllRestored();
         }
     }
 
@@ -202,8 +214,17 @@ public final class Gradients {
             needed[i] = leads(node.inputs[i]);
         }
         if (scope == null) {
+            if (node.once) {
+                throw new IllegalStateException(node + " was recorded for one walk, what later derivatives read is gone. "
+                        + "Do not wrap in Recording.once what is differentiated twice.");
+            }
             send(node, node.vjp.apply(up, needed), needed);
             return;
+        }
+        for (Var v : up) {
+            if (v != null) {
+                holders.merge(v.tensor().storage(), -1, Gradients::sumOrNone);
+            }
         }
         spent.addAll(Arrays.asList(up));
         try (Scope s = Scope.open()) {
@@ -215,12 +236,18 @@ public final class Gradients {
                 }
             }
             spent.addAll(Arrays.asList(down));
+            for (Var v : down) {
+                if (v != null) {
+                    arriving.add(v.tensor().storage());
+                }
+            }
             send(node, down, needed);
         } finally {
             temporary = null;
+            arriving.clear();
         }
         for (Var v : spent) {
-            if (v != null && !referenced(v.tensor().storage())) {
+            if (v != null && !holders.containsKey(v.tensor().storage())) {
                 scope.freeIfOwned(v.tensor());
             }
         }
@@ -232,31 +259,17 @@ public final class Gradients {
 
     /** All consumers of the outputs are done; the inputs of this node may still be views of the same memory. */
     private void releaseOutputs(Node node) {
-        for (Tensor t : node.outputs) {
+        for (int i = 0; i < node.outputCount(); i++) {
+            Tensor t = node.outline(i);
             boolean shared = false;
             for (Var in : node.inputs) {
-                shared |= in.tensor().storage() == t.storage();
+                shared |= in.outline().storage() == t.storage();
             }
-            if (!shared && !referenced(t.storage()) && node.id != rootId) {
+            if (!shared && !holders.containsKey(t.storage())) {
                 Scope.free(t);
+                node.freeRestored();
             }
         }
-    }
-
-    private boolean referenced(Storage storage) {
-        for (Var[] vs : pending.values()) {
-            for (Var v : vs) {
-                if (v != null && v.tensor().storage() == storage) {
-                    return true;
-                }
-            }
-        }
-        for (Var v : results) {
-            if (v != null && v.tensor().storage() == storage) {
-                return true;
-            }
-        }
-        return false;
     }
 
     private void send(Node node, Var[] down, boolean[] needed) {
@@ -278,7 +291,7 @@ public final class Gradients {
     private void deliver(Var to, Var gradient) {
         Integer slot = wanted.get(to);
         if (slot != null) {
-            results[slot] = results[slot] == null ? gradient : plus(results[slot], gradient);
+            results[slot] = held(results[slot], gradient);
         }
         Node n = to.node();
         if (n == null || !useful.contains(n) || slot != null && stopAtWanted) {
@@ -286,20 +299,48 @@ public final class Gradients {
         }
         Var[] up = pending.get(n);
         if (up == null) {
-            up = new Var[n.outputs.length];
+            up = new Var[n.outputCount()];
             pending.put(n, up);
             queue.add(n);
-            rootId = Math.max(rootId, n.id);
         }
-        up[to.index()] = up[to.index()] == null ? gradient : plus(up[to.index()], gradient);
+        up[to.index()] = held(up[to.index()], gradient);
     }
 
-    private Var plus(Var a, Var b) {
-        Var sum = a.add(b);
-        spent.add(a);
+    /** What waits at one place after {@code more} arrived. */
+    private Var held(Var there, Var more) {
+        if (scope == null) {
+            return there == null ? more : there.add(more);
+        }
+        Var sum = there == null ? more : plus(there, more);
+        if (sum != there) {
+            holders.merge(sum.tensor().storage(), 1, Integer::sum);
+        }
+        return sum;
+    }
+
+    private Var plus(Var there, Var more) {
+        Tensor a = there.tensor();
+        Tensor b = more.tensor();
+        if (mayBeOverwritten(a) && b.dtype() == a.dtype()) {
+            a.backend().map(SUM, new Tensor[] {a, b}, new Tensor[] {a});
+            return there;
+        }
+        holders.merge(a.storage(), -1, Gradients::sumOrNone);
+        spent.add(there);
+        Var sum = there.add(more);
         if (temporary != null) {
             temporary.keep(sum.tensor());
         }
         return sum;
+    }
+
+    /** Whether a gradient that waits was made by this walk, is seen from one place only and has an element at each place. */
+    private boolean mayBeOverwritten(Tensor t) {
+        return holders.get(t.storage()) == 1 && t.isContiguous() && (scope.owns(t) || temporary != null && temporary.owns(t))
+                && !arriving.contains(t.storage());
+    }
+
+    private static Integer sumOrNone(int a, int b) {
+        return a + b == 0 ? null : Integer.valueOf(a + b);
     }
 }

@@ -35,7 +35,8 @@ public final class InPlace {
         Tensor rows = a.tensor().reshape(-1, k);
         Tensor out = sum.tensor();
         Types.backend("addMatmul", sum, a, b).matmul(rows, b.tensor().transpose(0, 1), out.reshape(-1, n), true);
-        return Node.record1("add_matmul", new Var[] {sum, a, b}, out, (up, needed) -> {
+        Reads reads = Reads.mask((b.requiresGrad() ? 2 : 0) | (a.requiresGrad() ? 4 : 0));
+        return Node.record1("add_matmul", new Var[] {sum, a, b}, out, reads, (up, needed) -> {
             Var g = up[0].reshape(-1, n);
             return new Var[] {
                 needed[0] ? up[0] : null,

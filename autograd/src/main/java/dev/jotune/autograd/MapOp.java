@@ -25,7 +25,7 @@ public final class MapOp {
     private final boolean[] rowInput;
     private final Program forward;
     private final List<Expr> derivative;
-    private final ConcurrentHashMap<Long, Program> backward = new ConcurrentHashMap<>();
+    private final ConcurrentHashMap<Long, Backward> backward = new ConcurrentHashMap<>();
     private final ConcurrentHashMap<Integer, MapOp> derivativeOps = new ConcurrentHashMap<>();
 
     private MapOp(String name, Expr expr, int inputs, boolean onePerRow) {
@@ -77,9 +77,30 @@ public final class MapOp {
             throw new IllegalArgumentException(name + " takes " + inputs + " operands, got " + operands.length);
         }
         Backend backend = Types.backend(name, operands);
-        Tensor out = Tensor.empty(backend, Types.of(operands), resultShape(operands));
+        long[] shape = resultShape(operands);
+        return Node.record1(name, operands, compute(backend, shape, operands),
+                Reads.mask(reads(operands)).again(() -> compute(backend, shape, operands)),
+                (up, needed) -> back(operands, up[0], needed));
+    }
+
+    private Tensor compute(Backend backend, long[] shape, Var[] operands) {
+        Tensor out = Tensor.empty(backend, Types.of(operands), shape);
         backend.map(forward, tensors(operands), new Tensor[] {out});
-        return Node.record1(name, operands, out, (up, needed) -> back(operands, up[0], needed));
+        return out;
+    }
+
+    /** Which operands the derivatives by those read that want one. */
+    private long reads(Var[] operands) {
+        long mask = 0;
+        for (int i = 0; i < inputs; i++) {
+            mask |= operands[i].requiresGrad() && !passesOn(i) ? 1L << i : 0;
+        }
+        return mask == 0 ? 0 : backward(mask).reads() & (1L << inputs) - 1;
+    }
+
+    /** Whether the derivative by input {@code i} is what comes from above. */
+    private boolean passesOn(int i) {
+        return !rowConstant && derivative.get(i) instanceof Expr.Input(int index) && index == inputs;
     }
 
     private long[] resultShape(Var[] operands) {
@@ -120,18 +141,30 @@ public final class MapOp {
             }
             return grads;
         }
-        List<Tensor> outs = new ArrayList<>();
         long[] shape = commonShape(operands);
-        Backend backend = upstream.tensor().backend();
         DType type = Types.of(with);
+        long mask = 0;
+        List<Tensor> outs = new ArrayList<>();
         for (int i = 0; i < inputs; i++) {
-            if (needed[i]) {
-                outs.add(Tensor.empty(backend, type, rowInput[i] ? oneColumn(shape) : shape));
+            if (needed[i] && passesOn(i) && upstream.dtype() == type) {
+                grads[i] = upstream.sumTo(operands[i].shape());
+            } else if (needed[i]) {
+                mask |= 1L << i;
+                outs.add(Tensor.empty(upstream.backend(), type, rowInput[i] ? oneColumn(shape) : shape));
             }
         }
-        backend.map(backwardProgram(needed), tensors(with), outs.toArray(Tensor[]::new));
+        if (mask == 0) {
+            return grads;
+        }
+        Backward b = backward(mask);
+        Tensor[] values = new Tensor[inputs + 1];
+        for (int i = 0; i <= inputs; i++) {
+            // What the program does not read may be gone; anything of a fitting shape stands in for it.
+            values[i] = i == inputs || (b.reads() >> i & 1) == 0 ? upstream.tensor() : operands[i].tensor();
+        }
+        upstream.backend().map(b.program(), values, outs.toArray(Tensor[]::new));
         for (int i = 0, k = 0; i < inputs; i++) {
-            if (needed[i]) {
+            if ((mask >> i & 1) != 0) {
                 grads[i] = Var.constant(outs.get(k++)).sumTo(operands[i].shape());
             }
         }
@@ -143,11 +176,27 @@ public final class MapOp {
                 rowInput[k]));
     }
 
-    private Program backwardProgram(boolean[] needed) {
-        long mask = 0;
-        for (int i = 0; i < inputs; i++) {
-            mask |= needed[i] ? 1L << i : 0;
+    /**
+     * Derivatives by some inputs.
+     *
+     * @param reads bit i: input i is read
+     */
+    private record Backward(Program program, long reads) {
+        static Backward of(Program program) {
+            long reads = 0;
+            for (Program.Instruction i : program.code()) {
+                reads |= switch (i) {
+                    case Program.Instruction.Load l -> 1L << l.index();
+                    // The length of a row is that of the longest operand.
+                    case Program.Instruction.Position p -> -1L;
+                    default -> 0;
+                };
+            }
+            return new Backward(program, reads);
         }
+    }
+
+    private Backward backward(long mask) {
         return backward.computeIfAbsent(mask, m -> {
             List<Expr> wanted = new ArrayList<>();
             for (int i = 0; i < inputs; i++) {
@@ -155,7 +204,7 @@ public final class MapOp {
                     wanted.add(derivative.get(i));
                 }
             }
-            return Program.of(wanted.toArray(Expr[]::new));
+            return Backward.of(Program.of(wanted.toArray(Expr[]::new)));
         });
     }
 

@@ -8,6 +8,7 @@ import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.expr.Expr;
 import dev.jotune.tensor.expr.Program;
 import java.util.Arrays;
+import java.util.function.UnaryOperator;
 
 /** The operations that are not element-wise, each with its derivative as operations on {@link Var}. */
 final class Primitives {
@@ -15,14 +16,20 @@ final class Primitives {
 
     private Primitives() {}
 
-    private static Var unary(String op, Var x, Tensor out, java.util.function.UnaryOperator<Var> vjp) {
-        return Node.record1(op, new Var[] {x}, out, (up, needed) -> new Var[] {vjp.apply(up[0])});
+    private static Var unary(String op, Var x, Tensor out, UnaryOperator<Var> vjp) {
+        return Node.record1(op, new Var[] {x}, out, Reads.NOTHING, (up, needed) -> new Var[] {vjp.apply(up[0])});
+    }
+
+    /** An operation that is cheap to do again: a view, or a copy. */
+    private static Var view(String op, Var x, UnaryOperator<Tensor> f, UnaryOperator<Var> vjp) {
+        return Node.record1(op, new Var[] {x}, f.apply(x.tensor()), Reads.NOTHING.again(() -> f.apply(x.tensor())),
+                (up, needed) -> new Var[] {vjp.apply(up[0])});
     }
 
     // ---- views ----
 
     static Var reshape(Var x, long... shape) {
-        return unary("reshape", x, x.tensor().reshape(shape), g -> g.reshape(x.shape()));
+        return view("reshape", x, t -> t.reshape(shape), g -> g.reshape(x.shape()));
     }
 
     static Var permute(Var x, int... order) {
@@ -30,25 +37,25 @@ final class Primitives {
         for (int i = 0; i < order.length; i++) {
             inverse[Shape.axis(order[i], order.length)] = i;
         }
-        return unary("permute", x, x.tensor().permute(order), g -> g.permute(inverse));
+        return view("permute", x, t -> t.permute(order), g -> g.permute(inverse));
     }
 
     static Var transpose(Var x, int a, int b) {
-        return unary("transpose", x, x.tensor().transpose(a, b), g -> g.transpose(a, b));
+        return view("transpose", x, t -> t.transpose(a, b), g -> g.transpose(a, b));
     }
 
     static Var expand(Var x, long... shape) {
         if (Arrays.equals(shape, x.shape())) {
             return x;
         }
-        return unary("expand", x, x.tensor().expand(shape), g -> g.sumTo(x.shape()));
+        return view("expand", x, t -> t.expand(shape), g -> g.sumTo(x.shape()));
     }
 
     static Var slice(Var x, int axis, long from, long to) {
         if (from == 0 && to == x.size(axis)) {
             return x;
         }
-        return unary("slice", x, x.tensor().slice(axis, from, to), g -> pad(g, axis, from, x.size(axis)));
+        return view("slice", x, t -> t.slice(axis, from, to), g -> pad(g, axis, from, x.size(axis)));
     }
 
     /** Zeros around {@code x} so that it becomes elements {@code from ..} of an axis of size {@code size}. */
@@ -105,7 +112,7 @@ final class Primitives {
             out.slice(a, at, at + p.size(a)).copyFrom(p.tensor());
             at += p.size(a);
         }
-        return Node.record1("concat", parts, out, (up, needed) -> {
+        return Node.record1("concat", parts, out, Reads.NOTHING, (up, needed) -> {
             Var[] g = new Var[parts.length];
             long from = 0;
             for (int i = 0; i < g.length; i++) {
@@ -124,7 +131,7 @@ final class Primitives {
             throw new IllegalArgumentException("a value cannot be cast to " + type
                     + ": only floating types carry gradients");
         }
-        return unary("cast", x, x.tensor().to(type), g -> cast(g, Types.compute(x.dtype())));
+        return view("cast", x, t -> t.to(type), g -> cast(g, Types.compute(x.dtype())));
     }
 
     // ---- reductions ----
@@ -190,7 +197,8 @@ final class Primitives {
         Tensor out = Tensor.empty(backend, Types.of(a, b), shape);
         backend.matmul(a.tensor().expand(with(batch, a.size(-2), a.size(-1))),
                 b.tensor().expand(with(batch, b.size(-2), b.size(-1))), out, false);
-        return Node.record1("matmul", new Var[] {a, b}, out, (up, needed) -> new Var[] {
+        Reads reads = Reads.mask((b.requiresGrad() ? 1 : 0) | (a.requiresGrad() ? 2 : 0));
+        return Node.record1("matmul", new Var[] {a, b}, out, reads, (up, needed) -> new Var[] {
             needed[0] ? up[0].matmul(b.transpose(-1, -2)).sumTo(a.shape()) : null,
             needed[1] ? a.transpose(-1, -2).matmul(up[0]).sumTo(b.shape()) : null});
     }

@@ -15,7 +15,7 @@ final class Types {
     /** The type of a result: F64 if an operand is F64. */
     static DType of(Var... operands) {
         for (Var v : operands) {
-            if (v.tensor().dtype() == DType.F64) {
+            if (v.dtype() == DType.F64) {
                 return DType.F64;
             }
         }
@@ -24,11 +24,11 @@ final class Types {
 
     /** The backend that all operands share. */
     static Backend backend(String op, Var... operands) {
-        Backend b = operands[0].tensor().backend();
+        Backend b = operands[0].backend();
         for (Var v : operands) {
-            if (v.tensor().backend() != b) {
+            if (v.backend() != b) {
                 throw new IllegalArgumentException(op + " got operands on '" + b.name() + "' and '"
-                        + v.tensor().backend().name() + "'. Move one with to(backend).");
+                        + v.backend().name() + "'. Move one with to(backend).");
             }
         }
         return b;

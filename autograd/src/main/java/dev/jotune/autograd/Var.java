@@ -26,25 +26,31 @@ public final class Var {
     private static final MapOp RSQRT = MapOp.of("rsqrt", 1, X.rsqrt());
     private static final MapOp SQUARE = MapOp.of("square", 1, X.times(X));
 
+    /** Null for an output of a node. */
     private final Tensor tensor;
     private final Node node;
     private final int index;
     private final boolean requiresGrad;
 
-    private Var(Tensor tensor, Node node, int index, boolean requiresGrad) {
+    /** A value that was given. */
+    private Var(Tensor tensor, boolean requiresGrad) {
         this.tensor = tensor;
-        this.node = node;
-        this.index = index;
+        this.node = null;
+        this.index = 0;
         this.requiresGrad = requiresGrad;
     }
 
-    Var(Tensor tensor, Node node, int index) {
-        this(tensor, node, index, true);
+    /** An output of {@code node}, which holds it. */
+    Var(Node node, int index) {
+        this.tensor = null;
+        this.node = node;
+        this.index = index;
+        this.requiresGrad = true;
     }
 
     /** A value that no gradient flows into. */
     public static Var constant(Tensor tensor) {
-        return new Var(tensor, null, 0, false);
+        return new Var(tensor, false);
     }
 
     /**
@@ -56,16 +62,21 @@ public final class Var {
         if (!tensor.dtype().isFloating()) {
             throw new IllegalArgumentException(tensor + " cannot have a gradient: its type is not floating");
         }
-        return new Var(tensor, null, 0, true);
+        return new Var(tensor, true);
     }
 
     /** A scalar constant like {@code this}: same backend and computing type. */
     public Var scalarLike(double value) {
-        return constant(Tensor.full(tensor.backend(), Types.compute(tensor.dtype()), value));
+        return constant(Tensor.full(backend(), Types.compute(dtype()), value));
     }
 
     public Tensor tensor() {
-        return tensor;
+        return node == null ? tensor : node.output(index);
+    }
+
+    /** The tensor for its shape, type and identity alone: its memory may be gone. */
+    Tensor outline() {
+        return node == null ? tensor : node.outline(index);
     }
 
     /** Whether gradients flow into or through this. */
@@ -82,33 +93,33 @@ public final class Var {
     }
 
     public Backend backend() {
-        return tensor.backend();
+        return outline().backend();
     }
 
     public DType dtype() {
-        return tensor.dtype();
+        return outline().dtype();
     }
 
     public long[] shape() {
-        return tensor.shape();
+        return outline().shape();
     }
 
     public int rank() {
-        return tensor.rank();
+        return outline().rank();
     }
 
     public long size(int axis) {
-        return tensor.size(axis);
+        return outline().size(axis);
     }
 
     /** The value of a scalar. */
     public double item() {
-        return tensor.item();
+        return tensor().item();
     }
 
     /** The same value, cut off from how it was made. */
     public Var detach() {
-        return constant(tensor);
+        return constant(tensor());
     }
 
     // ---- arithmetic ----
@@ -180,7 +191,7 @@ public final class Var {
 
     /** The mean of all elements. */
     public Var mean() {
-        return sum().mul(1.0 / Math.max(1, tensor.numel()));
+        return sum().mul(1.0 / Math.max(1, outline().numel()));
     }
 
     /** The sum along axes, which disappear. */
@@ -218,7 +229,7 @@ public final class Var {
     /** One index of an axis, which disappears. */
     public Var select(int axis, long index) {
         Var s = slice(axis, index, index + 1);
-        return s.reshape(s.tensor.squeeze(axis).shape());
+        return s.reshape(s.outline().squeeze(axis).shape());
     }
 
     /** Zeros before and after the elements of an axis. */
@@ -254,11 +265,11 @@ public final class Var {
         if (node != null) {
             throw new IllegalStateException("a recorded value cannot change its device; move the leaves instead");
         }
-        return new Var(tensor.to(backend), null, 0, requiresGrad);
+        return new Var(tensor.to(backend), requiresGrad);
     }
 
     @Override
     public String toString() {
-        return "Var(" + tensor + (requiresGrad ? node == null ? ", leaf" : ", " + node : "") + ")";
+        return "Var(" + outline() + (requiresGrad ? node == null ? ", leaf" : ", " + node : "") + ")";
     }
 }

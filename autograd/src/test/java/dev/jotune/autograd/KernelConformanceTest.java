@@ -63,8 +63,15 @@ class KernelConformanceTest {
             return Norms.rmsNormDefinition(Var.constant(x), Var.constant(weight), eps).tensor();
         }
 
+        /** Without the residual. */
         @Override
-        public void rmsNormBackward(Tensor x, Tensor weight, double eps, Tensor dOut, Optional<Tensor> dx,
+        public void addRmsNorm(Tensor x, Tensor residual, Tensor weight, double eps, Tensor sum, Tensor out) {
+            sum.copyFrom(x);
+            out.copyFrom(run(x, weight, eps));
+        }
+
+        @Override
+        public void rmsNormBackward(Tensor x, Tensor weight, double eps, Tensor dOut, Optional<Tensor> more, Optional<Tensor> dx,
                 Optional<Tensor> dWeight) {
             dx.ifPresent(d -> d.copyFrom(dOut));
             dWeight.ifPresent(d -> d.copyFrom(weight));
@@ -77,9 +84,17 @@ class KernelConformanceTest {
                     Var.constant(bias).mul(0), eps).tensor());
         }
 
+        /** Without the residual. */
         @Override
-        public void layerNormBackward(Tensor x, Tensor weight, Tensor mean, Tensor scale, Tensor dOut, Optional<Tensor> dx,
-                Optional<Tensor> dWeight, Optional<Tensor> dBias) {
+        public void addLayerNorm(Tensor x, Tensor residual, Tensor weight, Tensor bias, double eps, Tensor sum, Tensor out,
+                Tensor mean, Tensor scale) {
+            sum.copyFrom(x);
+            layerNorm(x, weight, bias, eps, out, mean, scale);
+        }
+
+        @Override
+        public void layerNormBackward(Tensor x, Tensor weight, Tensor mean, Tensor scale, Tensor dOut, Optional<Tensor> more,
+                Optional<Tensor> dx, Optional<Tensor> dWeight, Optional<Tensor> dBias) {
             dx.ifPresent(d -> d.copyFrom(dOut));
             dWeight.ifPresent(d -> d.copyFrom(weight));
             dBias.ifPresent(d -> d.copyFrom(weight));

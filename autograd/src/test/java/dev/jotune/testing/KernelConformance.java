@@ -13,7 +13,9 @@ import dev.jotune.testing.conformance.Case;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * The second half of the conformance suite: every fused operation, forward and backward in F32 on the backend under
@@ -22,6 +24,7 @@ import java.util.Optional;
 public final class KernelConformance {
     private static final double TOLERANCE = 1e-5;
     private static final long SEED = 99;
+    private static final Map<String, Result> WANTED = new ConcurrentHashMap<>();
 
     private KernelConformance() {}
 
@@ -97,6 +100,7 @@ public final class KernelConformance {
         FusedCases.add(all);
         ScanCases.add(all);
         AdamWCases.add(all);
+        TailCases.add(all);
         return all;
     }
 
@@ -122,7 +126,8 @@ public final class KernelConformance {
 
     private static void compare(String name, Backend backend, Operation operation) {
         Result got = run(operation, new Inputs(backend, DType.F32, false));
-        Result want = run(operation, new Inputs(Backends.reference(), DType.F64, true));
+        // What the definition says is the same for every backend, and every time.
+        Result want = WANTED.computeIfAbsent(name, n -> run(operation, new Inputs(Backends.reference(), DType.F64, true)));
         for (int i = 0; i < want.outputs().size(); i++) {
             compare(name + ", output " + i, got.outputs().get(i), want.outputs().get(i));
         }

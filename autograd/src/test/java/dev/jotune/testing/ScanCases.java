@@ -44,7 +44,7 @@ final class ScanCases {
                 Var.constant(in.normal(2, 6, 3)), Var.constant(in.normal(5)), in.parameter(2, 5, 3))));
     }
 
-    private static Var[] scan(Inputs in, long rows, long time, long channels, long states) {
+    static Var[] scan(Inputs in, long rows, long time, long channels, long states) {
         return run(in, in.parameter(rows, time, channels), in.parameter(rows, time, channels), in.parameter(channels, states),
                 in.parameter(rows, time, states), in.parameter(rows, time, states), in.parameter(channels),
                 in.parameter(rows, channels, states));

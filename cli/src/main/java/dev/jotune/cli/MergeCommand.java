@@ -3,13 +3,11 @@ package dev.jotune.cli;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.jotune.autograd.Var;
 import dev.jotune.models.Architectures;
 import dev.jotune.models.Backbone;
 import dev.jotune.models.Models;
 import dev.jotune.models.SequenceClassifier;
 import dev.jotune.models.seam.Parameter;
-import dev.jotune.models.seam.StoredWeight;
 import dev.jotune.peft.Adapter;
 import dev.jotune.peft.AdapterException;
 import dev.jotune.peft.weights.WeightVector;
@@ -128,8 +126,7 @@ final class MergeCommand implements Runnable {
 
     private static Map<String, DType> types(Models.Loaded loaded) {
         Map<String, DType> out = new LinkedHashMap<>();
-        loaded.backbone().seams().parameters().forEach((path, p) -> out.put(path,
-                p.stored() instanceof StoredWeight.Dense(Var value) ? value.dtype() : DType.F32));
+        loaded.backbone().seams().parameters().forEach((path, p) -> out.put(path, p.stored().type()));
         return out;
     }
 

@@ -5,8 +5,10 @@ import dev.jotune.models.Quantization;
 import dev.jotune.models.SequenceClassifier;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
+import dev.jotune.tensor.kernels.Precision;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import picocli.CommandLine.Option;
 
@@ -22,6 +24,11 @@ final class ModelOption {
             description = "Hold the model's projections in fewer bits while they are frozen: nf4 (QLoRA), q8_0, q4_0, ...")
     private Optional<String> quantize = Optional.empty();
 
+    @Option(names = "--precision", paramLabel = "NAME", defaultValue = "f32",
+            description = "How products with the model's weights are computed: f32, or bf16, which rounds both operands to BF16 "
+                    + "and sums in F32. What trains stays in F32. Default: ${DEFAULT-VALUE}.")
+    private String precision;
+
     String name() {
         return model;
     }
@@ -32,9 +39,24 @@ final class ModelOption {
     }
 
     Models.Loaded load(Backend backend) {
-        Models.Loaded loaded = Models.open(model, backend, DType.F32);
+        // Said before the model is read, which takes long.
+        precision();
+        return prepared(Models.open(model, backend, DType.F32));
+    }
+
+    private Models.Loaded prepared(Models.Loaded loaded) {
         quantize.ifPresent(format -> Quantization.apply(loaded.backbone(), format));
-        return loaded;
+        return loaded.withPrecision(precision());
+    }
+
+    /** Precision of products. */
+    private Precision precision() {
+        for (Precision p : Precision.values()) {
+            if (p.name().toLowerCase(Locale.ROOT).equals(precision)) {
+                return p;
+            }
+        }
+        throw new UsageException("--precision: there is no '" + precision + "'. Precisions: f32, bf16");
     }
 
     /**
@@ -57,8 +79,6 @@ final class ModelOption {
         if (model.equals(Models.EMBEDDED)) {
             throw new UsageException("--model: " + model + " writes texts and cannot classify them. Give the folder of an encoder");
         }
-        Models.Loaded fresh = Models.loadClassifier(Path.of(model), labels, seed, backend, DType.F32);
-        quantize.ifPresent(format -> Quantization.apply(fresh.backbone(), format));
-        return fresh;
+        return prepared(Models.loadClassifier(Path.of(model), labels, seed, backend, DType.F32));
     }
 }

@@ -44,6 +44,13 @@ class ArchitectureTest {
     }
 
     @Test
+    void kernelsOfProcessorsKnowTensorAloneAndNobodyKnowsThem() {
+        noClasses().that().resideInAPackage("dev.jotune.kernels..").should().dependOnClassesThat().resideInAnyPackage(ABOVE_TENSOR).check(all);
+        noClasses().that(not(resideInAPackage("dev.jotune.kernels.."))).should().dependOnClassesThat()
+                .resideInAPackage("dev.jotune.kernels..").because("extensions are found with ServiceLoader").check(all);
+    }
+
+    @Test
     void nothingAboveTensorNamesABackend() {
         noClasses().that().resideInAnyPackage(ABOVE_TENSOR).should().dependOnClassesThat().resideInAPackage("dev.jotune.tensor.cpu..")
                 .because("backends are found with ServiceLoader").check(all);

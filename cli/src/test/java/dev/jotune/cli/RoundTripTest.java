@@ -1,6 +1,7 @@
 package dev.jotune.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -83,6 +84,24 @@ class RoundTripTest {
                 dir.resolve("merged"));
         assertThat(merged.code()).isEqualTo(2);
         assertThat(merged.err()).contains("--quantize");
+    }
+
+    @Test
+    void anAdapterTrainsAndWritesInBf16() {
+        Path adapter = dir.resolve("adapter");
+        Jotune tuned = tune("lora", adapter, "--max-steps", 2, "--precision", "bf16");
+        assertThat(tuned.code()).as(tuned.err()).isZero();
+        assertThat(write("stories260k", "--adapter", adapter, "--precision", "bf16")).startsWith("Tom said");
+        double rounded = perplexity(eval("--precision", "bf16"));
+        assertThat(rounded).isCloseTo(perplexity(eval()), withinPercentage(2));
+        Jotune unknown = Jotune.run("generate", "--model", "stories260k", "--prompt", "x", "--precision", "fp8");
+        assertThat(unknown.code()).isEqualTo(2);
+        assertThat(unknown.err()).contains("'fp8'").contains("f32, bf16");
+    }
+
+    private Jotune eval(Object... more) {
+        Object[] first = {"eval", "--task", "perplexity", "--model", "stories260k", "--data", data};
+        return Jotune.run(java.util.stream.Stream.concat(java.util.Arrays.stream(first), java.util.Arrays.stream(more)).toArray());
     }
 
     @Test

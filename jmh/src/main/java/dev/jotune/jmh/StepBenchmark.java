@@ -1,6 +1,7 @@
 package dev.jotune.jmh;
 
 import dev.jotune.tensor.DType;
+import dev.jotune.tensor.kernels.Precision;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -36,7 +37,7 @@ public class StepBenchmark {
 
     @Setup
     public void load() {
-        workload = new Workload(work, 30, 4, 128, DType.valueOf(weights));
+        workload = new Workload(work, 30, 4, 128, DType.valueOf(weights), Precision.F32);
     }
 
     @Benchmark

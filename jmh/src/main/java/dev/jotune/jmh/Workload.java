@@ -6,13 +6,16 @@ import dev.jotune.autograd.Var;
 import dev.jotune.autograd.optim.AdamW;
 import dev.jotune.autograd.optim.Optimizer;
 import dev.jotune.models.Architectures;
+import dev.jotune.models.Backbone;
 import dev.jotune.models.CausalLm;
 import dev.jotune.models.Config;
 import dev.jotune.models.DecoderCache;
 import dev.jotune.models.DecoderInput;
-import dev.jotune.models.Weights;
+import dev.jotune.models.EncoderInput;
+import dev.jotune.models.RandomWeights;
+import dev.jotune.models.SequenceClassifier;
+import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Pass;
-import dev.jotune.peft.Adapter;
 import dev.jotune.peft.Adapters;
 import dev.jotune.peft.Targets;
 import dev.jotune.peft.TuningMethod;
@@ -21,58 +24,117 @@ import dev.jotune.peft.methods.PrefixTuning;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
+import dev.jotune.tensor.HostMemory;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.kernels.Precision;
 import dev.jotune.tensor.random.Philox;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Optional;
+import java.util.SequencedMap;
+import java.util.stream.LongStream;
 
 /**
  * One case on random weights of the 135M-parameter Llama shape (hidden 576, 30 layers, 9 query and 3 key/value heads,
- * feed-forward 1536, vocabulary 49152, tied head): the shapes alone decide the time.
+ * feed-forward 1536, vocabulary 49152, tied head), or of MiniLM's (BERT, hidden 384, 6 layers, 12 heads): the shapes alone
+ * decide the time.
  */
 public final class Workload {
     private static final String CONFIG = """
             {"model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536,
              "num_hidden_layers": %d, "num_attention_heads": 9, "num_key_value_heads": 3,
              "max_position_embeddings": 2048, "tie_word_embeddings": true}""";
+    private static final String BERT = """
+            {"model_type": "bert", "vocab_size": 30522, "hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 6,
+             "num_attention_heads": 12, "max_position_embeddings": 512, "hidden_dropout_prob": 0.1,
+             "attention_probs_dropout_prob": 0.0}""";
+    private static final int BERT_ROWS = 16;
+    private static final int BERT_TIME = 64;
 
     private final String name;
-    private final CausalLm model;
+    private final Backbone network;
     private final int batch;
     private final int time;
     private final Tensor ids;
-    private Adapter adapter;
+    private SequencedMap<String, Var> trained;
     private Optimizer optimizer;
 
     /**
-     * @param name {@code lora_step}, {@code prefix_step}, {@code prefill} or {@code decode}
-     * @param weights F32 or BF16, the type the weights are stored in; arithmetic is F32
+     * @param name {@code lora_step}, {@code prefix_step}, {@code full_step}, {@code prefill}, {@code decode} or
+     *     {@code bert_lora_step}, which is always 16 x 64 tokens
+     * @param weights F32 or BF16, the type the weights are stored in
+     * @param precision of the products with them
      */
-    public Workload(String name, int layers, int batch, int time, DType weights) {
+    public Workload(String name, int layers, int batch, int time, DType weights, Precision precision) {
+        this(name, layers, batch, time, weights, precision, Backends.cpu());
+    }
+
+    /** As above, on a backend of the caller's. */
+    public Workload(String name, int layers, int batch, int time, DType weights, Precision precision, Backend cpu) {
+        boolean bert = name.equals("bert_lora_step");
         this.name = name;
-        this.batch = batch;
-        this.time = time;
-        Backend cpu = Backends.cpu();
-        this.model = Architectures.build(Config.parse(CONFIG.formatted(layers), "benchmark"), new RandomWeights(cpu, weights, layers), cpu,
-                DType.F32).as(CausalLm.class);
-        long[] tokens = new long[batch * time];
+        this.batch = bert ? BERT_ROWS : batch;
+        this.time = bert ? BERT_TIME : time;
+        int vocabulary = bert ? 30522 : 49152;
+        this.network = bert ? Architectures.classifier(Config.parse(BERT, "benchmark"),
+                new RandomWeights(cpu, weights, vocabulary, 384, 1536, 384, 512), cpu, DType.F32, List.of("0", "1"), 0)
+                : Architectures.build(Config.parse(CONFIG.formatted(layers), "benchmark"),
+                        new RandomWeights(cpu, weights, vocabulary, 576, 1536, 192, 0), cpu, DType.F32);
+        network.seams().setPrecision(precision);
+        long[] tokens = new long[this.batch * this.time];
         for (int i = 0; i < tokens.length; i++) {
-            tokens[i] = Philox.nextInt(1, 0, i, 49152);
+            tokens[i] = Philox.nextInt(1, 0, i, vocabulary);
         }
-        this.ids = Tensor.of(cpu, tokens, batch, time);
+        this.ids = Tensor.of(cpu, tokens, this.batch, this.time);
         switch (name) {
             case "lora_step" -> train(Lora.DEFAULTS.withRank(8, 16).withTargets(Targets.matching(Targets.ALL_LINEAR)));
             case "prefix_step" -> train(PrefixTuning.DEFAULTS.withTokens(32));
+            case "bert_lora_step" -> train(Lora.DEFAULTS.withRank(8, 16).withTargets(Targets.of("query", "value")));
+            case "full_step" -> {
+                trained = new LinkedHashMap<>();
+                for (Parameter p : network.seams().parameters().values()) {
+                    p.replace(Var.parameter(p.base().tensor().to(DType.F32)));
+                    trained.put(p.path(), p.base());
+                }
+                optimizer = adamW();
+            }
             case "prefill", "decode" -> { }
-            default -> throw new IllegalArgumentException("unknown case '" + name + "': lora_step, prefix_step, prefill or decode");
+            default -> throw new IllegalArgumentException("unknown case '" + name
+                    + "': lora_step, prefix_step, full_step, bert_lora_step, prefill or decode");
         }
+        // A file's weights would be mapped; what making these took is no part of the step.
+        System.gc();
+        HostMemory.trim();
+    }
+
+    private static Optimizer adamW() {
+        return new AdamW(0.9, 0.999, 1e-8, 0.01, false).with(step -> 1e-4);
+    }
+
+    private CausalLm model() {
+        return network.as(CausalLm.class);
+    }
+
+    /** The network, for warming up. */
+    public Backbone network() {
+        return network;
     }
 
     private void train(TuningMethod method) {
-        adapter = Adapters.create(model, "bench", method, 0);
-        optimizer = new AdamW(0.9, 0.999, 1e-8, 0.01, false).with(step -> 1e-4);
+        trained = Adapters.create(network, "bench", method, 0).trainables();
+        optimizer = adamW();
+    }
+
+    /** Rows. */
+    public int batch() {
+        return batch;
+    }
+
+    /** Tokens of a row. */
+    public int time() {
+        return time;
     }
 
     /** Tokens that one run handles. */
@@ -91,16 +153,26 @@ public final class Workload {
 
     private double step() {
         try (Scope scope = Scope.open()) {
-            Var loss = model.loss(DecoderInput.of(ids), ids, model.seams().training(0, optimizer.steps()));
-            List<Tensor> grads = Gradients.consume(loss, new ArrayList<>(adapter.trainables().values()));
-            optimizer.step(adapter.trainables(), grads);
+            Pass pass = network.seams().training(0, optimizer.steps());
+            Var loss = pass.once(() -> loss(pass));
+            List<Tensor> grads = Gradients.consume(loss, new ArrayList<>(trained.values()));
+            optimizer.step(trained, grads);
             return loss.item();
         }
+    }
+
+    private Var loss(Pass pass) {
+        if (network instanceof SequenceClassifier classifier) {
+            Tensor labels = Tensor.of(ids.backend(), LongStream.range(0, batch).map(i -> i % 2).toArray(), batch);
+            return classifier.loss(EncoderInput.of(ids), labels, pass);
+        }
+        return model().loss(DecoderInput.of(ids), ids, pass);
     }
 
     private double prefill() {
         try (Scope scope = Scope.open()) {
             return Recording.off(() -> {
+                CausalLm model = model();
                 Pass pass = model.seams().inference();
                 Var logits = model.logits(model.forward(DecoderInput.of(ids), pass, Optional.empty()).text(), pass);
                 return logits.slice(1, time - 1, time).sum().item();
@@ -109,6 +181,7 @@ public final class Workload {
     }
 
     private double decode() {
+        CausalLm model = model();
         DecoderCache cache = model.newCache(1, 64);
         Pass pass = model.seams().inference();
         Tensor next = ids.slice(0, 0, 1).slice(1, 0, 16).contiguous();
@@ -129,42 +202,5 @@ public final class Workload {
         }
         cache.free();
         return sum;
-    }
-
-    /** Normal weights of deviation 0.02, norms 1, as the peer starts. */
-    private record RandomWeights(Backend backend, DType type, int layers) implements Weights.Source {
-        @Override
-        public boolean contains(String path) {
-            return !path.equals("lm_head.weight");
-        }
-
-        @Override
-        public Tensor get(String path) {
-            long[] shape = shape(path);
-            if (shape.length == 1) {
-                return Tensor.full(backend, type, 1, shape);
-            }
-            Tensor noise = Tensor.empty(backend, DType.F32, shape);
-            backend.uniform(noise, path.hashCode(), 0);
-            Var centred = Recording.off(() -> Var.constant(noise).add(-0.5).mul(0.07));
-            return centred.tensor().to(type);
-        }
-
-        private static long[] shape(String path) {
-            String last = path.substring(path.lastIndexOf('.', path.length() - 8) + 1);
-            return switch (last) {
-                case "embed_tokens.weight" -> new long[] {49152, 576};
-                case "q_proj.weight", "o_proj.weight" -> new long[] {576, 576};
-                case "k_proj.weight", "v_proj.weight" -> new long[] {192, 576};
-                case "gate_proj.weight", "up_proj.weight" -> new long[] {1536, 576};
-                case "down_proj.weight" -> new long[] {576, 1536};
-                default -> new long[] {576};
-            };
-        }
-
-        @Override
-        public String origin() {
-            return "random weights";
-        }
     }
 }

@@ -41,6 +41,16 @@ public interface CausalLm extends Backbone {
         return true;
     }
 
+    /**
+     * Steps of one token for the one row of a cache, as long as the model is as it is under {@code pass}; empty where
+     * only the general pass will do.
+     *
+     * @param cache of this model, one row
+     */
+    default Optional<TokenSteps> steps(Pass pass, DecoderCache cache) {
+        return Optional.empty();
+    }
+
     /** A cache for {@code batch} rows, made of this model's own kind. */
     DecoderCache newCache(long batch, long capacity);
 }

@@ -2,6 +2,7 @@ package dev.jotune.models;
 
 import dev.jotune.autograd.Checkpoint;
 import dev.jotune.autograd.Recording;
+import dev.jotune.autograd.Trim;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Attention;
 import dev.jotune.models.seam.Pass;
@@ -21,12 +22,14 @@ import java.util.Optional;
  * <p>Taps: {@code embed}, those of the blocks, {@code final}.
  *
  * <p>Memory grows linearly with the length of the text; attention is never formed as T x T. With
- * {@code a = 6 C + 4 H D + 3 G D + 3 F + H} elements that a dense block makes of one token, each further token takes
+ * {@code a = 6 C + 3 H D + 3 G D + 3 F + H} elements that a dense block makes of one token, each further token takes
  * <ul>
  * <li>in a forward pass without derivatives: {@code 2 L G D} in the cache if there is one, a for the block at work, and
  * {@code 3 C + D + 2} for the states around it and the rotary tables. Where taps are attached, what all blocks make stays
  * until the scope ends: {@code L a};
  * <li>in a training step: {@code L a} for all blocks, and at most {@code a + 3 C + D + 2} more while gradients are made;
+ * <li>in a training step under {@link Recording#once} and over frozen projections: {@code L (2 C + 2 H D + 2 G D + 2 F + H)}, and
+ * what a block makes more than that for the block at work, see {@link Trim};
  * <li>in a training step with checkpointing: {@code L C} for the states between blocks, and at most
  * {@code 2 a + 3 C + D + 2} for the block that is computed again.
  * </ul>
@@ -97,7 +100,7 @@ public abstract class CausalTransformer extends Network implements CausalLm {
             Var in = h;
             Var[] out = passing || checkpointing() && Recording.isOn()
                     ? Checkpoint.apply(x -> blocks.apply(layer, x[0], added.get(layer)), in)
-                    : blocks.apply(layer, in, added.get(layer));
+                    : Trim.apply(x -> blocks.apply(layer, x[0], added.get(layer)), in);
             if (passing && i > 0) {
                 in.tensor().storage().free();
             }

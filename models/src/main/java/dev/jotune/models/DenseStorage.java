@@ -74,6 +74,12 @@ final class DenseStorage implements KvStorage {
         return new KvCache.Stored(keys[layer].slice(2, 0, length), values[layer].slice(2, 0, length));
     }
 
+    /** The tensors as they are. */
+    void whole(Tensor[] allKeys, Tensor[] allValues) {
+        System.arraycopy(keys, 0, allKeys, 0, keys.length);
+        System.arraycopy(values, 0, allValues, 0, values.length);
+    }
+
     @Override
     public void truncate(long length) {
         // What lies beyond is written over.

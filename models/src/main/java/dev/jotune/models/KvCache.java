@@ -116,6 +116,24 @@ public final class KvCache implements DecoderCache {
         return storage.stored(layer, length);
     }
 
+    /** Whether keys and values lie in one tensor a layer, and all tokens are real. */
+    public boolean isWhole() {
+        return !masked && storage instanceof DenseStorage;
+    }
+
+    /**
+     * Puts the tensors {@code [B, G, capacity, D]} of all layers into {@code keys} and {@code values}; they stay the same
+     * until the cache grows or is reordered.
+     *
+     * @throws IllegalStateException if the cache is not {@link #isWhole}
+     */
+    public void whole(Tensor[] keys, Tensor[] values) {
+        if (!(storage instanceof DenseStorage dense)) {
+            throw new IllegalStateException("a cache in blocks has no one tensor a layer. Ask isWhole first.");
+        }
+        dense.whole(keys, values);
+    }
+
     /** Which stored tokens are real, per row; null if all are. */
     public boolean[][] visible() {
         return masked ? visible : null;

@@ -5,6 +5,7 @@ import dev.jotune.models.gguf.GgufModel;
 import dev.jotune.models.hub.HubCache;
 import dev.jotune.models.hub.HubSettings;
 import dev.jotune.models.hub.RepoId;
+import dev.jotune.models.seam.Seams;
 import dev.jotune.models.tokenizer.Tokenizer;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Backends;
@@ -12,6 +13,7 @@ import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.io.Checkpoint;
 import dev.jotune.tensor.io.FormatException;
+import dev.jotune.tensor.kernels.Precision;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -50,6 +52,12 @@ public final class Models {
         /** @throws ModelException if it is not of this kind */
         public <T extends Backbone> T as(Class<T> kind) {
             return backbone.as(kind);
+        }
+
+        /** The same model, its products computed from now on as {@link Seams#setPrecision} says. */
+        public Loaded withPrecision(Precision precision) {
+            backbone.seams().setPrecision(precision);
+            return this;
         }
 
         /** @throws ModelException if the folder had no tokenizer */

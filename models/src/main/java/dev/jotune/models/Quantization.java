@@ -45,8 +45,8 @@ public final class Quantization {
         List<Parameter> weights = new ArrayList<>();
         Set<Parameter> seen = new HashSet<>();
         for (LinearLayer layer : model.seams().projections().values()) {
-            boolean dense = layer.weight().stored() instanceof StoredWeight.Dense;
-            if (IN_BLOCK.matcher(layer.path()).matches() && dense && seen.add(layer.weight())) {
+            boolean wide = !(layer.weight().stored() instanceof StoredWeight.Quantized);
+            if (IN_BLOCK.matcher(layer.path()).matches() && wide && seen.add(layer.weight())) {
                 made.add(quantize(layer, format));
                 weights.add(layer.weight());
             }

@@ -10,7 +10,6 @@ import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Projection;
-import dev.jotune.models.seam.StoredWeight;
 import dev.jotune.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -35,8 +34,8 @@ public final class Adapter {
     private final Hooks hooks;
     private final SequencedMap<String, Var> trainables;
     private final SequencedMap<String, Supplier<Tensor>> exports;
-    private final Map<Parameter, StoredWeight> merged = new LinkedHashMap<>();
-    private final Map<Parameter, Var> placed = new LinkedHashMap<>();
+    private final Map<Parameter, Parameter.Content> merged = new LinkedHashMap<>();
+    private final Map<Parameter, Parameter.Content> placed = new LinkedHashMap<>();
     private Optional<String> baseModel = Optional.empty();
     /** Place among the active adapters before merging; -1 if it was not active. */
     private int position = -1;
@@ -150,9 +149,9 @@ public final class Adapter {
         active.remove(name);
         model.seams().activate(active.toArray(String[]::new));
         replacements.forEach((p, v) -> {
-            merged.put(p, p.stored());
-            placed.put(p, v);
+            merged.put(p, p.content());
             p.replace(v);
+            placed.put(p, p.content());
         });
     }
 
@@ -212,13 +211,13 @@ public final class Adapter {
         if (merged.isEmpty()) {
             throw new AdapterException("adapter '" + name + "' is not merged.");
         }
-        placed.forEach((p, v) -> {
-            if (!p.stored().equals(new StoredWeight.Dense(v))) {
+        placed.forEach((p, content) -> {
+            if (p.content() != content) {
                 throw new AdapterException("adapter '" + name + "' cannot be un-merged yet: " + p.path()
                         + " was changed again since. Undo the later change first.");
             }
         });
-        merged.forEach(Parameter::replace);
+        merged.forEach(Parameter::restore);
         merged.clear();
         placed.clear();
         if (position >= 0) {

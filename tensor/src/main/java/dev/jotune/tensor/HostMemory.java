@@ -8,6 +8,7 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.ref.Cleaner;
 import java.util.ArrayDeque;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -25,6 +26,13 @@ public final class HostMemory {
             FunctionDescriptor.of(ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG));
     private static final MethodHandle FREE = LINKER.downcallHandle(
             LINKER.defaultLookup().findOrThrow("free"), FunctionDescriptor.ofVoid(ValueLayout.JAVA_LONG));
+    private static final Optional<MethodHandle> MADVISE = LINKER.defaultLookup().find("madvise").map(f -> LINKER.downcallHandle(f,
+            FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG, ValueLayout.JAVA_INT)));
+    private static final int MADV_DONTNEED = 4;
+    private static final long PAGE = 4096;
+    /** Bytes of forgotten tensors that justify asking for a collection. */
+    private static final long FORGOTTEN = 64L << 20;
+    private static final AtomicLong PENDING = new AtomicLong();
     private static final Cleaner CLEANER = Cleaner.create();
     private static final int CLASSES = 64 * 8;
     private static final AtomicLong IN_USE = new AtomicLong();
@@ -104,6 +112,30 @@ public final class HostMemory {
     /** Storage over memory that somebody else owns and {@code segment} keeps alive, such as a mapped file. */
     public static Storage wrap(MemorySegment segment) {
         return new Wrapped(segment);
+    }
+
+    /**
+     * Says that {@code tensor} will hardly be read again, now that its numbers are kept in another form. It stays valid:
+     * pages of a mapped file leave memory and would be read again; a block goes when it is unreachable, and enough of
+     * those ask for a collection, which would not otherwise come, the heap being small beside the tensors.
+     */
+    public static void forget(Tensor tensor) {
+        long bytes = tensor.numel() * tensor.dtype().byteSize();
+        if (tensor.storage() instanceof Wrapped w && w.segment.isMapped() && w.isReadOnly() && tensor.isContiguous()) {
+            long from = (tensor.address() + PAGE - 1) / PAGE * PAGE;
+            long length = (tensor.address() + bytes) / PAGE * PAGE - from;
+            if (length > 0 && MADVISE.isPresent()) {
+                try {
+                    // Advice: a refusal changes nothing.
+                    int refused = (int) MADVISE.get().invokeExact(from, length, MADV_DONTNEED);
+                } catch (Throwable e) {
+                    throw new IllegalStateException("madvise failed", e);
+                }
+            }
+        } else if (tensor.storage() instanceof Block && PENDING.addAndGet(bytes) >= FORGOTTEN) {
+            PENDING.set(0);
+            System.gc();
+        }
     }
 
     private static long allocateNative(long size, long asked) {

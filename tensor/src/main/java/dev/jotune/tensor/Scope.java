@@ -51,6 +51,19 @@ public final class Scope implements AutoCloseable {
         return tensor;
     }
 
+    /** Lets everything that this scope still owns outlive it, as {@link #keep} does. */
+    public void keepAll() {
+        if (parent != null) {
+            parent.storages.putAll(storages);
+        }
+        storages.clear();
+    }
+
+    /** Whether {@code tensor}'s memory belongs to this scope. */
+    public boolean owns(Tensor tensor) {
+        return storages.containsKey(tensor.storage());
+    }
+
     /** Takes {@code tensor}'s memory out of every open scope of this thread: it lives as long as it is reachable. */
     public static Tensor detach(Tensor tensor) {
         for (Scope s = CURRENT.get(); s != null; s = s.parent) {

@@ -3,6 +3,7 @@ package dev.jotune.autograd.ops;
 import dev.jotune.autograd.MapOp;
 import dev.jotune.autograd.Var;
 import dev.jotune.tensor.expr.Expr;
+import dev.jotune.tensor.expr.Formulas;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.SequencedMap;
@@ -12,14 +13,13 @@ import java.util.function.UnaryOperator;
 /** Activation functions: expressions, from which kernels and derivatives follow. */
 public final class Activations {
     private static final Expr X = Expr.input(0);
-    private static final Expr UP = Expr.input(1);
     private static final Expr ZERO = Expr.of(0);
 
     private static final MapOp SIGMOID = MapOp.of("sigmoid", 1, X.sigmoid());
     private static final MapOp TANH = MapOp.of("tanh", 1, X.tanh());
-    private static final MapOp SILU = MapOp.of("silu", 1, X.times(X.sigmoid()));
-    private static final MapOp GELU = MapOp.of("gelu", 1, gelu(X));
-    private static final MapOp GELU_TANH = MapOp.of("gelu_tanh", 1, geluTanh(X));
+    private static final MapOp SILU = MapOp.of("silu", 1, Formulas.SILU);
+    private static final MapOp GELU = MapOp.of("gelu", 1, Formulas.GELU);
+    private static final MapOp GELU_TANH = MapOp.of("gelu_tanh", 1, Formulas.GELU_TANH);
     private static final MapOp QUICK_GELU = MapOp.of("quick_gelu", 1, X.times(X.times(1.702).sigmoid()));
     private static final MapOp RELU = MapOp.of("relu", 1, relu(X));
     private static final MapOp RELU_SQUARED = MapOp.of("relu_squared", 1, relu(X).times(relu(X)));
@@ -29,9 +29,9 @@ public final class Activations {
     private static final MapOp LOG_SIGMOID = MapOp.of("log_sigmoid", 1, X.min(ZERO).minus(X.abs().neg().exp().log1p()));
     private static final MapOp MISH = MapOp.of("mish", 1, X.times(softplus(X).tanh()));
     private static final MapOp HARD_SIGMOID = MapOp.of("hard_sigmoid", 1, hardSigmoid(X));
-    private static final MapOp SWIGLU = MapOp.of("swiglu", 2, X.times(X.sigmoid()).times(UP));
+    private static final MapOp SWIGLU = MapOp.of("swiglu", 2, Formulas.SWIGLU);
     private static final MapOp SOFTCAP = MapOp.of("softcap", 2, X.over(Expr.rowInput(1)).tanh().times(Expr.rowInput(1)));
-    private static final MapOp GEGLU_TANH = MapOp.of("geglu_tanh", 2, geluTanh(X).times(UP));
+    private static final MapOp GEGLU_TANH = MapOp.of("geglu_tanh", 2, Formulas.GEGLU_TANH);
 
     private static final SequencedMap<String, UnaryOperator<Var>> BY_NAME = new LinkedHashMap<>();
 
@@ -54,18 +54,6 @@ public final class Activations {
 
     private static Expr relu(Expr x) {
         return Expr.select(x.gt(ZERO), x, ZERO);
-    }
-
-    /** x Phi(x), Hendrycks and Gimpel, arXiv 1606.08415. */
-    private static Expr gelu(Expr x) {
-        return x.times(0.5).times(x.times(Math.sqrt(0.5)).erf().plus(1));
-    }
-
-    private static Expr geluTanh(Expr x) {
-        // Clamped so that x^3 cannot overflow: beyond 20 the tanh is 1 to the last bit.
-        Expr c = x.max(Expr.of(-20)).min(Expr.of(20));
-        Expr inner = c.plus(c.times(c).times(c).times(0.044715)).times(Math.sqrt(2 / Math.PI));
-        return x.times(0.5).times(inner.tanh().plus(1));
     }
 
     /** exp(x) - 1 for x at most 0, without cancellation: 2 t / (1 - t) with t = tanh(x / 2). */

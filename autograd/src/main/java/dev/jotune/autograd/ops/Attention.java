@@ -1,7 +1,9 @@
 package dev.jotune.autograd.ops;
 
 import dev.jotune.autograd.Fused;
+import dev.jotune.autograd.Reads;
 import dev.jotune.autograd.Var;
+import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.kernels.AttentionKernel;
@@ -19,6 +21,10 @@ import java.util.Optional;
  * shared prompt are segments; their order does not matter.
  */
 public final class Attention {
+    /** As a projection leaves the heads and as the next one takes them, {@code [B, T, H, D]}: neither side is copied. */
+    private static final int[] HEADS_INSIDE = {0, 2, 1, 3};
+    private static final int[] HEADS_OUTSIDE = {0, 1, 2, 3};
+
     private Attention() {}
 
     /**
@@ -88,7 +94,7 @@ public final class Attention {
             List<Segment> segments) {
         long[] shape = query.shape();
         shape[3] = segments.getFirst().value().size(3);
-        Tensor out = Tensor.empty(query.backend(), DType.F32, shape);
+        Tensor out = empty(query.backend(), shape, HEADS_INSIDE);
         Tensor lse = Tensor.empty(query.backend(), DType.F32, Arrays.copyOf(shape, 3));
         kernel.forward(problem, out, lse);
         Var[] inputs = new Var[1 + 2 * segments.size()];
@@ -97,14 +103,16 @@ public final class Attention {
             inputs[1 + 2 * i] = segments.get(i).key();
             inputs[2 + 2 * i] = segments.get(i).value();
         }
-        Var[] result = Fused.record("attention", inputs, new Tensor[] {out, lse},
-                (up, needed) -> backward(kernel, problem, inputs, out, lse, up, needed),
+        double scale = problem.scale();
+        double softcap = problem.softcap();
+        Var[] result = Fused.record("attention", inputs, new Tensor[] {out, lse}, Reads.EVERYTHING,
+                (up, needed) -> backward(kernel, problem(query, segments, scale, softcap), inputs, out, lse, up, needed),
                 in -> {
                     List<Segment> again = new ArrayList<>();
                     for (int i = 0; i < segments.size(); i++) {
                         again.add(new Segment(in[1 + 2 * i], in[2 + 2 * i], segments.get(i).visible()));
                     }
-                    Result r = AttentionDefinition.attend(in[0], again, problem.scale(), problem.softcap());
+                    Result r = AttentionDefinition.attend(in[0], again, scale, softcap);
                     return new Var[] {r.out(), r.lse()};
                 });
         return new Result(result[0], result[1]);
@@ -115,7 +123,7 @@ public final class Attention {
         Tensor[] grads = new Tensor[inputs.length];
         for (int i = 0; i < grads.length; i++) {
             if (needed[i]) {
-                grads[i] = Tensor.empty(out.backend(), DType.F32, inputs[i].shape());
+                grads[i] = empty(out.backend(), inputs[i].shape(), order(inputs[i].tensor()));
             }
         }
         List<Optional<Tensor>> dKey = new ArrayList<>();
@@ -128,6 +136,16 @@ public final class Attention {
         kernel.backward(problem, out, lse, dOut, Optional.ofNullable(up[1]), Optional.ofNullable(grads[0]), dKey,
                 dValue);
         return grads;
+    }
+
+    /** A tensor of a shape whose axes lie in memory in the given order. */
+    private static Tensor empty(Backend backend, long[] shape, int[] order) {
+        return Tensor.empty(backend, DType.F32, shape[order[0]], shape[order[1]], shape[order[2]], shape[order[3]]).permute(order);
+    }
+
+    /** How positions and heads of {@code [B, H, T, D]} lie in memory; the two orders are their own inverses. */
+    private static int[] order(Tensor t) {
+        return t.stride(1) > 0 && t.stride(1) < t.stride(2) ? HEADS_INSIDE : HEADS_OUTSIDE;
     }
 
     private static AttentionKernel.Problem problem(Var query, List<Segment> segments, double scale, double softcap) {

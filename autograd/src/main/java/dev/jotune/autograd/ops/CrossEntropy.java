@@ -5,6 +5,7 @@ import dev.jotune.autograd.Var;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.expr.Expr;
+import dev.jotune.tensor.expr.Formulas;
 import java.util.Arrays;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -19,13 +20,12 @@ public final class CrossEntropy {
     public static final long IGNORE_INDEX = -100;
 
     private static final Expr X = Expr.input(0);
-    private static final Expr LABEL = Expr.rowInput(1);
     private static final Expr WEIGHT = Expr.rowInput(2);
     private static final Expr SHIFTED = X.minus(X.rowMax().detach());
     private static final Expr LOG_TOTAL = SHIFTED.exp().rowSum().log();
-    private static final Expr NLL = nll(X);
+    private static final Expr NLL = Formulas.negativeLogLikelihood(X);
     /** The loss of a row; inputs: logits, the row's label and the row's weight, 0 where it is ignored. */
-    static final Expr ROW = row(X);
+    static final Expr ROW = Formulas.CROSS_ENTROPY;
 
     private static final MapOp PLAIN = MapOp.of("cross_entropy", 3, ROW);
     private static final MapOp SMOOTH = smooth();
@@ -34,20 +34,10 @@ public final class CrossEntropy {
 
     private CrossEntropy() {}
 
-    /** {@code -log p(label)}; only the label's logit is read, so that -infinity elsewhere does no harm. */
-    private static Expr nll(Expr logits) {
-        Expr shifted = logits.minus(logits.rowMax().detach());
-        return shifted.exp().rowSum().log().minus(Expr.select(new Expr.Iota().eq(LABEL), shifted, Expr.of(0)).rowSum());
-    }
-
-    private static Expr row(Expr logits) {
-        return Expr.select(WEIGHT.eq(Expr.of(0)), Expr.of(0), nll(logits).times(WEIGHT));
-    }
-
     /** {@link #ROW} of capped logits; {@code cap} says which input is the cap. */
     static Expr capped(int cap) {
         Expr c = Expr.rowInput(cap);
-        return row(X.over(c).tanh().times(c));
+        return Formulas.crossEntropy(X.over(c).tanh().times(c));
     }
 
     /** How the rows become one number. */

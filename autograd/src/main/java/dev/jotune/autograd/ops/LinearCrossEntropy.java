@@ -2,6 +2,7 @@ package dev.jotune.autograd.ops;
 
 import dev.jotune.autograd.Fused;
 import dev.jotune.autograd.Lookup;
+import dev.jotune.autograd.Reads;
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.CrossEntropy.Options;
@@ -14,6 +15,7 @@ import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.expr.Derivative;
 import dev.jotune.tensor.expr.Expr;
 import dev.jotune.tensor.expr.Program;
+import dev.jotune.tensor.kernels.Precision;
 import dev.jotune.tensor.quant.QuantizedMatrix;
 import java.util.Arrays;
 
@@ -27,8 +29,11 @@ import java.util.Arrays;
  * al., arXiv 2410.10989.)
  */
 public final class LinearCrossEntropy {
-    /** Elements of a chunk's logits by default: 8 MB in F32, with its gradient 16 MB. */
+    /** Elements of a chunk's logits by default: 8 MB in F32; their gradient is written over them. */
     private static final long CHUNK_ELEMENTS = 1L << 21;
+
+    /** Rows for which a frozen matrix is read from memory at least as fast as it is multiplied with. */
+    private static final long FROZEN_ROWS = 128;
 
     private static final Expr LOSS = CrossEntropy.ROW;
     private static final Program LOSS_ONLY = Program.of(LOSS);
@@ -50,8 +55,13 @@ public final class LinearCrossEntropy {
 
     /** As the longest form, with chunks of a few megabytes. */
     public static Var apply(Var hidden, Var weight, Tensor labels, Options options) {
+        return apply(hidden, weight, labels, options, Precision.F32);
+    }
+
+    /** As the longest form in F32; in BF16 with the operands of all products rounded, as {@link Linear} has it. */
+    public static Var apply(Var hidden, Var weight, Tensor labels, Options options, Precision precision) {
         long classes = Math.max(1, weight.size(0));
-        return apply(hidden, weight, labels, options, Math.max(16, CHUNK_ELEMENTS / classes));
+        return apply(hidden, weight, labels, options, Math.max(16, CHUNK_ELEMENTS / classes), precision);
     }
 
     /**
@@ -64,8 +74,12 @@ public final class LinearCrossEntropy {
      * @param chunkRows rows whose logits exist at a time
      */
     public static Var apply(Var hidden, Var weight, Tensor labels, Options options, long chunkRows) {
+        return apply(hidden, weight, labels, options, chunkRows, Precision.F32);
+    }
+
+    private static Var apply(Var hidden, Var weight, Tensor labels, Options options, long chunkRows, Precision precision) {
         check(hidden, weight.shape(), labels, options, chunkRows);
-        return counted(hidden, VocabularyMatrix.of(weight), labels, options, chunkRows);
+        return counted(hidden, VocabularyMatrix.of(weight, precision), labels, options, chunkRows);
     }
 
     /** The mean, with a quantised matrix. */
@@ -81,6 +95,13 @@ public final class LinearCrossEntropy {
         long chunkRows = Math.max(64, CHUNK_ELEMENTS / Math.max(1, weight.rows()));
         check(hidden, new long[] {weight.rows(), weight.columns()}, labels, options, chunkRows);
         return counted(hidden, VocabularyMatrix.of(weight), labels, options, chunkRows);
+    }
+
+    /** The same with a matrix {@code [V, C]} in its kernel's own order; {@code hidden} is F32. */
+    public static Var apply(Var hidden, FrozenMatrix weight, Tensor labels, Options options, Precision precision) {
+        long chunkRows = Math.max(FROZEN_ROWS, CHUNK_ELEMENTS / Math.max(1, weight.out()));
+        check(hidden, new long[] {weight.out(), weight.in()}, labels, options, chunkRows);
+        return counted(hidden, VocabularyMatrix.of(weight, precision), labels, options, chunkRows);
     }
 
     /** The loss over the rows whose labels count. */
@@ -126,7 +147,7 @@ public final class LinearCrossEntropy {
             Var rows = Var.constant(parts.rows());
             return none ? rows.reshape(rows.size(0)) : rows.sum().mul(factor);
         }).tensor();
-        return Fused.record("linear_cross_entropy", weight.inputs(hidden), new Tensor[] {value},
+        return Fused.record("linear_cross_entropy", weight.inputs(hidden), new Tensor[] {value}, Reads.NOTHING,
                 (up, needed) -> new Tensor[] {
                     needed[0] ? scaled(parts.dHidden(), none ? up[0].unsqueeze(1) : up[0]) : null,
                     needed.length > 1 && needed[1] ? scaled(parts.dWeight(), up[0]) : null},
@@ -151,6 +172,7 @@ public final class LinearCrossEntropy {
         Tensor gradWeight = dWeight ? Tensor.zeros(backend, type, classes, hidden.size(1)) : null;
         try (Scope scope = Scope.open()) {
             Tensor x = hidden.tensor();
+            VocabularyMatrix matrix = weight.prepared();
             Tensor labels = Tensor.of(backend, type, targets.label(), count, 1);
             Tensor weights = Tensor.of(backend, type, targets.weight(), count, 1);
             Tensor scale = Tensor.full(backend, type, factor);
@@ -158,27 +180,27 @@ public final class LinearCrossEntropy {
             boolean capped = softcap > 0;
             long size = Math.min(chunkRows, count);
             Tensor logits = Tensor.empty(backend, type, size, classes);
-            Tensor dLogits = dHidden || dWeight ? Tensor.empty(backend, type, size, classes) : null;
+            boolean gradient = dHidden || dWeight;
             for (long from = 0; from < count; from += size) {
                 long to = Math.min(count, from + size);
                 Tensor part = logits.slice(0, 0, to - from);
-                weight.logits(x.slice(0, from, to), part);
+                matrix.logits(x.slice(0, from, to), part);
                 Tensor label = labels.slice(0, from, to);
                 Tensor rowWeight = weights.slice(0, from, to);
                 Tensor loss = rows.slice(0, from, to);
-                if (dLogits == null) {
+                if (!gradient) {
                     Tensor[] in = capped ? new Tensor[] {part, label, rowWeight, cap} : new Tensor[] {part, label, rowWeight};
                     backend.map(capped ? CAPPED_ONLY : LOSS_ONLY, in, new Tensor[] {loss});
                     continue;
                 }
-                Tensor d = dLogits.slice(0, 0, to - from);
                 Tensor[] in = capped ? new Tensor[] {part, label, rowWeight, cap, scale} : new Tensor[] {part, label, rowWeight, scale};
-                backend.map(capped ? CAPPED_AND_GRADIENT : LOSS_AND_GRADIENT, in, new Tensor[] {loss, d});
+                backend.map(capped ? CAPPED_AND_GRADIENT : LOSS_AND_GRADIENT, in, new Tensor[] {loss, part});
+                // From here on part is the gradient by the logits, written over them.
                 if (dHidden) {
-                    weight.back(d, gradHidden.slice(0, from, to));
+                    matrix.back(part, gradHidden.slice(0, from, to));
                 }
                 if (dWeight) {
-                    backend.matmul(d.transpose(0, 1), x.slice(0, from, to), gradWeight, true);
+                    matrix.gradient(part, x.slice(0, from, to), gradWeight);
                 }
             }
         }

@@ -1,19 +1,22 @@
 package dev.jotune.autograd.ops;
 
 import dev.jotune.autograd.Fused;
+import dev.jotune.autograd.Reads;
 import dev.jotune.autograd.Var;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.kernels.QuantizedProductKernel;
 import dev.jotune.tensor.quant.Dequantize;
 import dev.jotune.tensor.quant.QuantizedMatrix;
 import java.util.Arrays;
+import java.util.Optional;
 
 /**
  * The affine map over a frozen weight that stays quantised: {@code y = x W^T} forward, {@code dx = dy W} backward.
- * W is widened a few rows at a time into memory that is used again, in both directions; it never exists as a whole
- * and the tape holds nothing of it.
+ * A few rows of x meet W in a kernel that widens it in registers. For more, and backward, W is widened a few rows at a time
+ * into memory that is used again; it never exists as a whole and the tape holds nothing of it.
  */
 public final class QuantizedLinear {
     /** Numbers of W that exist at a time: 4 MB in F32, which the cache next to memory holds. */
@@ -37,7 +40,7 @@ public final class QuantizedLinear {
         DType type = computeType(x);
         Tensor y = Tensor.empty(x.backend(), type, shape);
         product(rows(x.tensor()), weight, rows(y));
-        return Fused.record("quantized_linear", new Var[] {x}, new Tensor[] {y}, (up, needed) -> {
+        return Fused.record("quantized_linear", new Var[] {x}, new Tensor[] {y}, Reads.NOTHING, (up, needed) -> {
             Tensor dx = Tensor.empty(x.backend(), type, x.shape());
             productBack(rows(up[0]), weight, rows(dx));
             return new Tensor[] {dx};
@@ -96,6 +99,12 @@ public final class QuantizedLinear {
 
     /** {@code y [M, out] = x [M, in] W^T}. */
     static void product(Tensor x, QuantizedMatrix weight, Tensor y) {
+        Optional<QuantizedProductKernel> kernel = y.backend().kernel(QuantizedProductKernel.class);
+        boolean narrow = x.dtype() == DType.F32 && y.dtype() == DType.F32 && x.stride(1) == 1 && y.stride(1) == 1;
+        if (narrow && kernel.isPresent() && kernel.get().supports(weight, x.size(0))) {
+            kernel.get().product(x, weight, y);
+            return;
+        }
         widened(weight, y, (w, from) ->
                 y.backend().matmul(x, w.transpose(0, 1), y.slice(1, from, from + w.size(0)), false));
     }

@@ -1,6 +1,7 @@
 package dev.jotune.autograd.ops;
 
 import dev.jotune.autograd.Fused;
+import dev.jotune.autograd.Reads;
 import dev.jotune.autograd.Var;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
@@ -59,8 +60,11 @@ public final class Rotary {
         boolean pairs = layout == Layout.INTERLEAVED;
         Tensor out = Tensor.empty(x.backend(), x.dtype(), x.shape());
         kernel.get().rotate(x.tensor(), cos, sin, pairs, inverse, out);
-        return Fused.record("rotary", new Var[] {x}, new Tensor[] {out}, (up, needed) -> {
-            Tensor dx = Tensor.empty(x.backend(), x.dtype(), x.shape());
+        // In memory as x is, so that going back through the view that x may be takes no copy.
+        boolean inside = x.tensor().stride(1) < x.tensor().stride(2);
+        return Fused.record("rotary", new Var[] {x}, new Tensor[] {out}, Reads.NOTHING, (up, needed) -> {
+            Tensor dx = inside ? Tensor.empty(x.backend(), x.dtype(), x.size(0), x.size(2), x.size(1), x.size(3)).transpose(1, 2)
+                    : Tensor.empty(x.backend(), x.dtype(), x.shape());
             kernel.get().rotate(up[0], cos, sin, pairs, !inverse, dx);
             return new Tensor[] {dx};
         }, in -> new Var[] {definition(in[0], cos, sin, layout, inverse)})[0];

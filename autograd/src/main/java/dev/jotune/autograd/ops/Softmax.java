@@ -3,6 +3,7 @@ package dev.jotune.autograd.ops;
 import dev.jotune.autograd.MapOp;
 import dev.jotune.autograd.Var;
 import dev.jotune.tensor.expr.Expr;
+import dev.jotune.tensor.expr.Formulas;
 
 /** Softmax and its relatives over the last axis. */
 public final class Softmax {
@@ -10,11 +11,8 @@ public final class Softmax {
     private static final Expr SHIFTED = X.minus(X.rowMax().detach());
     private static final Expr LOG_SUM = SHIFTED.exp().rowSum().log();
 
-    private static final MapOp SOFTMAX = MapOp.of("softmax", 1, SHIFTED.exp().over(SHIFTED.exp().rowSum()));
-    private static final MapOp LOG_SOFTMAX = MapOp.of("log_softmax", 1,
-            // Nothing flows back from an output of -infinity.
-            Expr.select(X.gt(Expr.of(Double.NEGATIVE_INFINITY)), SHIFTED.minus(LOG_SUM),
-                    Expr.of(Double.NEGATIVE_INFINITY)));
+    private static final MapOp SOFTMAX = MapOp.of("softmax", 1, Formulas.SOFTMAX);
+    private static final MapOp LOG_SOFTMAX = MapOp.of("log_softmax", 1, Formulas.LOG_SOFTMAX);
     private static final MapOp LOG_SUM_EXP = MapOp.of("log_sum_exp", 1, X.rowMax().detach().plus(LOG_SUM));
 
     private Softmax() {}

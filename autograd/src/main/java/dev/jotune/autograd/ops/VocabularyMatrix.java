@@ -2,17 +2,25 @@ package dev.jotune.autograd.ops;
 
 import dev.jotune.autograd.Var;
 import dev.jotune.tensor.DType;
+import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.kernels.FrozenKernel;
+import dev.jotune.tensor.kernels.Precision;
 import dev.jotune.tensor.quant.QuantizedMatrix;
+import java.lang.ref.Reference;
 
-/** The matrix W {@code [V, C]} of {@link LinearCrossEntropy}: a value of the tape, or quantised and frozen. */
+/** The matrix W {@code [V, C]} of {@link LinearCrossEntropy}: a value of the tape, or frozen: quantised, or in its kernel's order. */
 sealed interface VocabularyMatrix {
-    static VocabularyMatrix of(Var weight) {
-        return new Dense(weight);
+    static VocabularyMatrix of(Var weight, Precision precision) {
+        return new Dense(weight, precision);
     }
 
     static VocabularyMatrix of(QuantizedMatrix weight) {
         return new Packed(weight);
+    }
+
+    static VocabularyMatrix of(FrozenMatrix weight, Precision precision) {
+        return new Frozen(weight, precision);
     }
 
     long classes();
@@ -30,14 +38,24 @@ sealed interface VocabularyMatrix {
     /** {@code hidden W^T}, recorded. */
     Var product(Var hidden);
 
+    /** The same for many chunks: what all of them need is done once, into memory of the current scope. */
+    default VocabularyMatrix prepared() {
+        return this;
+    }
+
     /** {@code out = x W^T}. */
     void logits(Tensor x, Tensor out);
 
     /** {@code out = d W}. */
     void back(Tensor d, Tensor out);
 
+    /** {@code out += d^T x}. */
+    default void gradient(Tensor d, Tensor x, Tensor out) {
+        out.backend().matmul(d.transpose(0, 1), x, out, true);
+    }
+
     /** As large as it is. */
-    record Dense(Var weight) implements VocabularyMatrix {
+    record Dense(Var weight, Precision precision) implements VocabularyMatrix {
         @Override
         public long classes() {
             return weight.size(0);
@@ -60,22 +78,42 @@ sealed interface VocabularyMatrix {
 
         @Override
         public VocabularyMatrix with(Var[] inputs) {
-            return new Dense(inputs[1]);
+            return new Dense(inputs[1], precision);
         }
 
         @Override
         public Var product(Var hidden) {
-            return Linear.apply(hidden, weight);
+            return Linear.apply(hidden, weight, precision);
+        }
+
+        @Override
+        public VocabularyMatrix prepared() {
+            return precision == Precision.F32 ? this : new Dense(Var.constant(weight.tensor().to(DType.BF16)), precision);
         }
 
         @Override
         public void logits(Tensor x, Tensor out) {
-            out.backend().matmul(x, weight.tensor().transpose(0, 1), out, false);
+            product(x, weight.tensor().transpose(0, 1), out, false);
         }
 
         @Override
         public void back(Tensor d, Tensor out) {
-            out.backend().matmul(d, weight.tensor(), out, false);
+            product(d, weight.tensor(), out, false);
+        }
+
+        @Override
+        public void gradient(Tensor d, Tensor x, Tensor out) {
+            product(d.transpose(0, 1), x, out, true);
+        }
+
+        private void product(Tensor a, Tensor b, Tensor out, boolean add) {
+            try (Scope scope = Scope.open()) {
+                out.backend().matmul(read(a), read(b), out, add);
+            }
+        }
+
+        private Tensor read(Tensor t) {
+            return precision == Precision.BF16 ? t.to(DType.BF16) : t;
         }
     }
 
@@ -119,6 +157,51 @@ sealed interface VocabularyMatrix {
         @Override
         public void back(Tensor d, Tensor out) {
             QuantizedLinear.productBack(d, weight, out);
+        }
+    }
+
+    /** In the order that its kernel reads. */
+    record Frozen(FrozenMatrix weight, Precision precision) implements VocabularyMatrix {
+        @Override
+        public long classes() {
+            return weight.out();
+        }
+
+        @Override
+        public boolean isF64() {
+            return false;
+        }
+
+        @Override
+        public boolean requiresGrad() {
+            return false;
+        }
+
+        @Override
+        public Var[] inputs(Var hidden) {
+            return new Var[] {hidden};
+        }
+
+        @Override
+        public VocabularyMatrix with(Var[] inputs) {
+            return this;
+        }
+
+        @Override
+        public Var product(Var hidden) {
+            return FrozenLinear.apply(hidden, weight, Terms.NONE, precision);
+        }
+
+        @Override
+        public void logits(Tensor x, Tensor out) {
+            weight.kernel().product(weight.packed(), x.contiguous(), out, precision, FrozenKernel.Joined.NONE);
+            Reference.reachabilityFence(weight);
+        }
+
+        @Override
+        public void back(Tensor d, Tensor out) {
+            weight.kernel().productBack(weight.packed(), d, out, precision, FrozenKernel.Joined.NONE);
+            Reference.reachabilityFence(weight);
         }
     }
 }

@@ -14,6 +14,7 @@ import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.Seams;
+import dev.jotune.models.seam.StoredWeight;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
 import java.util.Optional;
@@ -108,16 +109,16 @@ public final class TextEmbedding {
     private Var rows(Parameter table, Tensor ids, Pass pass, long padding) {
         Tensor here = ids.to(words.base().backend());
         if (pass.isUniform()) {
-            return rows(table.value(pass.groups().getFirst()), here, padding);
+            return rows(table.stored(pass.groups().getFirst()), here, padding);
         }
         // Ids travel through perGroup as numbers; a table of 2^24 rows is exact in F32.
         return pass.perGroup(Var.constant(here.to(computeType)), (x, g) ->
-                rows(table.value(g), x.tensor().contiguous().to(DType.I64), padding));
+                rows(table.stored(g), x.tensor().contiguous().to(DType.I64), padding));
     }
 
-    private Var rows(Var table, Tensor ids, long padding) {
-        boolean split = padding >= 0 && table.requiresGrad();
-        return (split ? Embedding.lookup(table, ids, padding) : Embedding.lookup(table, ids)).to(computeType);
+    private Var rows(StoredWeight table, Tensor ids, long padding) {
+        return padding >= 0 && table instanceof StoredWeight.Dense(Var value) && value.requiresGrad()
+                ? Embedding.lookup(value, ids, padding).to(computeType) : table.lookup(ids, computeType);
     }
 
     private Tensor tokenTypes(EncoderInput in, TokenLayout layout) {

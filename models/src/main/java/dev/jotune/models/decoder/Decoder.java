@@ -10,6 +10,7 @@ import dev.jotune.models.Hidden;
 import dev.jotune.models.KvCache;
 import dev.jotune.models.TokenEmbedding;
 import dev.jotune.models.TokenLayout;
+import dev.jotune.models.TokenSteps;
 import dev.jotune.models.Weights;
 import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.LinearLayer;
@@ -18,6 +19,7 @@ import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.kernels.DecodeKernel;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -144,6 +146,30 @@ public final class Decoder extends CausalTransformer {
     public DecoderCache newCache(long batch, long capacity) {
         KvCache cache = new KvCache(backend(), computeType(), seams.attentions(), batch, capacity);
         return ropes.stream().anyMatch(Rope::dependsOnLength) ? new ReplayCache(cache) : cache;
+    }
+
+    @Override
+    public Optional<TokenSteps> steps(Pass pass, DecoderCache cache) {
+        return cache instanceof KvCache keys ? DecoderSteps.of(this, pass, keys) : Optional.empty();
+    }
+
+    /** This decoder as the decode kernel has it; empty where it computes something else. */
+    Optional<DecodeKernel.Model> prepared(DecodeParts parts) {
+        if (computeType() != DType.F32 || config.logitSoftcap() != 0 || ropes.size() != 1 || embedding.site().table().isEmpty()) {
+            return Optional.empty();
+        }
+        List<DecodeKernel.Layer> layers = new ArrayList<>();
+        for (DecoderBlock block : blocks) {
+            Optional<DecodeKernel.Layer> layer = block.prepared(parts);
+            if (layer.isEmpty()) {
+                return Optional.empty();
+            }
+            layers.add(layer.get());
+        }
+        int rotary = 2 * ropes.iterator().next().inverseFrequencies().size();
+        return Optional.of(new DecodeKernel.Model(parts.weight(embedding.site().table().get()), config.embeddingScale(), layers, parts.norm(norm),
+                parts.linear(head.layer()), config.numAttentionHeads(), config.numKeyValueHeads(), config.headDim(), rotary,
+                config.rmsNormEps(), config.attentionScale()));
     }
 
     @Override

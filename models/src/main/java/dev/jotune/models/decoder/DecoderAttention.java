@@ -9,6 +9,7 @@ import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.Seams;
+import dev.jotune.tensor.kernels.DecodeKernel;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -73,6 +74,18 @@ final class DecoderAttention {
         Var mixed = site.attend(queries, segments, config.attentionScale(), config.attentionSoftcap(), pass);
         Var flat = pass.tap(headOut, mixed.transpose(1, 2)).reshape(x.size(0), x.size(1), -1);
         return pass.tap(out, output.forward(flat, pass));
+    }
+
+    /** Whether queries, keys and values have projections of their own, are normalised by head if at all, and scores not capped. */
+    boolean isPlain() {
+        return inputs.size() == 3 && config.queryKeyNorm() != QueryKeyNorm.PROJECTION && config.attentionSoftcap() == 0;
+    }
+
+    /** This attention and the rest of its block as the decode kernel has them. */
+    DecodeKernel.Layer prepared(DecodeParts parts, RmsNorm before, RmsNorm beforeMlp, GatedMlp mlp) {
+        return new DecodeKernel.Layer(parts.norm(before), parts.linear(inputs.get(0)), parts.linear(inputs.get(1)), parts.linear(inputs.get(2)),
+                queryNorm.map(parts::norm), keyNorm.map(parts::norm), parts.linear(output), parts.norm(beforeMlp),
+                parts.linear(mlp.inputs().get(0)), parts.linear(mlp.inputs().get(1)), parts.linear(mlp.down()), config.windows().get(layer));
     }
 
     /** Queries {@code [B, H, T, D]}, keys and values {@code [B, G, T, D]}, normalised and not yet rotated. */

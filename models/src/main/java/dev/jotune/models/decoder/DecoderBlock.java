@@ -6,6 +6,7 @@ import dev.jotune.models.Weights;
 import dev.jotune.models.decoder.DecoderConfig.NormPlacement;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.Seams;
+import dev.jotune.tensor.kernels.DecodeKernel;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -70,6 +71,19 @@ final class DecoderBlock {
         Var y = pass.tap(mlpOut, mlp.forward(normed(beforeMlp, x, pass), pass, said));
         said.addFirst(pass.tap(out, x.add(normed(afterMlp, y, pass))));
         return said.toArray(Var[]::new);
+    }
+
+    /**
+     * This block as the decode kernel has it; empty where it computes something else.
+     *
+     * @param parts notes what is read, to see when a weight is replaced
+     */
+    Optional<DecodeKernel.Layer> prepared(DecodeParts parts) {
+        if (beforeAttention.isEmpty() || afterAttention.isPresent() || !(mlp instanceof GatedMlp gated) || !gated.isSwiglu()
+                || gated.inputs().size() != 2 || !attention.isPlain()) {
+            return Optional.empty();
+        }
+        return Optional.of(attention.prepared(parts, beforeAttention.get(), beforeMlp.get(), gated));
     }
 
     private static Var normed(Optional<RmsNorm> norm, Var x, Pass pass) {

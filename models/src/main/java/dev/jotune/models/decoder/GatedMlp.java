@@ -29,6 +29,11 @@ record GatedMlp(List<LinearLayer> inputs, LinearLayer down, String act, Optional
                 tap);
     }
 
+    /** Whether the gate passes through SiLU. */
+    boolean isSwiglu() {
+        return act.equals("silu") || act.equals("swish");
+    }
+
     @Override
     public Var forward(Var x, Pass pass, List<Var> routed) {
         Var gate = inputs.getFirst().forward(x, pass);

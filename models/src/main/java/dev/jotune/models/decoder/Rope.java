@@ -173,6 +173,15 @@ public record Rope(List<Double> inverseFrequencies, double attentionScaling, Opt
         return longer.isPresent() && largest >= longer.get().from();
     }
 
+    /** cos and sin of one position's angles, into {@code [pairs]}: a row of {@link #tables}, near the start of a text. */
+    void angles(long position, float[] cos, float[] sin) {
+        for (int i = 0; i < cos.length; i++) {
+            double angle = position * inverseFrequencies.get(i);
+            cos[i] = (float) (Math.cos(angle) * attentionScaling);
+            sin[i] = (float) (Math.sin(angle) * attentionScaling);
+        }
+    }
+
     /** Tables for positions {@code [B][T]}; one row where all rows have the same positions. */
     public Tables tables(Backend backend, DType dtype, long[][] positions) {
         int rows = 1;

@@ -52,7 +52,7 @@ abstract class BatchRows implements BatchSession {
     }
 
     private void check(int row, int[][] tokens, float[] logits) {
-        Require.inVocabulary("Text " + row, tokens[row], vocabularySize);
+        Require.inVocabulary("Text ", row, tokens[row], vocabularySize);
         if (tokens[row].length == 0 || lengths[row] > 0 && tokens[row].length != tokens[0].length) {
             throw new IllegalArgumentException("Row " + row + " got " + tokens[row].length + " tokens, row 0 got "
                     + tokens[0].length + ". Give each row at least one token, and after the first time equally many.");

@@ -27,6 +27,14 @@ interface CachedDecoder {
     /** Next-token logits {@code [B, T, V]}. */
     Var logits(Var states);
 
+    /**
+     * Reads one token of the one row by prepared steps.
+     *
+     * @param logits [V] takes the logits after it
+     * @return false if there are none for it: nothing was done
+     */
+    boolean step(int token, float[] logits);
+
     /** Makes row i go on from old row {@code rows[i]}, in the cache and in whatever else is kept of rows. */
     void reorder(int[] rows);
 

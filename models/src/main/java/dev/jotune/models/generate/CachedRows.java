@@ -26,6 +26,10 @@ final class CachedRows extends BatchRows implements StatefulBatch {
 
     @Override
     void advance(int[][] tokens, float[][] logits) {
+        boolean alone = tokens.length == 1 && tokens[0].length == 1 && length(0) > 0 && !padded && !keepStates;
+        if (alone && decoder.step(tokens[0][0], logits[0])) {
+            return;
+        }
         try (Scope _ = Scope.open()) {
             Recording.off(() -> {
                 Var seen = decoder.states(input(tokens));

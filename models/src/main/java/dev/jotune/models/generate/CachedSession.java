@@ -23,7 +23,11 @@ final class CachedSession extends IncrementalSession {
 
     @Override
     protected void advance(int[] history, int from, int to, float[] logits) {
-        pass(history, from, to, logits);
+        if (to - from == 1 && from > 0 && decoder.step(history[from], logits)) {
+            lastPass = from;
+        } else {
+            pass(history, from, to, logits);
+        }
     }
 
     @Override

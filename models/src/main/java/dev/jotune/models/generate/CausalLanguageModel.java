@@ -4,6 +4,7 @@ import dev.jotune.autograd.Var;
 import dev.jotune.models.CausalLm;
 import dev.jotune.models.DecoderCache;
 import dev.jotune.models.DecoderInput;
+import dev.jotune.models.TokenSteps;
 import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Backend;
@@ -114,6 +115,8 @@ public final class CausalLanguageModel implements StatefulModel {
         private final Pass pass;
         private final long virtualTokens;
         private final DecoderCache cache;
+        private Optional<TokenSteps> steps = Optional.empty();
+        private boolean asked;
 
         Causal(CausalLm model, Pass pass, Group group, int rows) {
             this.model = model;
@@ -158,12 +161,23 @@ public final class CausalLanguageModel implements StatefulModel {
         }
 
         @Override
+        public boolean step(int token, float[] logits) {
+            if (!asked && cache.batch() == 1) {
+                // A text's prompt is read the general way: only who goes on from there asks for steps.
+                asked = true;
+                steps = model.steps(pass, cache);
+            }
+            return steps.isPresent() && steps.get().read(token, logits);
+        }
+
+        @Override
         public void reorder(int[] rows) {
             cache.reorder(rows);
         }
 
         @Override
         public void free() {
+            steps.ifPresent(TokenSteps::close);
             cache.free();
         }
     }

@@ -52,11 +52,31 @@ final class Require {
 
     /** Refuses an id outside the vocabulary with a name in place of an array's complaint. */
     static void inVocabulary(String name, int[] ids, int vocabularySize) {
-        for (int id : ids) {
-            if (id < 0 || id >= vocabularySize) {
-                throw new IllegalArgumentException(name + " holds the token id " + id + ", but the vocabulary has "
-                        + vocabularySize + " tokens. Pass ids of this model's tokenizer.");
+        int at = firstOutside(ids, vocabularySize);
+        if (at >= 0) {
+            throw outside(name, ids[at], vocabularySize);
+        }
+    }
+
+    /** As the other method, for {@code name} followed by a number: the two are only put together where it fails. */
+    static void inVocabulary(String name, int number, int[] ids, int vocabularySize) {
+        int at = firstOutside(ids, vocabularySize);
+        if (at >= 0) {
+            throw outside(name + number, ids[at], vocabularySize);
+        }
+    }
+
+    private static int firstOutside(int[] ids, int vocabularySize) {
+        for (int i = 0; i < ids.length; i++) {
+            if (ids[i] < 0 || ids[i] >= vocabularySize) {
+                return i;
             }
         }
+        return -1;
+    }
+
+    private static IllegalArgumentException outside(String name, int id, int vocabularySize) {
+        return new IllegalArgumentException(name + " holds the token id " + id + ", but the vocabulary has "
+                + vocabularySize + " tokens. Pass ids of this model's tokenizer.");
     }
 }

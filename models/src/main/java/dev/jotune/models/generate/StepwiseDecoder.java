@@ -25,9 +25,9 @@ final class StepwiseDecoder {
                 tokens[b] = new int[1];
                 texts.get(b).promptWasRead();
             }
+            int[] rows = new int[active.length];
             while (true) {
                 int left = 0;
-                int[] rows = new int[active.length];
                 for (int b = 0; b < active.length; b++) {
                     Writing text = texts.get(active[b]);
                     int token = text.sampler().next(text.history(), text.length(), logits[b], text.written());
@@ -44,11 +44,11 @@ final class StepwiseDecoder {
                 }
                 if (left < active.length) {
                     int[] before = active;
-                    rows = Arrays.copyOf(rows, left);
-                    active = Arrays.stream(rows).map(row -> before[row]).toArray();
+                    int[] kept = Arrays.copyOf(rows, left);
+                    active = Arrays.stream(kept).map(row -> before[row]).toArray();
                     tokens = Arrays.copyOf(tokens, left);
                     logits = Arrays.copyOf(logits, left);
-                    batch.reorder(rows);
+                    batch.reorder(kept);
                 }
                 batch.read(tokens, logits);
             }

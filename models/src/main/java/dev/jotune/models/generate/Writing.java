@@ -24,6 +24,7 @@ final class Writing {
     private final StopStrings stops;
     private final StringBuilder text = new StringBuilder();
     private final int[] chosen = new int[1];
+    private final int[] ends;
     private final long start = System.nanoTime();
     private long promptRead = start;
 
@@ -33,6 +34,7 @@ final class Writing {
     Writing(TextRules rules, TextRequest request, int contextLength) {
         this.rules = rules;
         options = rules.options();
+        ends = SamplingOptions.ints(options.eosTokenIds());
         history.append(request.prompt());
         promptLength = history.length();
         row = request.row();
@@ -115,11 +117,20 @@ final class Writing {
         chosen[0] = token;
         history.append(chosen);
         listener.token(token);
-        if (options.eosTokenIds().contains(token)) {
+        if (isEnd(token)) {
             return FinishReason.END_TOKEN;
         }
         emit(stops.push(decoder.push(token)));
         return stops.found() ? FinishReason.STOP_STRING : byTokens(history.array(), history.length());
+    }
+
+    private boolean isEnd(int token) {
+        for (int end : ends) {
+            if (end == token) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /**
@@ -128,7 +139,7 @@ final class Writing {
      * @param tokens of which {@code length} count, this text's so far first
      */
     FinishReason ending(int[] tokens, int length) {
-        if (options.eosTokenIds().contains(tokens[length - 1])) {
+        if (isEnd(tokens[length - 1])) {
             return FinishReason.END_TOKEN;
         }
         return endsWithStopString(tokens, length) ? FinishReason.STOP_STRING : byTokens(tokens, length);
@@ -147,8 +158,10 @@ final class Writing {
     }
 
     private FinishReason byTokens(int[] tokens, int length) {
-        for (StopCondition condition : rules.stop()) {
-            if (condition.ends(tokens, promptLength, length)) {
+        // By index, since an iterator a token would be garbage.
+        List<StopCondition> conditions = rules.stop();
+        for (int i = 0; i < conditions.size(); i++) {
+            if (conditions.get(i).ends(tokens, promptLength, length)) {
                 return FinishReason.STOP_CONDITION;
             }
         }

@@ -117,6 +117,8 @@ public final class Hub {
             throw new HubException("The pull was interrupted. Run it again; what was fetched is kept.", e, false);
         } finally {
             threads.shutdownNow();
+            // Nobody writes any more when this returns.
+            threads.close();
         }
     }
 

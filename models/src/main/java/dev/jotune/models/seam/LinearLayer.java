@@ -2,7 +2,10 @@ package dev.jotune.models.seam;
 
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.CrossEntropy;
+import dev.jotune.autograd.ops.Terms;
 import dev.jotune.tensor.Tensor;
+import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
 
@@ -34,19 +37,37 @@ public record LinearLayer(String path, Parameter weight, Optional<Parameter> bia
 
     /** {@code x [B, .., in] -> [B, .., out]}; each group of rows under its own adapters. */
     public Var forward(Var x, Pass pass) {
-        return pass.perGroup(x, (rows, group) -> forward(rows, group, pass));
+        return pass.perGroup(x, (rows, group) -> forward(rows, Optional.empty(), group, pass));
     }
 
-    private Var forward(Var x, Group group, Pass pass) {
-        UnaryOperator<Var> f = v -> base(v, group);
-        for (Hooks h : group.hooks()) {
-            Projection p = h.projections().get(path);
-            if (p != null) {
-                UnaryOperator<Var> inner = f;
-                f = v -> p.forward(v, inner, this, pass);
-            }
+    /** As {@link #forward(Var, Pass)}, plus {@code residual [B, .., out]}, which joins the product where that is possible. */
+    public Var forward(Var x, Var residual, Pass pass) {
+        return pass.perGroup(new Var[] {x, residual},
+                (rows, group) -> new Var[] {forward(rows[0], Optional.of(rows[1]), group, pass)})[0];
+    }
+
+    private Var forward(Var x, Optional<Var> residual, Group group, Pass pass) {
+        List<Projection> chain = group.hooks().stream().map(h -> h.projections().get(path)).filter(Objects::nonNull).toList();
+        if (chain.isEmpty()) {
+            return base(x, group, Optional.empty(), residual);
         }
-        return f.apply(x);
+        Optional<Var> joined = chain.size() == 1 ? residual : Optional.empty();
+        UnaryOperator<Var> f = v -> innermost(chain.getFirst(), v, joined, group, pass);
+        for (Projection p : chain.subList(1, chain.size())) {
+            UnaryOperator<Var> inner = f;
+            f = v -> p.forward(v, inner, this, pass);
+        }
+        Var y = f.apply(x);
+        return residual.isPresent() && joined.isEmpty() ? y.add(residual.get()) : y;
+    }
+
+    private Var innermost(Projection p, Var x, Optional<Var> residual, Group group, Pass pass) {
+        Optional<Terms.LowRank> term = p.lowRank(x, this, pass);
+        if (term.isPresent()) {
+            return base(x, group, term, residual);
+        }
+        Var y = p.forward(x, v -> base(v, group), this, pass);
+        return residual.isPresent() ? y.add(residual.get()) : y;
     }
 
     /** True if an adapter of the group reshapes this layer. */
@@ -56,8 +77,13 @@ public record LinearLayer(String path, Parameter weight, Optional<Parameter> bia
 
     /** The layer without projections: {@code x W^T + b}. */
     public Var base(Var x, Group group) {
-        Var y = weight.stored(group).product(x, transposed);
-        return bias.isEmpty() ? y : y.add(bias.get().value(group));
+        return base(x, group, Optional.empty(), Optional.empty());
+    }
+
+    private Var base(Var x, Group group, Optional<Terms.LowRank> lowRank, Optional<Var> residual) {
+        return weight.projected(group, transposed, x.dtype())
+                .product(x, transposed, new Terms(lowRank, bias.map(b -> b.value(group)), residual),
+                        weight.precision());
     }
 
     /** The mean cross-entropy of {@code base(hidden) [M, out]} under labels {@code [M]}, without a bias; logits are never stored. */
@@ -67,6 +93,7 @@ public record LinearLayer(String path, Parameter weight, Optional<Parameter> bia
 
     /** As {@link #crossEntropy(Var, Tensor, Group)}, with a cap or another reduction. */
     public Var crossEntropy(Var hidden, Tensor labels, CrossEntropy.Options options, Group group) {
-        return weight.stored(group).crossEntropy(hidden, transposed, labels, options);
+        return weight.projected(group, transposed, hidden.dtype())
+                .crossEntropy(hidden, transposed, labels, options, weight.precision());
     }
 }

@@ -1,6 +1,7 @@
 package dev.jotune.models.seam;
 
 import dev.jotune.autograd.Lookup;
+import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Attention;
 import dev.jotune.tensor.Tensor;
@@ -9,6 +10,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.BiFunction;
+import java.util.function.Supplier;
 
 /**
  * One forward pass: which rows run under which adapters, and the randomness of training.
@@ -112,6 +114,15 @@ public record Pass(List<Group> groups, boolean training, long seed, long step) {
         Tensor ids = Tensor.of(x.backend(), rows.stream().mapToLong(Integer::longValue).toArray(), rows.size());
         shape[0] = rows.size();
         return Lookup.gather(x.reshape(x.size(0), -1), ids).reshape(shape);
+    }
+
+    /**
+     * Runs a forward pass whose gradients are asked for once, as in a training step: see {@link Recording#once}. Where
+     * taps may hold on to activations everything is kept.
+     */
+    public <T> T once(Supplier<T> body) {
+        boolean tapped = groups.stream().flatMap(g -> g.hooks().stream()).anyMatch(h -> !h.taps().isEmpty());
+        return tapped ? body.get() : Recording.once(body);
     }
 
     /** Whether any adapter of the pass holds this tap. */

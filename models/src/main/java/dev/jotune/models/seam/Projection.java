@@ -1,6 +1,8 @@
 package dev.jotune.models.seam;
 
 import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.Terms;
+import java.util.Optional;
 import java.util.function.UnaryOperator;
 
 /**
@@ -18,6 +20,16 @@ public interface Projection {
      *     caller, who may overwrite it
      */
     Var forward(Var x, UnaryOperator<Var> inner, LinearLayer layer, Pass pass);
+
+    /**
+     * This method as a low-rank term of the base layer's own product, if it is nothing else: then the term joins that
+     * product instead of {@link #forward}.
+     *
+     * @param x what {@link #forward} would be given
+     */
+    default Optional<Terms.LowRank> lowRank(Var x, LinearLayer layer, Pass pass) {
+        return Optional.empty();
+    }
 
     /** {@code W' = g(W, theta)}, {@code [out, in]}. */
     Var weight(Var w);

@@ -1,5 +1,6 @@
 package dev.jotune.models.seam;
 
+import dev.jotune.tensor.kernels.Precision;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -18,6 +19,7 @@ public final class Seams {
     private final List<String> taps = new ArrayList<>();
     private final SequencedMap<String, Hooks> attached = new LinkedHashMap<>();
     private final List<String> active = new ArrayList<>();
+    private Precision precision = Precision.F32;
 
     // ---- the model's side ----
 
@@ -25,6 +27,7 @@ public final class Seams {
         if (parameters.put(p.path(), p) != null) {
             throw new IllegalStateException("parameter " + p.path() + " is there twice");
         }
+        p.setPrecision(precision);
         return p;
     }
 
@@ -48,6 +51,19 @@ public final class Seams {
     public String addTap(String name) {
         taps.add(name);
         return name;
+    }
+
+    /**
+     * How exactly the products with the model's weights are computed, from now on: to F32's accuracy, which is the
+     * default, or with both operands rounded to BF16. Sums, norms, attention, and what adapters train stay in F32.
+     */
+    public void setPrecision(Precision p) {
+        precision = p;
+        parameters.values().forEach(parameter -> parameter.setPrecision(p));
+    }
+
+    public Precision precision() {
+        return precision;
     }
 
     // ---- the methods' side ----

@@ -32,7 +32,7 @@ class LongContextMemoryTest {
     private final Decoder model = model();
     private final DecoderConfig c = model.config();
     /** Elements a token that one block makes. */
-    private final long block = 6L * c.hiddenSize() + c.headDim() * (4L * c.numAttentionHeads() + 3L * c.numKeyValueHeads())
+    private final long block = 6L * c.hiddenSize() + c.headDim() * (3L * c.numAttentionHeads() + 3L * c.numKeyValueHeads())
             + 3L * c.intermediateSize() + c.numAttentionHeads();
     /** Elements a token outside the blocks: the states between them, and the rotary tables. */
     private final long outside = 3L * c.hiddenSize() + c.headDim() + 2;

@@ -148,8 +148,9 @@ class MambaGoldenTest {
                 wrt.put(p.path(), p.base());
             });
             Var loss = model.loss(in, ids("labels"), model.seams().inference());
-            assertThat(loss.item()).isEqualTo(before.item());
             JsonNode number = check.at("/numbers/loss");
+            // Weights that may train are read in another order than frozen ones.
+            assertThat(loss.item()).isCloseTo(before.item(), within(wide ? 0 : number.get(tolerance()).asDouble()));
             assertThat(loss.item()).isCloseTo(number.get("value").asDouble(), within(number.get(tolerance()).asDouble()));
             compared.add("loss");
             List<Tensor> grads = Gradients.of(loss, List.copyOf(wrt.values()));

@@ -6,6 +6,7 @@ import dev.jotune.autograd.InPlace;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Dropout;
 import dev.jotune.autograd.ops.Linear;
+import dev.jotune.autograd.ops.Terms;
 import dev.jotune.models.Backbone;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Pass;
@@ -152,9 +153,18 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
         /** {@code y = W x + B (s A) x}: two thin products instead of W', the second added where the first lies. */
         @Override
         public Var forward(Var x, UnaryOperator<Var> inner, LinearLayer layer, Pass pass) {
-            Var in = pass.training() ? Dropout.apply(x, dropout, pass.seed(), pass.stream(layer.path())) : x;
-            Var sum = InPlace.addMatmul(inner.apply(x), Linear.apply(in, a.mul(scale)), b);
+            Var sum = InPlace.addMatmul(inner.apply(x), Linear.apply(dropped(x, layer, pass), a.mul(scale)), b);
             return bias.isPresent() ? sum.addScaled(bias.get(), scale) : sum;
+        }
+
+        /** {@code s B A} of one x: the base layer's own product takes it along. */
+        @Override
+        public Optional<Terms.LowRank> lowRank(Var x, LinearLayer layer, Pass pass) {
+            return bias.isEmpty() ? Optional.of(new Terms.LowRank(dropped(x, layer, pass), a, b, scale)) : Optional.empty();
+        }
+
+        private Var dropped(Var x, LinearLayer layer, Pass pass) {
+            return pass.training() ? Dropout.apply(x, dropout, pass.seed(), pass.stream(layer.path())) : x;
         }
 
         /** {@code W' = W + s B A}. */

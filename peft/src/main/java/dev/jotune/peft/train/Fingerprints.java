@@ -4,6 +4,7 @@ import dev.jotune.models.Backbone;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.kernels.Precision;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -45,7 +46,9 @@ final class Fingerprints {
                 digest.update(bytes.array());
             }
         }
-        return model.modelType() + " on " + model.backend().name() + " in " + model.computeType() + " "
+        // A run that was saved before there was a choice goes on.
+        String products = model.seams().precision() == Precision.F32 ? "" : ", products in " + model.seams().precision();
+        return model.modelType() + " on " + model.backend().name() + " in " + model.computeType() + products + " "
                 + HexFormat.of().formatHex(digest.digest());
     }
 }

@@ -147,6 +147,7 @@ final class TrainingRun {
         if (options.gradientCheckpointing()) {
             model.setCheckpointing(true);
         }
+        Warmup.forTraining(model);
         long start = System.nanoTime();
         long tokensBefore = trainedTokens;
         try {
@@ -225,7 +226,7 @@ final class TrainingRun {
             try (Scope scope = Scope.open()) {
                 // Each batch has noise of its own.
                 Pass pass = model.seams().training(options.seed(), done * accumulation + m);
-                Var part = parts.objective().loss(model, b, pass).mul(share);
+                Var part = pass.once(() -> parts.objective().loss(model, b, pass)).mul(share);
                 loss += part.item();
                 if (!Double.isFinite(loss)) {
                     return new Step(loss, tokens, List.of());

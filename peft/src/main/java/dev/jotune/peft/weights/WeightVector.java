@@ -4,7 +4,6 @@ import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.models.Backbone;
 import dev.jotune.models.seam.Parameter;
-import dev.jotune.models.seam.StoredWeight;
 import dev.jotune.peft.Adapter;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
@@ -101,12 +100,12 @@ public final class WeightVector {
             }
             sums.put(p, Var.constant(compute(() -> p.base().add(Var.constant(t)))));
         });
-        Map<Parameter, StoredWeight> before = new LinkedHashMap<>();
+        Map<Parameter, Parameter.Content> before = new LinkedHashMap<>();
         sums.forEach((p, v) -> {
-            before.put(p, p.stored());
+            before.put(p, p.content());
             p.replace(v);
         });
-        return () -> before.forEach(Parameter::replace);
+        return () -> before.forEach(Parameter::restore);
     }
 
     /** The L2 norm over all weights. */

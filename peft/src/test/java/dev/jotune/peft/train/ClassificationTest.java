@@ -2,6 +2,7 @@ package dev.jotune.peft.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.jotune.autograd.Recording;
 import dev.jotune.models.Models;
@@ -92,7 +93,8 @@ class ClassificationTest {
         // A head with another start: all of it that began at random is in the file.
         SequenceClassifier other = model(99);
         Adapters.load(other, "b", folder);
-        assertThat(logits(other)).isEqualTo(logits(model));
+        // The trained model's weights lie in another order, whose sums differ in the last digit.
+        assertThat(logits(other)).containsExactly(logits(model), within(1e-6));
     }
 
     private static double[] logits(SequenceClassifier m) {

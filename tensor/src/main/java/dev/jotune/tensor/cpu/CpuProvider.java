@@ -33,7 +33,7 @@ public final class CpuProvider implements BackendProvider {
 
     @Override
     public String note() {
-        return VECTOR ? "" : "the module jdk.incubator.vector is absent, so scalar code runs, many times slower; "
+        return VECTOR ? Extensions.all().note() : "the module jdk.incubator.vector is absent, so scalar code runs, many times slower; "
                 + "start Java with --add-modules jdk.incubator.vector";
     }
 }

@@ -8,6 +8,9 @@ import dev.jotune.tensor.Tensor;
  * merged, so that rows are as long as the layouts allow.
  */
 final class RowLoop {
+    private static final long[] NONE = {};
+    private static final long[][] NO_STRIDES = {};
+
     final long rows;
     final long length;
     /** Per operand, elements between neighbours within a row. */
@@ -74,6 +77,24 @@ final class RowLoop {
         return new RowLoop(outer, os, merged[rank - 1], step);
     }
 
+    /**
+     * The loop over operands that are all dense with as many elements as the last one, or one number: by far the most
+     * frequent case, which needs no look at the axes. Null if they are not.
+     */
+    static RowLoop dense(Tensor... operands) {
+        long numel = operands[operands.length - 1].numel();
+        long[] step = new long[operands.length];
+        for (int k = 0; k < step.length; k++) {
+            Tensor t = operands[k];
+            if (t.numel() == numel && t.isContiguous()) {
+                step[k] = numel == 1 ? 0 : 1;
+            } else if (t.numel() != 1) {
+                return null;
+            }
+        }
+        return new RowLoop(NONE, NO_STRIDES, numel, step);
+    }
+
     private static boolean mergeable(long[] sizes, long[][] strides, int axis, long[] merged, long[][] ms, int m) {
         for (int k = 0; k < strides.length; k++) {
             if (strides[k][axis] != ms[k][m] * merged[m]) {
@@ -81,6 +102,16 @@ final class RowLoop {
             }
         }
         return true;
+    }
+
+    /** Rows, from {@code row} on, that lie at equal distances in every operand. */
+    long run(long row) {
+        return outer.length == 0 ? 1 : outer[outer.length - 1] - row % outer[outer.length - 1];
+    }
+
+    /** Elements of operand {@code k} from a row to the next one of a {@link #run}. */
+    long pitch(int k) {
+        return outer.length == 0 ? 0 : outerStrides[k][outer.length - 1];
     }
 
     /** Element offset of operand {@code k} at the start of {@code row}, relative to its first element. */

@@ -15,6 +15,8 @@ import java.util.Optional;
 
 /** Hands tensors to the Vector API's attention kernels. */
 final class VectorAttention implements AttentionKernel {
+    private static final Heads NOWHERE = new Heads(0, 0, 0, 0);
+
     @Override
     public boolean supports(Problem p) {
         boolean ok = isF32(p.query()) && fits(p.query());
@@ -51,10 +53,10 @@ final class VectorAttention implements AttentionKernel {
         Prepared prepared = Prepared.of(p);
         AttentionGradient[] grads = new AttentionGradient[dKey.size()];
         for (int i = 0; i < grads.length; i++) {
-            grads[i] = new AttentionGradient(dKey.get(i).map(Tensor::address).orElse(0L),
-                    dValue.get(i).map(Tensor::address).orElse(0L), 0);
+            grads[i] = new AttentionGradient(dKey.get(i).map(VectorAttention::heads).orElse(NOWHERE),
+                    dValue.get(i).map(VectorAttention::heads).orElse(NOWHERE), 0);
         }
-        Heads dq = dQuery.map(VectorAttention::heads).orElse(new Heads(0, 0, 0, 0));
+        Heads dq = dQuery.map(VectorAttention::heads).orElse(NOWHERE);
         AttentionBackward.run(shape(p), heads(q), prepared.segments, heads(out), lse.address(), heads(dO),
                 dL.map(Tensor::address).orElse(0L), dq, grads);
         fence(p, q, prepared, out, lse, dO, dL, dQuery, dKey, dValue);

@@ -12,14 +12,18 @@ import dev.jotune.tensor.cpu.simd.RowGather;
 import dev.jotune.tensor.expr.Program;
 import dev.jotune.tensor.kernels.AdamWKernel;
 import dev.jotune.tensor.kernels.AttentionKernel;
+import dev.jotune.tensor.kernels.DecodeKernel;
 import dev.jotune.tensor.kernels.DequantizeKernel;
+import dev.jotune.tensor.kernels.FrozenKernel;
 import dev.jotune.tensor.kernels.FusedKernel;
 import dev.jotune.tensor.kernels.NormKernel;
+import dev.jotune.tensor.kernels.QuantizedProductKernel;
 import dev.jotune.tensor.kernels.RotaryKernel;
 import dev.jotune.tensor.kernels.ScanKernel;
 import dev.jotune.tensor.random.Philox;
 import java.lang.ref.Reference;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
@@ -37,7 +41,15 @@ final class VectorBackend extends ReferenceBackend {
             RotaryKernel.class, new VectorRotary(),
             ScanKernel.class, new VectorScan(),
             DequantizeKernel.class, new VectorDequantize(),
-            AdamWKernel.class, new VectorAdamW());
+            AdamWKernel.class, new VectorAdamW(),
+            DecodeKernel.class, new VectorDecode());
+    private final Extensions extensions = Extensions.all();
+    private final FrozenKernel frozen = extensions.kernel(FrozenKernel.class)
+            .<FrozenKernel>map(k -> new FrozenChoice(List.of(k, new VectorFrozen()))).orElseGet(VectorFrozen::new);
+
+    private final QuantizedProductKernel quantized = extensions.kernel(QuantizedProductKernel.class)
+            .<QuantizedProductKernel>map(k -> new QuantizedChoice(List.of(k, new VectorQuantizedProduct())))
+            .orElseGet(VectorQuantizedProduct::new);
 
     @Override
     public String name() {
@@ -46,12 +58,18 @@ final class VectorBackend extends ReferenceBackend {
 
     @Override
     public String description() {
-        return "Vector API, " + Blocks.vectorBits() + "-bit vectors, " + Parallel.sharedThreads() + " threads";
+        return "Vector API, " + Blocks.vectorBits() + "-bit vectors, " + Parallel.sharedThreads() + " threads" + extensions.description();
     }
 
     @Override
     public <K extends FusedKernel> Optional<K> kernel(Class<K> kind) {
-        return Optional.ofNullable(kind.cast(kernels.get(kind)));
+        if (kind == FrozenKernel.class) {
+            return Optional.of(kind.cast(frozen));
+        }
+        if (kind == QuantizedProductKernel.class) {
+            return Optional.of(kind.cast(quantized));
+        }
+        return extensions.kernel(kind).or(() -> Optional.ofNullable(kind.cast(kernels.get(kind))));
     }
 
     @Override
@@ -161,7 +179,7 @@ final class VectorBackend extends ReferenceBackend {
         return t.dtype() == DType.F32 || t.dtype() == DType.BF16 || t.dtype() == DType.F16;
     }
 
-    private static void product(Tensor a, Tensor b, Tensor out, boolean accumulate) {
+    private void product(Tensor a, Tensor b, Tensor out, boolean accumulate) {
         int m = Math.toIntExact(out.size(-2));
         int n = Math.toIntExact(out.size(-1));
         int k = Math.toIntExact(a.size(-1));
@@ -169,6 +187,10 @@ final class VectorBackend extends ReferenceBackend {
         int count = Math.toIntExact(Shape.numel(batch));
         Matrix left = new Matrix(a.address(), a.dtype(), a.stride(-2), a.stride(-1));
         Matrix right = new Matrix(b.address(), b.dtype(), b.stride(-2), b.stride(-1));
+        if (count == 1 && extensions.matmul(m, n, k, left, right, out.address(), out.stride(-2), accumulate)) {
+            Reference.reachabilityFence(new Object[] {a, b, out});
+            return;
+        }
         if (count == 1) {
             Gemm.run(m, n, k, left, right, out.address(), out.stride(-2), accumulate);
         } else if (count > 1) {

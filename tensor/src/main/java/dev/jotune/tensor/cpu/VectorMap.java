@@ -8,6 +8,7 @@ import dev.jotune.tensor.expr.Program;
 import dev.jotune.tensor.expr.Program.Instruction;
 import dev.jotune.tensor.expr.Scalar;
 import java.lang.ref.Reference;
+import java.util.Optional;
 
 /**
  * Runs element-wise programs over blocks that stay in the first-level cache: one vector loop for each instruction and
@@ -27,28 +28,27 @@ final class VectorMap {
     private final boolean[] scalar;
     private final int[] slot;
     private final int slots;
-    private final boolean direct;
-    /** For each value: the output that it is written to in place of a slot, or -1. */
     private final int[] target;
 
-    private VectorMap(Program program, Tensor[] inputs, Tensor[] outputs) {
+    private VectorMap(Program program, Tensor[] operands, int inputs, RowLoop loop, MapPlan plan) {
         this.program = program;
-        this.operands = ReferenceBackend.joined(inputs, outputs);
-        this.inputs = inputs.length;
-        this.loop = RowLoop.over(ReferenceBackend.commonShape(inputs, outputs), program.needsRows(), operands);
+        this.operands = operands;
+        this.inputs = inputs;
+        this.loop = loop;
         this.block = (int) (program.needsRows() ? loop.length : Math.min(loop.length, BLOCK));
-        this.scalar = new boolean[program.code().size()];
-        this.direct = !aliased(inputs, outputs);
-        this.target = new int[scalar.length];
-        this.slot = new int[scalar.length];
-        findScalars();
-        findTargets(outputs);
-        this.slots = assignSlots();
+        this.scalar = plan.scalar;
+        this.slot = plan.slot;
+        this.slots = plan.slots;
+        this.target = plan.target;
     }
 
     /** True if every operand can be read and written in F32 arithmetic. */
     static boolean supports(Tensor[] inputs, Tensor[] outputs) {
-        for (Tensor t : ReferenceBackend.joined(inputs, outputs)) {
+        return supports(inputs) && supports(outputs);
+    }
+
+    private static boolean supports(Tensor[] tensors) {
+        for (Tensor t : tensors) {
             // Empty rows still have values where an output has one a row.
             if (t.dtype() == DType.F64 || t.numel() == 0) {
                 return false;
@@ -58,104 +58,61 @@ final class VectorMap {
     }
 
     static void run(Program program, Tensor[] inputs, Tensor[] outputs) {
-        VectorMap m = new VectorMap(program, inputs, outputs);
+        Tensor[] operands = ReferenceBackend.joined(inputs, outputs);
+        RowLoop loop = program.needsRows() ? null : RowLoop.dense(operands);
+        if (loop == null) {
+            loop = RowLoop.over(ReferenceBackend.commonShape(inputs, outputs), program.needsRows(), operands);
+        }
         // An empty row still has a sum.
-        if (m.loop.rows == 0 || m.loop.length == 0 && !program.needsRows()) {
+        if (loop.rows == 0 || loop.length == 0 && !program.needsRows()) {
             return;
         }
-        long blocks = m.block == 0 ? 1 : (m.loop.length + m.block - 1) / m.block;
-        long units = m.loop.rows * blocks;
-        long work = m.loop.rows * m.loop.length * program.code().size();
-        int tasks = (int) Math.clamp(Math.min(units, work / TASK), 1, 8L * Parallel.sharedThreads());
-        Parallel.run(tasks, t -> m.task(units * t / tasks, units * (t + 1) / tasks, blocks));
-        Reference.reachabilityFence(m.operands);
+        Optional<KnownProgram> known = KnownProgram.of(program);
+        if (known.isPresent() && known.get().fits(loop, operands, inputs.length)) {
+            known.get().run(loop, operands, !program.needsRows());
+        } else {
+            new VectorMap(program, operands, inputs.length, loop, MapPlan.of(program, key(program, loop, inputs, outputs))).run();
+        }
+        Reference.reachabilityFence(operands);
     }
 
-    private static boolean aliased(Tensor[] inputs, Tensor[] outputs) {
+    private void run() {
+        long blocks = block == 0 ? 1 : (loop.length + block - 1) / block;
+        long units = loop.rows * blocks;
+        long work = loop.rows * loop.length * program.code().size();
+        int tasks = (int) Math.clamp(Math.min(units, work / TASK), 1, 8L * Parallel.sharedThreads());
+        if (tasks == 1) {
+            task(0, units, blocks);
+        } else {
+            Parallel.run(tasks, t -> task(units * t / tasks, units * (t + 1) / tasks, blocks));
+        }
+    }
+
+    private static MapPlan.Key key(Program program, RowLoop loop, Tensor[] inputs, Tensor[] outputs) {
+        long constant = 0;
+        for (int i = 0; i < inputs.length; i++) {
+            constant |= loop.step[i] == 0 ? 1L << i : 0;
+        }
+        boolean apart = !aliased(program, inputs, outputs);
+        long direct = 0;
+        for (int k = 0; k < outputs.length; k++) {
+            boolean dense = outputs[k].dtype() == DType.F32 && loop.step[inputs.length + k] == 1;
+            direct |= apart && dense ? 1L << k : 0;
+        }
+        return new MapPlan.Key(constant, direct);
+    }
+
+    /** Whether writing an output at once could overwrite what is still to be read. */
+    private static boolean aliased(Program program, Tensor[] inputs, Tensor[] outputs) {
+        boolean last = outputs.length == 1 && program.output(0) == program.code().size() - 1;
         for (Tensor o : outputs) {
             for (Tensor i : inputs) {
-                if (i.storage() == o.storage()) {
+                if (i.storage() == o.storage() && !(last && KnownProgram.sameElements(i, o))) {
                     return true;
                 }
             }
         }
         return false;
-    }
-
-    private void findScalars() {
-        for (int i = 0; i < scalar.length; i++) {
-            scalar[i] = switch (program.code().get(i)) {
-                case Instruction.Load l -> loop.step[l.index()] == 0;
-                case Instruction.Constant c -> true;
-                case Instruction.Position p -> false;
-                case Instruction.Apply1 a -> scalar[a.x()];
-                case Instruction.Apply2 a -> scalar[a.a()] && scalar[a.b()];
-                case Instruction.Choose c -> scalar[c.condition()] && scalar[c.a()] && scalar[c.b()];
-                case Instruction.SumRow s -> true;
-                case Instruction.MaxRow s -> true;
-            };
-        }
-    }
-
-    /** A value may be computed straight into an output's memory if nothing else lies there. */
-    private void findTargets(Tensor[] outputs) {
-        java.util.Arrays.fill(target, -1);
-        for (int k = 0; direct && k < outputs.length; k++) {
-            int v = program.output(k);
-            boolean load = program.code().get(v) instanceof Instruction.Load;
-            if (!scalar[v] && !load && target[v] < 0 && outputs[k].dtype() == DType.F32 && loop.step[inputs + k] == 1) {
-                target[v] = k;
-            }
-        }
-    }
-
-    /** Reuses a slot as soon as its value has been used for the last time. */
-    private int assignSlots() {
-        int n = scalar.length;
-        int[] last = new int[n];
-        for (int i = 0; i < n; i++) {
-            int at = i;
-            forOperands(program.code().get(i), o -> last[o] = at);
-        }
-        for (int k = 0; k < program.outputCount(); k++) {
-            last[program.output(k)] = n;
-        }
-        java.util.ArrayDeque<Integer> free = new java.util.ArrayDeque<>();
-        int count = 0;
-        for (int i = 0; i < n; i++) {
-            int at = i;
-            // Element-wise loops may overwrite an operand; a choice reads three, which is as safe.
-            forOperands(program.code().get(i), o -> {
-                if (last[o] == at && slot[o] >= 0 && !free.contains(slot[o])) {
-                    free.push(slot[o]);
-                }
-            });
-            slot[i] = -1;
-            if (!scalar[i] && target[i] < 0) {
-                slot[i] = free.isEmpty() ? count++ : free.pop();
-            }
-        }
-        return count;
-    }
-
-    private static void forOperands(Instruction i, java.util.function.IntConsumer f) {
-        switch (i) {
-            case Instruction.Apply1 a -> f.accept(a.x());
-            case Instruction.Apply2 a -> {
-                f.accept(a.a());
-                f.accept(a.b());
-            }
-            case Instruction.Choose c -> {
-                f.accept(c.condition());
-                f.accept(c.a());
-                f.accept(c.b());
-            }
-            case Instruction.SumRow s -> f.accept(s.x());
-            case Instruction.MaxRow s -> f.accept(s.x());
-            case Instruction.Load l -> { }
-            case Instruction.Constant c -> { }
-            case Instruction.Position p -> { }
-        }
     }
 
     private void task(long from, long to, long blocks) {

@@ -1,7 +1,5 @@
 package dev.jotune.tensor.cpu;
 
-import dev.jotune.tensor.DType;
-import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.cpu.simd.Norm;
 import dev.jotune.tensor.kernels.NormKernel;
@@ -14,23 +12,27 @@ final class VectorNorm implements NormKernel {
     public void rmsNorm(Tensor x, Tensor weight, double eps, Tensor out) {
         Tensor w = weight.contiguous();
         int n = Math.toIntExact(x.size(-1));
-        Norm.rms(x.address(), w.address(), out.address(), 0, rows(x, n), n, (float) eps);
+        Norm.rms(x.address(), w.address(), out.address(), rows(x, n), n, eps);
         Reference.reachabilityFence(x);
         Reference.reachabilityFence(w);
         Reference.reachabilityFence(out);
     }
 
     @Override
-    public void rmsNormBackward(Tensor x, Tensor weight, double eps, Tensor dOut, Optional<Tensor> dx, Optional<Tensor> dWeight) {
+    public void addRmsNorm(Tensor x, Tensor residual, Tensor weight, double eps, Tensor sum, Tensor out) {
         Tensor w = weight.contiguous();
         int n = Math.toIntExact(x.size(-1));
-        long rows = rows(x, n);
-        Tensor scales = Tensor.empty(x.backend(), DType.F32, rows);
-        Norm.rmsScales(x.address(), scales.address(), rows, n, (float) eps);
-        Norm.rmsBackward(x.address(), w.address(), scales.address(), dOut.address(), dx.map(Tensor::address).orElse(0L),
-                dWeight.map(Tensor::address).orElse(0L), rows, n);
-        Scope.free(scales);
-        Reference.reachabilityFence(new Object[] {x, w, dOut, dx, dWeight, scales});
+        Norm.addRms(x.address(), residual.address(), w.address(), sum.address(), out.address(), rows(x, n), n, eps);
+        Reference.reachabilityFence(new Object[] {x, residual, w, sum, out});
+    }
+
+    @Override
+    public void rmsNormBackward(Tensor x, Tensor weight, double eps, Tensor dOut, Optional<Tensor> more, Optional<Tensor> dx,
+            Optional<Tensor> dWeight) {
+        Tensor w = weight.contiguous();
+        int n = Math.toIntExact(x.size(-1));
+        Norm.rmsBackward(x.address(), w.address(), dOut.address(), address(more), address(dx), address(dWeight), rows(x, n), n, eps);
+        Reference.reachabilityFence(new Object[] {x, w, dOut, more, dx, dWeight});
     }
 
     @Override
@@ -38,19 +40,33 @@ final class VectorNorm implements NormKernel {
         Tensor w = weight.contiguous();
         Tensor b = bias.contiguous();
         int n = Math.toIntExact(x.size(-1));
-        Norm.layer(x.address(), w.address(), b.address(), out.address(), mean.address(), scale.address(), rows(x, n), n, (float) eps);
+        Norm.layer(x.address(), w.address(), b.address(), out.address(), mean.address(), scale.address(), rows(x, n), n, eps);
         Reference.reachabilityFence(new Object[] {x, w, b, out, mean, scale});
     }
 
     @Override
-    public void layerNormBackward(Tensor x, Tensor weight, Tensor mean, Tensor scale, Tensor dOut, Optional<Tensor> dx,
-            Optional<Tensor> dWeight, Optional<Tensor> dBias) {
+    public void addLayerNorm(Tensor x, Tensor residual, Tensor weight, Tensor bias, double eps, Tensor sum, Tensor out, Tensor mean,
+            Tensor scale) {
+        Tensor w = weight.contiguous();
+        Tensor b = bias.contiguous();
+        int n = Math.toIntExact(x.size(-1));
+        Norm.addLayer(x.address(), residual.address(), w.address(), b.address(), sum.address(), out.address(), mean.address(),
+                scale.address(), rows(x, n), n, eps);
+        Reference.reachabilityFence(new Object[] {x, residual, w, b, sum, out, mean, scale});
+    }
+
+    @Override
+    public void layerNormBackward(Tensor x, Tensor weight, Tensor mean, Tensor scale, Tensor dOut, Optional<Tensor> more,
+            Optional<Tensor> dx, Optional<Tensor> dWeight, Optional<Tensor> dBias) {
         Tensor w = weight.contiguous();
         int n = Math.toIntExact(x.size(-1));
-        Norm.layerBackward(x.address(), w.address(), mean.address(), scale.address(), dOut.address(),
-                dx.map(Tensor::address).orElse(0L), dWeight.map(Tensor::address).orElse(0L),
-                dBias.map(Tensor::address).orElse(0L), rows(x, n), n);
-        Reference.reachabilityFence(new Object[] {x, w, mean, scale, dOut, dx, dWeight, dBias});
+        Norm.layerBackward(x.address(), w.address(), mean.address(), scale.address(), dOut.address(), address(more), address(dx),
+                address(dWeight), address(dBias), rows(x, n), n);
+        Reference.reachabilityFence(new Object[] {x, w, mean, scale, dOut, more, dx, dWeight, dBias});
+    }
+
+    private static long address(Optional<Tensor> t) {
+        return t.map(Tensor::address).orElse(0L);
     }
 
     private static long rows(Tensor x, int n) {

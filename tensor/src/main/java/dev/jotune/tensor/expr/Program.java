@@ -3,10 +3,13 @@ package dev.jotune.tensor.expr;
 import dev.jotune.tensor.expr.Expr.BinaryOp;
 import dev.jotune.tensor.expr.Expr.UnaryOp;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Function;
 
 /**
  * Expressions as straight-line code: instruction i defines value i from earlier values, each once.
@@ -40,6 +43,8 @@ public final class Program {
     private final int[] outputs;
     private final int inputs;
     private final boolean reduces;
+    private final int hash;
+    private final ConcurrentHashMap<Object, Object> plans = new ConcurrentHashMap<>(2);
 
     private Program(List<Instruction> code, boolean[] rowConstant, int[] outputs, int inputs) {
         this.code = List.copyOf(code);
@@ -49,6 +54,7 @@ public final class Program {
         this.reduces = code.stream().anyMatch(i ->
                 i instanceof Instruction.SumRow || i instanceof Instruction.MaxRow
                         || i instanceof Instruction.Position);
+        this.hash = 31 * this.code.hashCode() + Arrays.hashCode(outputs);
     }
 
     /** Compiles expressions that are computed together. */
@@ -82,6 +88,28 @@ public final class Program {
     /** Whether a value depends on the whole row or on the place in it, so that rows must not be cut or joined. */
     public boolean needsRows() {
         return reduces;
+    }
+
+    /**
+     * What somebody who runs programs worked out about this one, kept with it.
+     *
+     * @param key unlike anybody else's; makes {@code make} run once
+     */
+    @SuppressWarnings("unchecked")
+    public <K, T> T plan(K key, Function<K, T> make) {
+        Object known = plans.get(key);
+        return (T) (known != null ? known : plans.computeIfAbsent(key, k -> make.apply((K) k)));
+    }
+
+    /** Programs are equal that compute the same outputs in the same order by the same instructions. */
+    @Override
+    public boolean equals(Object o) {
+        return this == o || o instanceof Program p && hash == p.hash && Arrays.equals(outputs, p.outputs) && code.equals(p.code);
+    }
+
+    @Override
+    public int hashCode() {
+        return hash;
     }
 
     private static final class Compiler {

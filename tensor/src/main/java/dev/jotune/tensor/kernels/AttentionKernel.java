@@ -39,12 +39,12 @@ public interface AttentionKernel extends FusedKernel {
      */
     record Problem(Tensor query, List<Segment> segments, double scale, double softcap) {}
 
-    /** Fills {@code out [B, H, T, Dv]} and {@code lse [B, H, T]}. */
+    /** Fills {@code out [B, H, T, Dv]}, whose features are neighbours, and the dense {@code lse [B, H, T]}. */
     void forward(Problem problem, Tensor out, Tensor lse);
 
     /**
      * Fills the gradients that are present. {@code dKey.get(i)} and {@code dValue.get(i)} have the shapes of segment
-     * i's key and value, dense, summed over the batch where the segment is shared.
+     * i's key and value, summed over the batch where the segment is shared. The features of all gradients are neighbours.
      *
      * @param dOut gradient by out, {@code [B, H, T, Dv]}
      * @param dLse gradient by lse, {@code [B, H, T]}, if any

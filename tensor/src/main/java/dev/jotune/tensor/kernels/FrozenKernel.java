@@ -1,5 +1,6 @@
 package dev.jotune.tensor.kernels;
 
+import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
 import java.util.Optional;
 
@@ -21,15 +22,30 @@ public interface FrozenKernel extends FusedKernel {
 
         /** The weight as it was, exactly: fills {@code out [out, in]}, F32 or the type it was packed from. */
         void unpack(Tensor out);
+
+        /**
+         * Single rows of the weight, exactly: fills {@code out [ids, in]}, F32. What a table needs that is also the
+         * head of its model.
+         */
+        default void unpackRows(long[] ids, Tensor out) {
+            try (Scope scope = Scope.open()) {
+                Tensor all = Tensor.empty(out.backend(), out.dtype(), rows(), columns());
+                unpack(all);
+                for (int i = 0; i < ids.length; i++) {
+                    out.slice(0, i, i + 1).copyFrom(all.slice(0, ids[i], ids[i] + 1));
+                }
+            }
+        }
     }
 
     /**
      * What joins a product on its way out, each in the pass that writes it: {@code y + left right^T + bias}, then
      * the residual.
      *
-     * @param left {@code [M, R]} and right {@code [N, R]}: a low-rank term, as R more steps of the inner sum; both or none
+     * @param left {@code [M, R]}, of any strides as {@code right} too: a low-rank term, as R more steps of the inner sum
+     * @param right {@code [N, R]}; both or none
      * @param bias {@code [N]}
-     * @param residual {@code [M, N]}
+     * @param residual {@code [M, N]}, rows contiguous
      */
     record Joined(Optional<Tensor> left, Optional<Tensor> right, Optional<Tensor> bias, Optional<Tensor> residual) {
         /** The product alone. */

@@ -4,6 +4,9 @@ package dev.jotune.tensor.kernels;
 public enum Precision {
     /** To the accuracy of F32. */
     F32,
-    /** Both operands rounded to BF16 (nearest, ties to even), as mixed-precision training does. */
+    /**
+     * Both operands rounded to BF16 (nearest, ties to even), as mixed-precision training does; a kernel that gains nothing
+     * by it may read them as they are.
+     */
     BF16
 }

@@ -37,6 +37,15 @@ public record Nf4Matrix(long rows, long columns, Tensor codes, Tensor magnitudes
         return QUANTILES.clone();
     }
 
+    /** The 256 values that the codes of magnitudes name (a copy). */
+    public static float[] magnitudeCodes() {
+        float[] values = new float[1 << Byte.SIZE];
+        for (int code = 0; code < values.length; code++) {
+            values[code] = DynamicCode.decode(code);
+        }
+        return values;
+    }
+
     /**
      * Narrows a dense matrix.
      *

@@ -22,6 +22,8 @@ public final class BackendConformance {
         RowCases.add(all);
         NoiseCases.add(all);
         QuantCases.add(all);
+        FrozenCases.add(all);
+        SkinnyCases.add(all);
         return all;
     }
 

@@ -1,12 +1,11 @@
 package dev.jotune.tensor.cpu.simd;
 
-import java.util.Arrays;
-
 /**
- * Attention over segments, forward: one softmax over the keys of all segments, computed block by block with a
- * running maximum and sum (Milakov and Gimelshein, arXiv 1805.02867; Dao et al., arXiv 2205.14135).
+ * Attention over segments, forward: one softmax over the keys of all segments, computed tile by tile with a running
+ * reference and sum (Milakov and Gimelshein, arXiv 1805.02867; Dao et al., arXiv 2205.14135).
  *
- * <p>Score and output tiles are matrix products of 96 query rows by 64 keys; blocks that no query sees are skipped.
+ * <p>A tile is 64 query rows by 64 keys, see {@link AttentionBlock}. Tiles that no query sees are skipped, and of those on
+ * the diagonal only the part that is seen is computed, in steps of a vector of queries.
  */
 public final class Attention {
     private Attention() {
@@ -21,18 +20,23 @@ public final class Attention {
      * @param lse      address of F32, contiguous {@code [B, H, T]}; -inf for queries that see no key
      */
     public static void forward(AttentionShape shape, Heads q, AttentionSegment[] segments, Heads o, long lse) {
-        int blocks = AttentionBlock.count(shape);
-        int units = shape.batch() * shape.kvHeads() * blocks;
-        int tasks = Gemm.tasks(units, work(shape, segments));
-        Parallel.run(tasks, task -> {
-            int end = (int) ((long) units * (task + 1) / tasks);
-            for (int unit = (int) ((long) units * task / tasks); unit < end; unit++) {
-                int pair = unit / blocks;
-                int first = unit % blocks * AttentionBlock.ROWS;
-                int rows = Math.min(AttentionBlock.ROWS, shape.queries() * shape.group() - first);
-                block(new AttentionBlock(shape, pair / shape.kvHeads(), pair % shape.kvHeads(), first, rows),
-                        q, segments, o, lse);
-            }
+        if (shape.queries() * shape.group() <= AttentionFew.ROWS) {
+            AttentionFew.forward(shape, q, segments, o, lse);
+            return;
+        }
+        AttentionPack pack = AttentionPack.of(shape, q, segments, false);
+        pack.forEach((from, to) -> {
+            int pairs = (to - from) * shape.kvHeads();
+            int tasks = Gemm.tasks(pairs * AttentionBlock.count(shape), work(shape, segments) / shape.batch() * (to - from));
+            AttentionSplit split = new AttentionSplit(shape, segments, pairs, tasks);
+            Parallel.run(tasks, task -> {
+                Forward pass = new Forward(shape, segments, pack);
+                int end = split.start(task + 1);
+                for (int unit = split.start(task); unit < end; unit++) {
+                    int pair = unit / split.blocks;
+                    pass.block(from + pair / shape.kvHeads(), pair % shape.kvHeads(), unit % split.blocks, o, lse);
+                }
+            });
         });
     }
 
@@ -45,57 +49,91 @@ public final class Attention {
         return keys * shape.batch() * shape.heads() * shape.queries() * (shape.headSize() + shape.valueSize());
     }
 
-    private static void block(AttentionBlock block, Heads q, AttentionSegment[] segments, Heads o, long lse) {
-        AttentionShape shape = block.shape;
-        int width = block.valueWidth;
-        long out = block.take((long) AttentionBlock.ROWS * width);
-        Mem.zero(out, 4L * block.rows * width);
-        block.load(q, shape.headSize(), block.keyWidth, shape.scale(), block.queries);
-        float[] max = new float[block.rows];
-        float[] sum = new float[block.rows];
-        Arrays.fill(max, Float.NEGATIVE_INFINITY);
-        for (AttentionSegment segment : segments) {
-            int end = block.endKey(segment);
-            for (int key = block.firstKey(segment); key < end; key += AttentionBlock.KEYS) {
-                int count = Math.min(AttentionBlock.KEYS, end - key);
-                block.timesKeys(block.queries, block.keyWidth, segment.k(), shape.headSize(), key, count,
-                        block.scores);
-                int columns = block.mask(segment, key, count, 0);
-                for (int i = 0; i < block.rows; i++) {
-                    softmax(block.scores + AttentionBlock.STEP * i, columns, max, sum, i, out + 4L * i * width, width);
+    /** What one thread works with. */
+    private static final class Forward {
+        private final AttentionBlock block;
+        private final AttentionSegment[] segments;
+        private final AttentionPack pack;
+        private final long columns;
+        /** The queries on their way in, and the sums of weighted values. */
+        private final long rows;
+        private final long reference;
+        private final long sum;
+        private final long largest;
+        private final long factor;
+        private final long mask;
+
+        Forward(AttentionShape shape, AttentionSegment[] segments, AttentionPack pack) {
+            this.segments = segments;
+            this.pack = pack;
+            int d = AttentionBlock.pad(shape.headSize());
+            int widest = Math.max(d, AttentionBlock.pad(shape.valueSize()));
+            block = new AttentionBlock(shape, AttentionBlock.ROWS * (d + widest + 4L) + AttentionMask.floats(segments));
+            columns = block.take((long) AttentionBlock.ROWS * d);
+            rows = block.take((long) AttentionBlock.ROWS * widest);
+            reference = block.take(AttentionBlock.ROWS);
+            sum = block.take(AttentionBlock.ROWS);
+            largest = block.take(AttentionBlock.ROWS);
+            factor = block.take(AttentionBlock.ROWS);
+            mask = block.take(AttentionMask.floats(segments));
+        }
+
+        void block(int b, int g, int number, Heads o, long lse) {
+            AttentionShape shape = block.shape;
+            block.at(b, g, number);
+            block.load(pack.view(2 * segments.length), shape.headSize(), block.keyWidth, shape.scale(), rows);
+            block.transpose(rows, block.keyWidth, columns);
+            Mem.zero(rows, 4L * block.rows * block.valueWidth);
+            AttentionRows.fill(reference, AttentionBlock.ROWS, Float.NEGATIVE_INFINITY);
+            AttentionRows.fill(sum, AttentionBlock.ROWS, 0);
+            for (int n = 0; n < segments.length; n++) {
+                AttentionMask masks = new AttentionMask(block, segments[n], mask);
+                Heads keys = pack.view(2 * n);
+                Heads values = pack.view(2 * n + 1);
+                block.see(segments[n]);
+                int end = block.endKey();
+                for (int key = block.firstKey(); key < end; key += AttentionBlock.KEYS) {
+                    block.key = key;
+                    block.count = Math.min(AttentionBlock.KEYS, end - key);
+                    block.products(keys.row(b, g, key), 4 * keys.positionStride(), shape.headSize(), columns, block.scores);
+                    masks.apply(0);
+                    softmax();
+                    block.mix(block.scores, values.row(b, g, key), 4 * values.positionStride(), block.valueWidth, rows);
                 }
-                block.timesValues(block.scores, segment.v(), shape.valueSize(), width, key, count, out);
+            }
+            finish(o, lse);
+        }
+
+        // Scores become weights relative to the reference; where that has been outgrown, what was summed is brought to a new one.
+        private void softmax() {
+            for (int v = 0; v < block.vectors; v++) {
+                int low = block.low(v);
+                int n = block.high(v) - low;
+                if (n <= 0) {
+                    continue;
+                }
+                long lane = (long) Mem.LB * v;
+                long column = block.scores + lane + AttentionBlock.STEP * low;
+                if (AttentionColumns.outgrows(column, n, reference + lane, largest + lane)) {
+                    AttentionColumns.raise(reference + lane, largest + lane, sum + lane, factor + lane);
+                    for (int i = v * Mem.L; i < Math.min(block.rows, (v + 1) * Mem.L); i++) {
+                        AttentionRows.scale(rows + 4L * i * block.valueWidth, block.valueWidth, Mem.f32(factor + 4L * i));
+                    }
+                }
+                AttentionColumns.weights(column, n, reference + lane, sum + lane);
             }
         }
-        for (int i = 0; i < block.rows; i++) {
-            float factor = sum[i] == 0 ? 0 : 1 / sum[i];
-            AttentionRows.copyScaled(out + 4L * i * width, block.address(o, i), shape.valueSize(), shape.valueSize(),
-                    factor);
-            float total = sum[i] == 0 ? Float.NEGATIVE_INFINITY : (float) (max[i] + Math.log(sum[i]));
-            Mem.f32(lse + 4 * block.index(i), total);
-        }
-    }
 
-    // Scores become weights relative to the new running maximum; what was summed so far is brought to it.
-    private static void softmax(long row, int columns, float[] max, float[] sum, int i, long out, int width) {
-        float before = max[i];
-        float now = AttentionRows.max(row, columns);
-        if (!(now > before)) {
-            now = before;
+        private void finish(Heads o, long lse) {
+            for (int v = 0; v < block.vectors; v++) {
+                long lane = (long) Mem.LB * v;
+                AttentionColumns.finish(reference + lane, sum + lane, factor + lane, largest + lane);
+            }
+            int size = block.shape.valueSize();
+            for (int i = 0; i < block.rows; i++) {
+                AttentionRows.copyScaled(rows + 4L * i * block.valueWidth, block.address(o, i), size, size, Mem.f32(factor + 4L * i));
+                Mem.f32(lse + 4 * block.index(i), Mem.f32(largest + 4L * i));
+            }
         }
-        if (now == Float.NEGATIVE_INFINITY) {
-            // Nothing seen yet. NaN scores are the exception: they must reach the result.
-            now = 0;
-        }
-        float add = AttentionRows.expSum(row, columns, now);
-        if (now > before && before != Float.NEGATIVE_INFINITY) {
-            float factor = (float) Math.exp(before - now);
-            sum[i] *= factor;
-            AttentionRows.scale(out, width, factor);
-        }
-        if (add != 0) {
-            max[i] = now;
-        }
-        sum[i] += add;
     }
 }

@@ -1,18 +1,59 @@
 package dev.jotune.tensor.cpu.simd;
 
 /**
- * Attention over segments, backward. Weights are computed again from the saved lse, block by block. With
+ * Attention over segments, backward. Weights are computed again from the saved lse, tile by tile. With
  * {@code p = e^(s - lse)} and {@code delta = o . do - dlse}:
  *
  * <pre>
  *   dv = p^T do      dp = do v^T      ds = p (dp - delta)      dq = scale ds k      dk = scale ds^T q
  * </pre>
  *
- * <p>One task per batch entry and key/value head, so that no two tasks write the same gradient; the gradients of a
- * segment shared by the batch are kept per batch entry and summed in order at the end.
+ * <p>All five products read the tile as it lies, {@code [key][row]}, and nothing but q and do is transposed, once a block.
+ * A task takes one batch entry and key/value head, or a chunk of its queries where there are too few of these for the
+ * threads; see {@link AttentionSums} for what several tasks add to.
  */
 public final class AttentionBackward {
-    private AttentionBackward() {
+    private final AttentionBlock block;
+    private final AttentionSegment[] segments;
+    private final AttentionGradient[] grads;
+    private final AttentionPack pack;
+    private final AttentionSums.Task sums;
+    private final long q;
+    private final long qColumns;
+    private final long up;
+    private final long upColumns;
+    private final long dQuery;
+    private final long dScores;
+    private final long capped;
+    private final long total;
+    private final long delta;
+    private final long mask;
+
+    private AttentionBackward(AttentionShape shape, AttentionSegment[] segments, AttentionGradient[] grads, AttentionPack pack,
+            AttentionSums sums) {
+        this.segments = segments;
+        this.grads = grads;
+        this.pack = pack;
+        this.sums = sums.new Task(Scratch.get(Scratch.ATTENTION_PAIR, 4 * sums.ownFloats()));
+        boolean cap = false;
+        for (AttentionSegment s : segments) {
+            cap |= s.softcap() != 0;
+        }
+        int d = AttentionBlock.pad(shape.headSize());
+        int dv = AttentionBlock.pad(shape.valueSize());
+        int tile = AttentionBlock.ROWS * AttentionBlock.KEYS;
+        block = new AttentionBlock(shape, AttentionBlock.ROWS * (3L * d + 2L * dv + 2) + (cap ? 2L : 1L) * tile
+                + AttentionMask.floats(segments));
+        q = block.take((long) AttentionBlock.ROWS * d);
+        qColumns = block.take((long) AttentionBlock.ROWS * d);
+        up = block.take((long) AttentionBlock.ROWS * dv);
+        upColumns = block.take((long) AttentionBlock.ROWS * dv);
+        dQuery = block.take((long) AttentionBlock.ROWS * d);
+        dScores = block.take(tile);
+        capped = cap ? block.take(tile) : 0;
+        total = block.take(AttentionBlock.ROWS);
+        delta = block.take(AttentionBlock.ROWS);
+        mask = block.take(AttentionMask.floats(segments));
     }
 
     /**
@@ -28,192 +69,143 @@ public final class AttentionBackward {
     public static void run(AttentionShape shape, Heads q, AttentionSegment[] segments, Heads o, long lse, Heads dO,
             long dLse, Heads dQ, AttentionGradient[] grads) {
         int pairs = shape.batch() * shape.kvHeads();
-        // Per batch entry copies of shared gradients: all of dk, then all of dv, segment by segment.
-        long[] partials = new long[2 * segments.length];
-        long floats = 0;
-        boolean serial = false;
-        for (int i = 0; i < segments.length; i++) {
-            partials[2 * i] = -1;
-            partials[2 * i + 1] = -1;
-            if (grads[i].dk() != 0 && shared(segments[i].k(), shape)) {
-                partials[2 * i] = floats;
-                floats += size(shape, segments[i], shape.headSize()) * shape.batch();
-            }
-            if (grads[i].dv() != 0 && shared(segments[i].v(), shape)) {
-                partials[2 * i + 1] = floats;
-                floats += size(shape, segments[i], shape.valueSize()) * shape.batch();
-            }
+        boolean serial = Attention.work(shape, segments) * 5 / 2 < Gemm.TASK;
+        boolean ordered = false;
+        for (AttentionGradient g : grads) {
             // A broadcast bias collects from several pairs: those must come one after the other.
-            serial |= grads[i].dBias() != 0;
+            ordered |= g.dBias() != 0;
         }
-        long base = floats > 0 ? Scratch.get(Scratch.ATTENTION_SHARED, 4 * floats) : 0;
-        Parallel.Task task = pair -> pair(shape, pair / shape.kvHeads(), pair % shape.kvHeads(), q, segments, o, lse,
-                dO, dLse, dQ, grads, partials, base);
-        if (serial || Attention.work(shape, segments) * 5 / 2 < Gemm.TASK) {
-            for (int pair = 0; pair < pairs; pair++) {
-                task.run(pair);
-            }
-        } else {
-            Parallel.run(pairs, task);
-        }
-        for (int i = 0; i < segments.length; i++) {
-            if (partials[2 * i] >= 0) {
-                sum(shape.batch(), base + 4 * partials[2 * i], size(shape, segments[i], shape.headSize()),
-                        grads[i].dk());
-            }
-            if (partials[2 * i + 1] >= 0) {
-                sum(shape.batch(), base + 4 * partials[2 * i + 1], size(shape, segments[i], shape.valueSize()),
-                        grads[i].dv());
-            }
-        }
-    }
-
-    private static boolean shared(Heads tensor, AttentionShape shape) {
-        return tensor.batchStride() == 0 && shape.batch() > 1;
-    }
-
-    /** Elements of [G, S, size]. */
-    private static long size(AttentionShape shape, AttentionSegment segment, int size) {
-        return (long) shape.kvHeads() * segment.length() * size;
-    }
-
-    private static void sum(int batch, long partials, long size, long target) {
-        int tasks = (int) Math.max(1, Math.min(size / 65536, 4L * Parallel.sharedThreads()));
-        Parallel.run(tasks, t -> {
-            long from = size * t / tasks;
-            long to = size * (t + 1) / tasks;
-            for (long i = from; i < to; i++) {
-                float total = 0;
-                for (int b = 0; b < batch; b++) {
-                    total += Mem.f32(partials + 4 * (b * size + i));
+        int wanted = serial || ordered ? 1 : (4 * Parallel.sharedThreads() + pairs - 1) / pairs;
+        int chunks = Math.max(1, Math.min(wanted, AttentionBlock.count(shape)));
+        AttentionSums sums = new AttentionSums(shape, segments, grads, chunks);
+        AttentionSplit split = new AttentionSplit(shape, segments, 1, chunks);
+        AttentionPack pack = AttentionPack.of(shape, q, segments, true);
+        pack.add(dO, shape.heads(), shape.queries(), shape.valueSize(), false, AttentionBlock.count(shape) > 1);
+        boolean inTurn = serial || ordered;
+        pack.forEach((from, to) -> {
+            long deltas = deltas(shape, from, to, o, dO, dLse);
+            Parallel.Task task = unit -> {
+                AttentionBackward pass = new AttentionBackward(shape, segments, grads, pack, sums);
+                int pair = unit / chunks;
+                int b = from + pair / shape.kvHeads();
+                pass.run(b, pair % shape.kvHeads(), unit % chunks, split, lse, deltas - 4L * from * shape.heads() * shape.queries(), dQ);
+            };
+            int units = (to - from) * shape.kvHeads() * chunks;
+            if (inTurn) {
+                for (int unit = 0; unit < units; unit++) {
+                    task.run(unit);
                 }
-                Mem.f32(target + 4 * i, total);
+            } else {
+                Parallel.run(units, task);
             }
         });
+        sums.finish();
     }
 
-    private static void pair(AttentionShape shape, int b, int g, Heads q, AttentionSegment[] segments, Heads o,
-            long lse, Heads dO, long dLse, Heads dQ, AttentionGradient[] grads, long[] partials, long base) {
-        long[] dk = new long[segments.length];
-        long[] dv = new long[segments.length];
-        for (int i = 0; i < segments.length; i++) {
-            int length = segments[i].length();
-            dk[i] = target(grads[i].dk(), partials[2 * i], base, shape, b, g, length, shape.headSize());
-            dv[i] = target(grads[i].dv(), partials[2 * i + 1], base, shape, b, g, length, shape.valueSize());
-        }
-        int all = shape.queries() * shape.group();
-        for (int first = 0; first < all; first += AttentionBlock.ROWS) {
-            int rows = Math.min(AttentionBlock.ROWS, all - first);
-            block(new AttentionBlock(shape, b, g, first, rows), q, segments, o, lse, dO, dLse, dQ, grads, dk, dv);
-        }
+    /** {@code o . do - dlse} of batch entries {@code [from, to)}, contiguous {@code [entries, H, T]}: rows as they lie, all heads at once. */
+    private static long deltas(AttentionShape shape, int from, int to, Heads o, Heads dO, long dLse) {
+        long out = Scratch.get(Scratch.ATTENTION_DELTAS, 4L * (to - from) * shape.heads() * shape.queries());
+        Rows.run((long) (to - from) * shape.queries(), (long) shape.heads() * shape.valueSize(), 2, (first, end) -> {
+            for (long r = first; r < end; r++) {
+                long entry = r / shape.queries();
+                long t = r % shape.queries();
+                for (int h = 0; h < shape.heads(); h++) {
+                    long index = (entry * shape.heads() + h) * shape.queries() + t;
+                    float own = dLse == 0 ? 0 : Mem.f32(dLse + 4 * (index + (long) from * shape.heads() * shape.queries()));
+                    float dot = AttentionRows.dot(o.row(from + entry, h, t), dO.row(from + entry, h, t), shape.valueSize());
+                    Mem.f32(out + 4 * index, dot - own);
+                }
+            }
+        });
+        return out;
     }
 
-    // The place of one pair's [S, size] gradient, zeroed; 0 if not wanted.
-    private static long target(long grad, long partial, long base, AttentionShape shape, int b, int g, int length,
-            int size) {
-        if (grad == 0) {
-            return 0;
+    private void run(int b, int g, int chunk, AttentionSplit split, long lse, long deltas, Heads dQ) {
+        sums.begin(b, g, chunk);
+        for (int number = split.start(chunk); number < split.start(chunk + 1); number++) {
+            block.at(b, g, number);
+            begin(lse, deltas);
+            for (int n = 0; n < segments.length; n++) {
+                segment(n, dQ.address() != 0);
+            }
+            end(dQ);
         }
-        long start = partial >= 0 ? base + 4 * partial : grad;
-        long address = start + 4L * ((long) b * shape.kvHeads() + g) * length * size;
-        Mem.zero(address, 4L * length * size);
-        return address;
+        sums.end(b, g);
     }
 
-    private static void block(AttentionBlock block, Heads q, AttentionSegment[] segments, Heads o, long lse, Heads dO,
-            long dLse, Heads dQ, AttentionGradient[] grads, long[] dk, long[] dv) {
+    private void begin(long lse, long deltas) {
         AttentionShape shape = block.shape;
-        int d = shape.headSize();
-        int dValue = shape.valueSize();
-        int width = block.keyWidth;
-        int valueWidth = block.valueWidth;
-        long dOut = block.take((long) AttentionBlock.ROWS * valueWidth);
-        long dQuery = block.take((long) AttentionBlock.ROWS * width);
-        long dScores = block.take((long) AttentionBlock.ROWS * AttentionBlock.KEYS);
-        long capped = block.take((long) AttentionBlock.ROWS * AttentionBlock.KEYS);
-        long tile = block.take((long) AttentionBlock.KEYS * Math.max(width, valueWidth));
-        block.load(q, d, width, shape.scale(), block.queries);
-        block.load(dO, dValue, valueWidth, 1, dOut);
-        Mem.zero(dQuery, 4L * block.rows * width);
-        float[] total = new float[block.rows];
-        float[] delta = new float[block.rows];
-        for (int i = 0; i < block.rows; i++) {
-            long index = block.index(i);
-            total[i] = Mem.f32(lse + 4 * index);
-            delta[i] = AttentionRows.dot(block.address(o, i), dOut + 4L * i * valueWidth, dValue);
-            if (dLse != 0) {
-                delta[i] -= Mem.f32(dLse + 4 * index);
-            }
+        block.load(pack.view(2 * segments.length), shape.headSize(), block.keyWidth, shape.scale(), q);
+        block.transpose(q, block.keyWidth, qColumns);
+        block.load(pack.view(2 * segments.length + 1), shape.valueSize(), block.valueWidth, 1, up);
+        block.transpose(up, block.valueWidth, upColumns);
+        for (int i = 0; i < block.vectors * Mem.L; i++) {
+            float sum = i < block.rows ? Mem.f32(lse + 4 * block.index(i)) : Float.NEGATIVE_INFINITY;
+            // A row that sees nothing: e^(s - inf) = 0 whatever s is.
+            boolean seen = sum != Float.NEGATIVE_INFINITY;
+            Mem.f32(total + 4L * i, seen ? sum : Float.POSITIVE_INFINITY);
+            Mem.f32(delta + 4L * i, seen ? Mem.f32(deltas + 4 * block.index(i)) : 0);
         }
-        for (int n = 0; n < segments.length; n++) {
-            AttentionSegment segment = segments[n];
-            long dBias = grads[n].dBias();
-            if (dk[n] == 0 && dv[n] == 0 && dBias == 0 && dQ.address() == 0) {
-                continue;
-            }
-            int end = block.endKey(segment);
-            for (int key = block.firstKey(segment); key < end; key += AttentionBlock.KEYS) {
-                int count = Math.min(AttentionBlock.KEYS, end - key);
-                block.timesKeys(block.queries, width, segment.k(), d, key, count, block.scores);
-                int columns = block.mask(segment, key, count, capped);
-                block.timesKeys(dOut, valueWidth, segment.v(), dValue, key, count, dScores);
-                for (int i = 0; i < block.rows; i++) {
-                    long row = AttentionBlock.STEP * i;
-                    if (total[i] == Float.NEGATIVE_INFINITY) {
-                        Mem.zero(block.scores + row, 4L * columns);
-                        Mem.zero(dScores + row, 4L * columns);
-                    } else {
-                        AttentionRows.gradient(block.scores + row, dScores + row, columns, total[i], delta[i]);
-                    }
-                    if (dBias != 0) {
-                        bias(block, segment, i, key, count, dScores + row, dBias);
-                    }
-                    if (segment.softcap() != 0) {
-                        AttentionRows.softcapGradient(dScores + row, capped + row, columns, segment.softcap());
-                    }
-                }
-                if (dv[n] != 0) {
-                    collect(block.scores, count, dValue, valueWidth, block.rows, dOut, tile,
-                            dv[n] + 4L * key * dValue);
-                }
-                if (dk[n] != 0) {
-                    collect(dScores, count, d, width, block.rows, block.queries, tile, dk[n] + 4L * key * d);
-                }
-                if (dQ.address() != 0) {
-                    block.timesValues(dScores, segment.k(), d, width, key, count, dQuery);
-                }
-            }
-        }
-        for (int i = 0; i < block.rows && dQ.address() != 0; i++) {
-            AttentionRows.copyScaled(dQuery + 4L * i * width, block.address(dQ, i), d, d, shape.scale());
-        }
+        Mem.zero(dQuery, 4L * block.rows * block.keyWidth);
     }
 
-    // target[count, size] += weights[rows, count]^T values[rows, width], by way of a padded tile if size is no whole
-    // number of vectors.
-    private static void collect(long weights, int count, int size, int width, int rows, long values, long tile,
-            long target) {
-        if (size == width) {
-            AttentionBlock.product(count, width, rows, weights, 4, AttentionBlock.STEP, values, 4L * width, target,
-                    4L * size, true);
+    private void segment(int n, boolean wantsQuery) {
+        AttentionSegment segment = segments[n];
+        AttentionGradient grad = grads[n];
+        if (grad.isEmpty() && !wantsQuery) {
             return;
         }
-        AttentionBlock.product(count, width, rows, weights, 4, AttentionBlock.STEP, values, 4L * width, tile,
-                4L * width, false);
-        for (int s = 0; s < count; s++) {
-            for (int j = 0; j < size; j++) {
-                long at = target + 4L * (s * size + j);
-                Mem.f32(at, Mem.f32(at) + Mem.f32(tile + 4L * (s * width + j)));
+        AttentionMask masks = new AttentionMask(block, segment, mask);
+        Heads keys = pack.view(2 * n);
+        Heads values = pack.view(2 * n + 1);
+        long keyStep = 4 * keys.positionStride();
+        block.see(segment);
+        int end = block.endKey();
+        for (int key = block.firstKey(); key < end; key += AttentionBlock.KEYS) {
+            block.key = key;
+            block.count = Math.min(AttentionBlock.KEYS, end - key);
+            long k = keys.row(block.batch, block.kvHead, key);
+            long v = values.row(block.batch, block.kvHead, key);
+            block.products(k, keyStep, block.shape.headSize(), qColumns, block.scores);
+            masks.apply(capped);
+            block.products(v, 4 * values.positionStride(), block.shape.valueSize(), upColumns, dScores);
+            derive(segment, masks, grad.dBias());
+            if (grad.dv().address() != 0) {
+                block.collect(block.scores, up, block.valueWidth, sums.value(n, key));
+            }
+            if (grad.dk().address() != 0) {
+                block.collect(dScores, q, block.keyWidth, sums.key(n, key));
+            }
+            if (wantsQuery) {
+                block.mix(dScores, k, keyStep, block.keyWidth, dQuery);
             }
         }
     }
 
-    private static void bias(AttentionBlock block, AttentionSegment segment, int i, int key, int count, long dRow,
-            long dBias) {
-        long target = dBias + segment.bias(block.batch, block.head(i), block.position(i), key);
-        for (int j = 0; j < count; j++) {
-            long at = target + 4 * segment.biasKey() * j;
-            Mem.f32(at, Mem.f32(at) + Mem.f32(dRow + 4L * j));
+    // Scores become weights, the products of the outputs' gradient with the values that of the scores.
+    private void derive(AttentionSegment segment, AttentionMask masks, long dBias) {
+        for (int v = 0; v < block.vectors; v++) {
+            long lane = (long) Mem.LB * v;
+            int low = block.low(v);
+            long column = lane + AttentionBlock.STEP * low;
+            AttentionColumns.gradient(block.scores + column, dScores + column, block.high(v) - low, total + lane, delta + lane);
+        }
+        block.blank(block.scores);
+        block.blank(dScores);
+        if (dBias != 0) {
+            masks.biasGradient(dScores, dBias);
+        }
+        if (segment.softcap() != 0) {
+            masks.softcapGradient(dScores, capped);
+            block.blank(dScores);
+        }
+    }
+
+    private void end(Heads dQ) {
+        int d = block.shape.headSize();
+        for (int i = 0; i < block.rows && dQ.address() != 0; i++) {
+            AttentionRows.copyScaled(dQuery + 4L * i * block.keyWidth, block.address(dQ, i), d, d,
+                    block.shape.scale());
         }
     }
 }

@@ -2,55 +2,51 @@ package dev.jotune.tensor.cpu.simd;
 
 import static dev.jotune.tensor.cpu.simd.Mem.L;
 
-import dev.jotune.tensor.DType;
-
 /**
- * Up to {@link #ROWS} query rows of one batch entry and one key/value head, with their working memory.
+ * Up to {@link #ROWS} query rows of one batch entry and one key/value head, and the tile of their scores against up to
+ * {@link #KEYS} keys, with the memory of both.
  *
- * <p>Rows are numbered position by position and, within a position, head by head of the group that shares the
- * keys: row r is position {@code r / group}, head {@code g * group + r % group}. So the keys of a block are packed
- * once for all heads of the group, and a decode step is one small block.
+ * <p>The tile is transposed, {@code [key][row]}: keys and values are read as they lie, only the queries are transposed,
+ * once for all their keys; and the softmax runs down columns, a vector of rows at a time.
+ *
+ * <p>Rows are numbered position by position and, within a position, head by head of the group that shares the keys: row r
+ * is position {@code r / group}, head {@code g * group + r % group}. So keys that were read serve all heads of the group,
+ * and fewer positions in a block leave less of it beyond the diagonal.
  */
 final class AttentionBlock {
-    static final int ROWS = 96;
+    static final int ROWS = 64;
     static final int KEYS = 64;
-    /** Bytes from one row of a score tile to the next. */
-    static final long STEP = 4L * KEYS;
-    /** Up to here rows are multiplied with the keys as they lie, beyond it the keys are packed. */
-    private static final int DOT_ROWS = 8;
+    /** Bytes from one key of a score tile to the next. */
+    static final long STEP = 4L * ROWS;
 
     final AttentionShape shape;
     /** D and Dv rounded up to whole vectors. */
     final int keyWidth;
     final int valueWidth;
-    final int batch;
-    final int kvHead;
-    final int rows;
-    private final int first;
+    /** The tile, and what becomes of it on the way. */
+    final long scores;
+    int batch;
+    int kvHead;
+    int rows;
+    /** Vectors that hold the rows. */
+    int vectors;
+    /** Keys of the tile: number of the first one in the segment, and how many. */
+    int key;
+    int count;
+    private final int[] position = new int[ROWS];
+    private final int[] head = new int[ROWS];
+    // Which keys of the segment at hand each row sees: [from, to), both growing with the row.
+    private final int[] from = new int[ROWS];
+    private final int[] to = new int[ROWS];
     private long free;
 
-    final long queries;
-    final long scores;
-    private final long packed;
-    private final long padded;
-    private final long mask;
-
-    AttentionBlock(AttentionShape shape, int batch, int kvHead, int first, int rows) {
+    /** @param more floats of working memory that the pass needs beside the tile's */
+    AttentionBlock(AttentionShape shape, long more) {
         this.shape = shape;
-        this.batch = batch;
-        this.kvHead = kvHead;
-        this.first = first;
-        this.rows = rows;
         keyWidth = pad(shape.headSize());
         valueWidth = pad(shape.valueSize());
-        int widest = Math.max(keyWidth, valueWidth);
-        // Queries, scores, one packed and one padded block of keys, the mask; then room for what the pass needs.
-        free = Scratch.get(Scratch.ATTENTION, 4L * (ROWS * (4L * widest + 3L * KEYS) + 5L * KEYS * widest + KEYS));
-        queries = take((long) ROWS * keyWidth);
-        scores = take((long) ROWS * KEYS);
-        packed = take((long) KEYS * widest);
-        padded = take((long) KEYS * widest);
-        mask = take(KEYS);
+        free = Scratch.get(Scratch.ATTENTION, 4L * (KEYS * ROWS + more));
+        scores = take(KEYS * ROWS);
     }
 
     /** Blocks of all rows of one batch entry and key/value head. */
@@ -58,7 +54,7 @@ final class AttentionBlock {
         return (shape.queries() * shape.group() + ROWS - 1) / ROWS;
     }
 
-    private static int pad(int size) {
+    static int pad(int size) {
         return (size + L - 1) / L * L;
     }
 
@@ -69,121 +65,189 @@ final class AttentionBlock {
         return address;
     }
 
+    /** Turns to rows {@code ROWS * block} and on. */
+    void at(int newBatch, int newKvHead, int block) {
+        batch = newBatch;
+        kvHead = newKvHead;
+        int group = shape.group();
+        int first = block * ROWS;
+        rows = Math.min(ROWS, shape.queries() * group - first);
+        vectors = (rows + L - 1) / L;
+        int p = first / group;
+        int h = first % group;
+        for (int i = 0; i < rows; i++) {
+            position[i] = p;
+            head[i] = kvHead * group + h;
+            if (++h == group) {
+                h = 0;
+                p++;
+            }
+        }
+    }
+
     int position(int row) {
-        return (first + row) / shape.group();
+        return position[row];
     }
 
     int head(int row) {
-        return kvHead * shape.group() + (first + row) % shape.group();
+        return head[row];
     }
 
     /** Index of a row in a contiguous [B, H, T]. */
     long index(int row) {
-        return ((long) batch * shape.heads() + head(row)) * shape.queries() + position(row);
+        return ((long) batch * shape.heads() + head[row]) * shape.queries() + position[row];
     }
 
     long address(Heads tensor, int row) {
-        return tensor.row(batch, head(row), position(row));
+        return tensor.row(batch, head[row], position[row]);
     }
 
-    /** Copies the rows of a tensor into a tile of {@code width} columns. */
-    void load(Heads tensor, int size, int width, float factor, long to) {
+    /** The rows of a tensor times a factor, as a dense tile of {@code width} columns, zeros up to a whole vector of rows. */
+    void load(Heads tensor, int size, int width, float factor, long dense) {
         for (int i = 0; i < rows; i++) {
-            AttentionRows.copyScaled(address(tensor, i), to + 4L * i * width, size, width, factor);
+            AttentionRows.copyScaled(address(tensor, i), dense + 4L * i * width, size, width, factor);
+        }
+        Mem.zero(dense + 4L * rows * width, 4L * (vectors * L - rows) * width);
+    }
+
+    /** What {@link #load} made, transposed to {@code [width][ROWS]}. */
+    void transpose(long dense, int width, long columns) {
+        for (int v = 0; v < vectors; v++) {
+            Transpose.run(dense + 4L * v * L * width, 4L * width, columns + (long) Mem.LB * v, STEP, width / L);
         }
     }
 
-    int firstKey(AttentionSegment segment) {
-        return segment.from(position(0));
-    }
-
-    int endKey(AttentionSegment segment) {
-        return segment.to(position(rows - 1));
-    }
-
-    /** Rows of the tile times the transposed keys (or values): {@code out[rows, KEYS] = tile[rows, size] keys^T}. */
-    void timesKeys(long tile, int width, Heads keys, int size, int key, int count, long out) {
-        long k = keys.row(batch, kvHead, key);
-        if (rows <= DOT_ROWS) {
-            Matrix transposed = new Matrix(k, DType.F32, 1, keys.positionStride());
-            GemmDot.group(0, count, rows == 1 ? 8 : 4, rows, size, tile, 4L * width, transposed, out, KEYS, false);
-            return;
+    /** Notes which keys of a segment each row sees. */
+    void see(AttentionSegment segment) {
+        for (int i = 0; i < rows; i++) {
+            from[i] = segment.from(position[i]);
+            to[i] = segment.to(position[i]);
         }
-        GemmPack.packB(DType.F32, k, 1, keys.positionStride(), count, size, KEYS, packed);
-        product(rows, pad(count), size, tile, 4L * width, 4, packed, STEP, out, STEP, false);
     }
 
-    /** {@code out[rows, width] += weights[rows, count] values}. */
-    void timesValues(long weights, Heads values, int size, int width, int key, int count, long out) {
-        long v = values.row(batch, kvHead, key);
-        long step = 4 * values.positionStride();
-        if (size != width) {
-            for (int s = 0; s < count; s++) {
-                AttentionRows.copyScaled(v + s * step, padded + 4L * s * width, size, width, 1);
+    int firstKey() {
+        return from[0];
+    }
+
+    int endKey() {
+        return to[rows - 1];
+    }
+
+    private int lastRow(int vector) {
+        return Math.min(rows, (vector + 1) * L) - 1;
+    }
+
+    /** First key of the tile that a row of the vector sees. */
+    int low(int vector) {
+        return clamp(from[vector * L] - key);
+    }
+
+    /** End of the tile's keys that a row of the vector sees. */
+    int high(int vector) {
+        return clamp(to[lastRow(vector)] - key);
+    }
+
+    private int clamp(int i) {
+        return Math.max(0, Math.min(i, count));
+    }
+
+    /**
+     * {@code out[key][row] = keys . columns}, for those vectors of rows of which one sees the key; the rest of the tile is
+     * left as it was.
+     *
+     * @param keys address of the tile's first key (or value), rows {@code step} bytes apart
+     * @param columns {@code [size][ROWS]}, see {@link #transpose}
+     */
+    void products(long keys, long step, int size, long columns, long out) {
+        for (int i = 0; i < count;) {
+            int h = GemmPack.tileRows(i, count);
+            int v = 0;
+            while (v < vectors && high(v) <= i) {
+                v++;
             }
-            v = padded;
-            step = 4L * width;
+            int end = vectors;
+            while (end > v && low(end - 1) >= i + h) {
+                end--;
+            }
+            for (int j = v * L; j < end * L;) {
+                int width = TilesAdd.width(end * L - j);
+                Gemm.tile(width, h, false, keys + i * step, step, 4, columns + 4L * j, STEP, out + i * STEP + 4L * j, STEP, size);
+                j += width;
+            }
+            i += h;
         }
-        product(rows, width, count, weights, STEP, 4, v, step, out, 4L * width, true);
     }
 
-    /** C (+)= A B for B and C padded to whole vectors; strides in bytes. */
-    static void product(int m, int n, int k, long a, long ra, long ca, long b, long rb, long c, long rc,
-            boolean add) {
-        for (int j = 0; j < n;) {
-            int width = Gemm.NR == 4 * L && n - j >= 4 * L ? 4 * L : n - j >= 2 * L ? 2 * L : L;
-            for (int i = 0; i < m;) {
-                int h = GemmPack.tileRows(i, m);
-                Gemm.tile(width, h, add, a + i * ra, ra, ca, b + 4L * j, rb, c + i * rc + 4L * j, rc, k);
-                i += h;
+    /** {@code out[rows, width] += tile^T values}, each row over the keys that it sees. */
+    void mix(long tile, long values, long step, int width, long out) {
+        for (int i = 0; i < rows; i += TilesAdd.ROWS) {
+            int h = Math.min(TilesAdd.ROWS, rows - i);
+            int first = clamp(from[i] - key);
+            int end = clamp(to[i + h - 1] - key);
+            if (end > first) {
+                TilesAdd.run(h, width, end - first, tile + STEP * first + 4L * i, 4, STEP, values + step * first, step,
+                        out + 4L * i * width, 4L * width);
             }
-            j += width;
+        }
+    }
+
+    /** {@code out[count, width] += tile values}, each key over the rows that see it; rows and out dense. */
+    void collect(long tile, long values, int width, long out) {
+        int first = 0;
+        for (int s = 0; s < count; s += TilesAdd.ROWS) {
+            int h = Math.min(TilesAdd.ROWS, count - s);
+            while (first < rows && to[first] <= key + s) {
+                first++;
+            }
+            int end = rows;
+            while (end > first && from[end - 1] >= key + s + h) {
+                end--;
+            }
+            if (end > first) {
+                TilesAdd.run(h, width, end - first, tile + STEP * s + 4L * first, STEP, 4, values + 4L * first * width,
+                        4L * width, out + 4L * s * width, 4L * width);
+            }
         }
     }
 
     /**
-     * Softcap, bias and masks on the score tile of keys {@code [key, key + count)}; hidden and padding places become
-     * -inf. Returns the columns in use, whole vectors.
+     * Hides from single rows what they do not see of the keys that others of their vector see.
      *
-     * @param capped where to keep the softcapped scores for the backward pass, or 0
+     * @param limits room for L floats
      */
-    int mask(AttentionSegment segment, int key, int count, long capped) {
-        int columns = pad(count);
-        boolean hidden = segment.visible() != 0;
-        if (hidden) {
-            long bytes = segment.visible() + batch * segment.visibleBatch() + key;
-            for (int j = 0; j < columns; j++) {
-                boolean visible = j < count && Mem.i8(bytes + j) != 0;
-                Mem.f32(mask + 4L * j, visible ? 0 : Float.NEGATIVE_INFINITY);
+    void hide(long limits) {
+        for (int v = 0; v < vectors; v++) {
+            long column = scores + (long) Mem.LB * v;
+            int low = low(v);
+            int high = high(v);
+            int allFrom = clamp(from[lastRow(v)] - key);
+            int allTo = clamp(to[v * L] - key);
+            if (allTo < high) {
+                limits(to, v, limits);
+                AttentionColumns.hideFrom(column, Math.max(low, allTo), high, limits);
+            }
+            if (allFrom > low) {
+                limits(from, v, limits);
+                AttentionColumns.hideBefore(column, low, Math.min(high, allFrom), limits);
             }
         }
-        for (int i = 0; i < rows; i++) {
-            long row = scores + STEP * i;
-            if (segment.softcap() != 0) {
-                AttentionRows.softcap(row, columns, segment.softcap());
-                if (capped != 0) {
-                    Mem.copy(row, capped + STEP * i, 4L * columns);
-                }
-            }
-            if (segment.bias() != 0) {
-                long bias = segment.bias() + segment.bias(batch, head(i), position(i), key);
-                for (int j = 0; j < count; j++) {
-                    Mem.f32(row + 4L * j, Mem.f32(row + 4L * j) + Mem.f32(bias + 4 * segment.biasKey() * j));
-                }
-            }
-            if (hidden) {
-                AttentionRows.add(row, mask, columns);
-            }
-            int t = position(i);
-            hide(row, 0, Math.min(segment.from(t) - key, columns));
-            hide(row, Math.max(0, Math.min(segment.to(t) - key, count)), columns);
-        }
-        return columns;
     }
 
-    private static void hide(long row, int from, int to) {
-        for (int j = from; j < to; j++) {
-            Mem.f32(row + 4L * j, Float.NEGATIVE_INFINITY);
+    /** Puts zeros where a vector's rows see nothing of the tile. */
+    void blank(long tile) {
+        for (int v = 0; v < vectors; v++) {
+            long column = tile + (long) Mem.LB * v;
+            int low = low(v);
+            int high = Math.max(low, high(v));
+            AttentionColumns.fill(column, low, 0);
+            AttentionColumns.fill(column + STEP * high, count - high, 0);
+        }
+    }
+
+    // Relative to the tile, so that floats hold them.
+    private void limits(int[] keys, int v, long limits) {
+        for (int l = 0; l < L; l++) {
+            Mem.f32(limits + 4L * l, clamp(keys[Math.min(v * L + l, rows - 1)] - key));
         }
     }
 }

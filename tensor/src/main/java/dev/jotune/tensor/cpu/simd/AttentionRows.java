@@ -37,6 +37,13 @@ final class AttentionRows {
         return Lanes.sum(sum);
     }
 
+    static void fill(long row, int n, float value) {
+        for (int j = 0; j < n; j += L) {
+            FloatVector.broadcast(S, value).intoMemorySegment(ALL, row, ORDER);
+            row += LB;
+        }
+    }
+
     static void scale(long row, int n, float factor) {
         for (int j = 0; j < n; j += L) {
             FloatVector.fromMemorySegment(S, ALL, row, ORDER).mul(factor).intoMemorySegment(ALL, row, ORDER);
@@ -60,17 +67,6 @@ final class AttentionRows {
             VMath.tanh(FloatVector.fromMemorySegment(S, ALL, row, ORDER).div(c)).mul(c)
                     .intoMemorySegment(ALL, row, ORDER);
             row += LB;
-        }
-    }
-
-    /** p = e^(p - lse); dp = p (dp - delta): the derivative of a softmax row. */
-    static void gradient(long p, long dp, int n, float lse, float delta) {
-        for (int j = 0; j < n; j += L) {
-            FloatVector e = VMath.exp(FloatVector.fromMemorySegment(S, ALL, p, ORDER).sub(lse));
-            e.intoMemorySegment(ALL, p, ORDER);
-            FloatVector.fromMemorySegment(S, ALL, dp, ORDER).sub(delta).mul(e).intoMemorySegment(ALL, dp, ORDER);
-            p += LB;
-            dp += LB;
         }
     }
 

@@ -206,42 +206,4 @@ public final class Comparison {
     public static void eq(float x, long y, long out, int n) {
         eq(y, x, out, n);
     }
-
-    /** 1 where different. */
-    public static void ne(long x, long y, long out, int n) {
-        int i = 0;
-        for (; i <= n - L; i += L) {
-            FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
-            FloatVector b = FloatVector.fromMemorySegment(S, ALL, y + 4L * i, ORDER);
-            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.NE, b)).intoMemorySegment(ALL, out + 4L * i, ORDER);
-        }
-        if (i < n) {
-            VectorMask<Float> tail = S.indexInRange(i, n);
-            FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
-            FloatVector b = FloatVector.fromMemorySegment(S, ALL, y + 4L * i, ORDER, tail);
-            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.NE, b))
-                    .intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
-        }
-    }
-
-    /** 1 where different. */
-    public static void ne(long x, float y, long out, int n) {
-        FloatVector b = FloatVector.broadcast(S, y);
-        int i = 0;
-        for (; i <= n - L; i += L) {
-            FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
-            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.NE, b)).intoMemorySegment(ALL, out + 4L * i, ORDER);
-        }
-        if (i < n) {
-            VectorMask<Float> tail = S.indexInRange(i, n);
-            FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER, tail);
-            FloatVector.zero(S).blend(1f, a.compare(VectorOperators.NE, b))
-                    .intoMemorySegment(ALL, out + 4L * i, ORDER, tail);
-        }
-    }
-
-    /** 1 where different. */
-    public static void ne(float x, long y, long out, int n) {
-        ne(y, x, out, n);
-    }
 }

@@ -220,7 +220,7 @@ public final class Gemm {
     }
 
     /** Tiles of rows {@code [from, to)} of {@code m} against one panel; {@code cols < width} at the edge of C. */
-    private static void rows(int from, int to, int m, int width, int cols, int k, long a, boolean packed, long ars,
+    static void rows(int from, int to, int m, int width, int cols, int k, long a, boolean packed, long ars,
             long acs, long panel, long rb, long c, long crs, boolean add) {
         for (int i = from; i < to;) {
             int h = GemmPack.tileRows(i, m);

@@ -12,10 +12,17 @@ final class GemmDot {
     /** 16 sums of vectors need 32 registers. */
     private static final boolean TALL = L != 8;
 
+    /** A weight that comes from memory is read row by row, in one stream a thread; from the cache several rows at once. */
+    private static final long ROWS_BYTES = 4 << 20;
+
     private GemmDot() {
     }
 
     static void run(int m, int n, int k, Matrix a, Matrix b, long c, long crs, boolean add) {
+        if (m == 1 && !add && n > 1 && (b.type() == DType.F16 || (long) n * k * b.type().byteSize() > ROWS_BYTES)) {
+            rows(n, k, a, b, c);
+            return;
+        }
         boolean pairs = b.type() == DType.BF16;
         int unit = pairs ? 2 * L : L;
         long x = a.address();
@@ -33,6 +40,12 @@ final class GemmDot {
             int end = Math.min(n, (int) ((long) groups * (t + 1) / tasks) * width);
             group((int) ((long) groups * t / tasks) * width, end, width, m, k, rows, rowStep, b, c, crs, add);
         });
+    }
+
+    /** One row of A: the same sums, to the last bit, as those of a tile. */
+    private static void rows(int n, int k, Matrix a, Matrix b, long c) {
+        long x = a.type() == DType.F32 && a.colStride() == 1 ? a.address() : prepare(1, k, a, 0);
+        SkinnyProduct.run(RowProduct.of(b, n, k), 1, x, 4L * k, c, 4L * n);
     }
 
     // A copy of A in F32, rows contiguous; the first `paired` elements of a row sorted even before odd per 2L.
@@ -124,6 +137,13 @@ final class GemmDot {
 
     private static void finish(boolean pairs, int h, int cols, int width, long x, long xs, long w, long ws, int done,
             int k, long sums, long c, long crs, boolean add) {
+        if (done == k && !add && cols == 4 && width == 4) {
+            for (int r = 0; r < h; r++) {
+                Mem.i64(c + 4 * crs * r, Mem.i64(sums + 16L * r));
+                Mem.i64(c + 4 * crs * r + 8, Mem.i64(sums + 16L * r + 8));
+            }
+            return;
+        }
         for (int r = 0; r < h; r++) {
             for (int j = 0; j < cols; j++) {
                 float sum = Mem.f32(sums + 4L * (r * width + j));

@@ -1,30 +1,47 @@
 package dev.jotune.tensor.cpu.simd;
 
-import static dev.jotune.tensor.cpu.simd.Mem.ALL;
 import static dev.jotune.tensor.cpu.simd.Mem.L;
 import static dev.jotune.tensor.cpu.simd.Mem.LB;
-import static dev.jotune.tensor.cpu.simd.Mem.ORDER;
+import static dev.jotune.tensor.cpu.simd.Mem.S;
 
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorShuffle;
 
 /**
  * Sums of lanes in a fixed order: halves are added until one lane is left. {@code reduceLanes(ADD)} leaves the order
  * open and in fact sums differently interpreted and compiled, so that a resumed run would differ in the last bit.
  */
 final class Lanes {
+    private static final VectorShuffle<Float> HALF = VectorShuffle.iota(S, L / 2, 1, true);
+    private static final VectorShuffle<Float> QUARTER = VectorShuffle.iota(S, L / 4, 1, true);
+    private static final VectorShuffle<Float> EIGHTH = VectorShuffle.iota(S, Math.max(1, L / 8), 1, true);
+    private static final VectorShuffle<Float> NEXT = VectorShuffle.iota(S, 1, 1, true);
+
     private Lanes() {
     }
 
-    /** The sum of one vector's lanes. */
+    /** The sum of one vector's lanes, all of them added to their neighbours half, a quarter, ... of a vector away. */
     static float sum(FloatVector v) {
-        long at = Scratch.get(Scratch.LANES, LB);
-        v.intoMemorySegment(ALL, at, ORDER);
-        return sum(at);
+        FloatVector t = v.add(v.rearrange(HALF));
+        t = t.add(t.rearrange(QUARTER));
+        if (L > 4) {
+            t = t.add(t.rearrange(EIGHTH));
+        }
+        if (L > 8) {
+            t = t.add(t.rearrange(NEXT));
+        }
+        return t.lane(0);
     }
 
     /** Vectors {@code 0 .. count - 1} at {@code at} become {@code count} floats there, their sums. */
     static void fold(long at, int count) {
-        for (int i = 0; i < count; i++) {
+        int i = 0;
+        if (L == 16) {
+            for (; i + 8 <= count; i += 8) {
+                LaneFold.eight(at + (long) LB * i, at + 4L * i);
+            }
+        }
+        for (; i < count; i++) {
             Mem.f32(at + 4L * i, sum(at + (long) LB * i));
         }
     }

@@ -18,6 +18,12 @@ final class Mem {
     static final ByteOrder ORDER = ByteOrder.nativeOrder();
     static final VectorSpecies<Float> S = FloatVector.SPECIES_PREFERRED;
     static final VectorSpecies<Integer> SI = IntVector.SPECIES_PREFERRED;
+    /**
+     * Addresses are below this: {@code a &= IN} changes none and tells the compiler so, which then drops the bounds check of
+     * every access at {@code a} plus a constant. A constant segment alone does not: the check against its end stays, at
+     * four instructions for each load.
+     */
+    static final long IN = Long.MAX_VALUE >> 1;
     /** Lanes of a float vector: 4, 8 or 16. */
     static final int L = S.length();
     /** Bytes of a float vector. */

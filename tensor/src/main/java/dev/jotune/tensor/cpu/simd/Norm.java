@@ -1,121 +1,211 @@
 package dev.jotune.tensor.cpu.simd;
 
-import static dev.jotune.tensor.cpu.simd.Mem.ALL;
-import static dev.jotune.tensor.cpu.simd.Mem.L;
-import static dev.jotune.tensor.cpu.simd.Mem.ORDER;
-import static dev.jotune.tensor.cpu.simd.Mem.S;
-
-import jdk.incubator.vector.FloatVector;
-
 /**
  * Normalisation of rows of {@code n} contiguous floats, rows one after the other. With
  * {@code h = (x - mean) rstd} the result is {@code h w + b}; RMSNorm (arXiv 1910.07467) has mean 0 and no b, and
- * LayerNorm (arXiv 1607.06450) subtracts the mean. Weight gradients are summed in chunks of rows that do not depend
- * on the number of threads.
+ * LayerNorm (arXiv 1607.06450) subtracts the mean. Each row is brought into the first-level cache by its first pass
+ * and stays there for the others. Weight gradients are summed in chunks of rows that do not depend on the number of
+ * threads.
  */
 public final class Norm {
     private Norm() {
     }
 
+    /** {@code y = x w / sqrt(mean(x^2) + eps)}. */
+    public static void rms(long x, long w, long y, long rows, int n, double eps) {
+        addRms(x, 0, w, x, y, rows, n, eps);
+    }
+
     /**
-     * {@code y = x w / sqrt(mean(x^2) + eps)}.
+     * {@code sum = x + residual}, {@code y = sum w / sqrt(mean(sum^2) + eps)}.
      *
-     * @param w    address of n weights, or 0 for ones
-     * @param rstd address of one float a row for the backward pass, or 0
+     * @param residual address, or 0: then sum is x
+     * @param sum address; may be x or residual
      */
-    public static void rms(long x, long w, long y, long rstd, long rows, int n, float eps) {
+    public static void addRms(long x, long residual, long w, long sum, long y, long rows, int n, double eps) {
+        int group = group(n);
         Rows.run(rows, n, 2, (from, to) -> {
-            for (long r = from; r < to; r++) {
-                long in = x + 4 * n * r;
-                float scale = (float) (1 / Math.sqrt((double) Reduce.squares(in, 0, n) / n + eps));
-                if (rstd != 0) {
-                    Mem.f32(rstd + 4 * r, scale);
+            long scales = Scratch.get(Scratch.ROWS, 4L * group + NormRows.SCRATCH);
+            for (long first = from; first < to; first += group) {
+                int count = (int) Math.min(group, to - first);
+                long in = added(x, residual, sum, first, count, n);
+                for (int k = 0; k < count; k += 2) {
+                    rmsScales(in + 4L * n * k, count - k, scales + 4L * k, scales + 4L * group, n, eps);
                 }
-                apply(in, 0, scale, w, 0, y + 4 * n * r, n);
+                for (int k = 0; k < count; k++) {
+                    NormRows.apply(in + 4L * n * k, Mem.f32(scales + 4L * k), w, y + 4 * n * (first + k), n);
+                }
             }
         });
     }
 
-    /** {@code rstd = 1 / sqrt(mean(x^2) + eps)} of each row: what {@link #rmsBackward} needs. */
-    public static void rmsScales(long x, long rstd, long rows, int n, float eps) {
-        Rows.run(rows, n, 1, (from, to) -> {
-            for (long r = from; r < to; r++) {
-                Mem.f32(rstd + 4 * r, (float) (1 / Math.sqrt((double) Reduce.squares(x + 4 * n * r, 0, n) / n + eps)));
-            }
-        });
+    /** Of two rows, or of one if none is left after it: then it is its own company, which costs nothing. */
+    private static void rmsScales(long x, int left, long scales, long two, int n, double eps) {
+        NormRows.squares(x, left > 1 ? x + 4L * n : x, n, two);
+        Mem.f32(scales, rstd(Mem.f32(two), n, eps));
+        if (left > 1) {
+            Mem.f32(scales + 4, rstd(Mem.f32(two + 4), n, eps));
+        }
     }
 
     /**
-     * Gradients of {@link #rms}: with {@code g = dy w}, {@code dx = rstd (g - h mean(g h))}, {@code dw = sum dy h}.
-     *
-     * @param dx address, or 0 if not wanted; may be dy
-     * @param dw address of n floats, overwritten, or 0
+     * Rows whose statistics are known before the first of them is written: a root and two divisions for each row are a
+     * chain of some hundred cycles, which the sums of the other rows hide. All stay in the first-level cache.
      */
-    public static void rmsBackward(long x, long w, long rstd, long dy, long dx, long dw, long rows, int n) {
-        backward(false, x, w, 0, rstd, dy, dx, dw, 0, rows, n);
+    private static int group(int n) {
+        return Math.clamp(6144 / Math.max(1, n), 2, 16) & -2;
     }
 
     /**
      * {@code y = (x - mean) / sqrt(var + eps) w + b}, var the mean square deviation.
      *
-     * @param w    address of n weights, or 0 for ones
-     * @param b    address of n biases, or 0 for zeros
      * @param mean address of one float a row for the backward pass, or 0
      * @param rstd as mean
      */
-    public static void layer(long x, long w, long b, long y, long mean, long rstd, long rows, int n, float eps) {
+    public static void layer(long x, long w, long b, long y, long mean, long rstd, long rows, int n, double eps) {
+        addLayer(x, 0, w, b, x, y, mean, rstd, rows, n, eps);
+    }
+
+    /** {@link #layer} of {@code sum = x + residual}; addresses as those of {@link #addRms}. */
+    public static void addLayer(long x, long residual, long w, long b, long sum, long y, long mean, long rstd, long rows, int n,
+            double eps) {
+        int group = group(n);
         Rows.run(rows, n, 3, (from, to) -> {
-            for (long r = from; r < to; r++) {
-                long in = x + 4 * n * r;
-                float average = Reduce.sum(in, n) / n;
-                float scale = (float) (1 / Math.sqrt((double) Reduce.squares(in, average, n) / n + eps));
-                if (rstd != 0) {
-                    Mem.f32(mean + 4 * r, average);
-                    Mem.f32(rstd + 4 * r, scale);
+            long means = Scratch.get(Scratch.ROWS, 8L * group + NormRows.SCRATCH);
+            long scales = means + 4L * group;
+            for (long first = from; first < to; first += group) {
+                int count = (int) Math.min(group, to - first);
+                long in = added(x, residual, sum, first, count, n);
+                for (int k = 0; k < count; k += 2) {
+                    layerScales(in + 4L * n * k, count - k, means + 4L * k, scales + 4L * k, scales + 4L * group, n, eps);
                 }
-                apply(in, average, scale, w, b, y + 4 * n * r, n);
+                for (int k = 0; k < count; k++) {
+                    NormRows.apply(in + 4L * n * k, Mem.f32(means + 4L * k), Mem.f32(scales + 4L * k), w, b, y + 4 * n * (first + k), n);
+                }
+                if (rstd != 0) {
+                    Mem.copy(means, mean + 4 * first, 4L * count);
+                    Mem.copy(scales, rstd + 4 * first, 4L * count);
+                }
             }
         });
     }
 
-    /**
-     * Gradients of {@link #layer}: with {@code g = dy w}, {@code dx = rstd (g - mean(g) - h mean(g h))},
-     * {@code dw = sum dy h}, {@code db = sum dy}. Targets of 0 are not wanted, dw and db are overwritten.
-     */
-    public static void layerBackward(long x, long w, long mean, long rstd, long dy, long dx, long dw, long db,
-            long rows, int n) {
-        backward(true, x, w, mean, rstd, dy, dx, dw, db, rows, n);
+    /** As {@link #rmsScales}, with the means. */
+    private static void layerScales(long x, int left, long means, long scales, long four, int n, double eps) {
+        NormRows.moments(x, left > 1 ? x + 4L * n : x, n, four);
+        layerScale(x, four, means, scales, n, eps);
+        if (left > 1) {
+            layerScale(x + 4L * n, four + 4, means + 4, scales + 4, n, eps);
+        }
     }
 
-    private static void backward(boolean centred, long x, long w, long mean, long rstd, long dy, long dx, long dw,
-            long db, long rows, int n) {
+    /** @param moments the row's sum, and 8 bytes on the sum of its squares */
+    private static void layerScale(long x, long moments, long mean, long scale, int n, double eps) {
+        float average = Mem.f32(moments) / n;
+        double square = Mem.f32(moments + 8);
+        double variance = square / n - (double) average * average;
+        Mem.f32(mean, average);
+        // Where the mean is most of the square, the difference has lost its digits: once more, about the mean.
+        Mem.f32(scale, square > 2.0 * n * average * average ? (float) (1 / Math.sqrt(variance + eps))
+                : rstd(Reduce.squares(x, average, n), n, eps));
+    }
+
+    /** The rows to normalise, made first if they are sums. */
+    private static long added(long x, long residual, long sum, long row, int rows, int n) {
+        long at = 4 * n * row;
+        if (residual != 0) {
+            Arithmetic.add(x + at, residual + at, sum + at, rows * n);
+        }
+        return sum + at;
+    }
+
+    private static float rstd(float squares, int n, double eps) {
+        return (float) (1 / Math.sqrt((double) squares / n + eps));
+    }
+
+    /**
+     * Gradients of {@link #rms}: with {@code g = dy w}, {@code dx = more + rstd (g - h mean(g h))},
+     * {@code dw = sum dy h}.
+     *
+     * @param more address of a gradient by x from elsewhere, or 0
+     * @param dx   address, or 0 if not wanted; may be dy or more
+     * @param dw   address of n floats, overwritten, or 0
+     */
+    public static void rmsBackward(long x, long w, long dy, long more, long dx, long dw, long rows, int n, double eps) {
+        backward(rows, n, dw, 0, (r, dWeight, dBias) -> {
+            long two = Scratch.get(Scratch.ROWS, NormRows.SCRATCH);
+            long at = 4 * n * r;
+            NormRows.squaresAndDot(x + at, w, dy + at, n, two);
+            float scale = rstd(Mem.f32(two), n, eps);
+            if (dWeight != 0) {
+                NormRows.collect(x + at, 0, scale, dy + at, dWeight, n);
+            }
+            float dot = Mem.f32(two + 4) * scale / n;
+            input(x + at, 0, scale, w, dy + at, 0, -dot * scale, more == 0 ? 0 : more + at, dx == 0 ? 0 : dx + at, n);
+        });
+    }
+
+    /**
+     * Gradients of {@link #layer}: with {@code g = dy w}, {@code dx = more + rstd (g - mean(g) - h mean(g h))},
+     * {@code dw = sum dy h}, {@code db = sum dy}. Addresses as those of {@link #rmsBackward}.
+     */
+    public static void layerBackward(long x, long w, long mean, long rstd, long dy, long more, long dx, long dw, long db, long rows,
+            int n) {
+        backward(rows, n, dw, db, (r, dWeight, dBias) -> {
+            long two = Scratch.get(Scratch.ROWS, NormRows.SCRATCH);
+            long at = 4 * n * r;
+            float average = Mem.f32(mean + 4 * r);
+            float scale = Mem.f32(rstd + 4 * r);
+            if (dx != 0) {
+                NormRows.sumAndDot(x + at, average, w, dy + at, n, two);
+            }
+            if (dWeight != 0) {
+                NormRows.collect(x + at, average, scale, dy + at, dWeight, n);
+            }
+            if (dBias != 0) {
+                Arithmetic.add(dBias, dy + at, dBias, n);
+            }
+            float dot = Mem.f32(two + 4) * scale / n;
+            input(x + at, average, scale, w, dy + at, Mem.f32(two) / n, -dot * scale, more == 0 ? 0 : more + at,
+                    dx == 0 ? 0 : dx + at, n);
+        });
+    }
+
+    private static void input(long x, float mean, float scale, long w, long dy, float shift, float slope, long more, long dx, int n) {
+        if (dx == 0) {
+            return;
+        }
+        if (more == 0) {
+            NormRows.input(x, mean, scale, w, dy, shift, slope, dx, n);
+        } else {
+            NormRows.input(x, mean, scale, w, dy, shift, slope, more, dx, n);
+        }
+    }
+
+    /** The backward pass of one row; adds to n floats each of dWeight and dBias unless these are 0. */
+    private interface Row {
+        void run(long row, long dWeight, long dBias);
+    }
+
+    private static void backward(long rows, int n, long dw, long db, Row row) {
+        if (dw == 0 && db == 0) {
+            Rows.run(rows, n, 4, (from, to) -> {
+                for (long r = from; r < to; r++) {
+                    row.run(r, 0, 0);
+                }
+            });
+            return;
+        }
         int chunks = Rows.chunks(rows);
-        boolean sums = dw != 0 || db != 0;
-        long partials = sums ? Scratch.get(Scratch.PARTIALS, 8L * chunks * n) : 0;
+        long partials = Scratch.get(Scratch.PARTIALS, 8L * chunks * n);
         Rows.run(chunks, rows / chunks * n, 4, (from, to) -> {
             for (long c = from; c < to; c++) {
-                long dWeight = partials + 4L * c * n;
-                long dBias = partials + 4L * (chunks + c) * n;
-                if (sums) {
-                    Mem.zero(dWeight, 4L * n);
-                    Mem.zero(dBias, 4L * n);
-                }
+                long dWeight = dw == 0 ? 0 : partials + 4L * c * n;
+                long dBias = db == 0 ? 0 : partials + 4L * (chunks + c) * n;
+                Mem.zero(partials + 4L * c * n, 4L * n);
+                Mem.zero(partials + 4L * (chunks + c) * n, 4L * n);
                 for (long r = rows * c / chunks; r < rows * (c + 1) / chunks; r++) {
-                    long in = x + 4 * n * r;
-                    long grad = dy + 4 * n * r;
-                    float average = centred ? Mem.f32(mean + 4 * r) : 0;
-                    float scale = Mem.f32(rstd + 4 * r);
-                    if (dw != 0) {
-                        collect(in, average, scale, grad, dWeight, n);
-                    }
-                    if (db != 0) {
-                        Arithmetic.add(dBias, grad, dBias, n);
-                    }
-                    if (dx != 0) {
-                        float dot = dot(in, average, w, grad, n) * scale / n;
-                        float shift = centred ? (w == 0 ? Reduce.sum(grad, n) : Reduce.dot(grad, w, n)) / n : 0;
-                        input(in, average, scale, w, grad, shift, dot, dx + 4 * n * r, n);
-                    }
+                    row.run(r, dWeight, dBias);
                 }
             }
         });
@@ -124,80 +214,6 @@ public final class Norm {
         }
         if (db != 0) {
             Rows.sumChunks(partials + 4L * chunks * n, chunks, n, db);
-        }
-    }
-
-    // y = (x - mean) scale w + b
-    private static void apply(long x, float mean, float scale, long w, long b, long y, int n) {
-        int i = 0;
-        for (; i <= n - L; i += L) {
-            FloatVector h = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER).sub(mean).mul(scale);
-            if (w != 0) {
-                h = h.mul(FloatVector.fromMemorySegment(S, ALL, w + 4L * i, ORDER));
-            }
-            if (b != 0) {
-                h = h.add(FloatVector.fromMemorySegment(S, ALL, b + 4L * i, ORDER));
-            }
-            h.intoMemorySegment(ALL, y + 4L * i, ORDER);
-        }
-        for (; i < n; i++) {
-            float h = (Mem.f32(x + 4L * i) - mean) * scale;
-            h = w != 0 ? h * Mem.f32(w + 4L * i) : h;
-            Mem.f32(y + 4L * i, b != 0 ? h + Mem.f32(b + 4L * i) : h);
-        }
-    }
-
-    // target += dy (x - mean) scale
-    private static void collect(long x, float mean, float scale, long dy, long target, int n) {
-        int i = 0;
-        for (; i <= n - L; i += L) {
-            FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER).sub(mean).mul(scale)
-                    .fma(FloatVector.fromMemorySegment(S, ALL, dy + 4L * i, ORDER),
-                            FloatVector.fromMemorySegment(S, ALL, target + 4L * i, ORDER))
-                    .intoMemorySegment(ALL, target + 4L * i, ORDER);
-        }
-        for (; i < n; i++) {
-            float h = (Mem.f32(x + 4L * i) - mean) * scale;
-            Mem.f32(target + 4L * i, Math.fma(h, Mem.f32(dy + 4L * i), Mem.f32(target + 4L * i)));
-        }
-    }
-
-    // sum of dy w (x - mean)
-    private static float dot(long x, float mean, long w, long dy, int n) {
-        FloatVector sum = FloatVector.zero(S);
-        int i = 0;
-        for (; i <= n - L; i += L) {
-            FloatVector g = FloatVector.fromMemorySegment(S, ALL, dy + 4L * i, ORDER);
-            if (w != 0) {
-                g = g.mul(FloatVector.fromMemorySegment(S, ALL, w + 4L * i, ORDER));
-            }
-            sum = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER).sub(mean).fma(g, sum);
-        }
-        float total = Lanes.sum(sum);
-        for (; i < n; i++) {
-            float g = w != 0 ? Mem.f32(dy + 4L * i) * Mem.f32(w + 4L * i) : Mem.f32(dy + 4L * i);
-            total += (Mem.f32(x + 4L * i) - mean) * g;
-        }
-        return total;
-    }
-
-    // dx = scale (dy w - shift - (x - mean) scale dot)
-    private static void input(long x, float mean, float scale, long w, long dy, float shift, float dot, long dx,
-            int n) {
-        float slope = -dot * scale;
-        int i = 0;
-        for (; i <= n - L; i += L) {
-            FloatVector g = FloatVector.fromMemorySegment(S, ALL, dy + 4L * i, ORDER);
-            if (w != 0) {
-                g = g.mul(FloatVector.fromMemorySegment(S, ALL, w + 4L * i, ORDER));
-            }
-            FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER).sub(mean)
-                    .fma(FloatVector.broadcast(S, slope), g.sub(shift)).mul(scale)
-                    .intoMemorySegment(ALL, dx + 4L * i, ORDER);
-        }
-        for (; i < n; i++) {
-            float g = w != 0 ? Mem.f32(dy + 4L * i) * Mem.f32(w + 4L * i) : Mem.f32(dy + 4L * i);
-            Mem.f32(dx + 4L * i, Math.fma(Mem.f32(x + 4L * i) - mean, slope, g - shift) * scale);
         }
     }
 }

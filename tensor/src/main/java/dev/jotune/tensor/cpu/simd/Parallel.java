@@ -2,6 +2,7 @@ package dev.jotune.tensor.cpu.simd;
 
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 
@@ -11,7 +12,7 @@ import java.util.concurrent.locks.LockSupport;
  * <p>Which thread runs a task is decided at run time, what a task does is decided by its number alone: results
  * never depend on timing. A job started while another one runs (from a task, or from a second thread) is run
  * inline by its caller. Idle workers spin for about 40 microseconds, then park; waking always unparks, since
- * looking at a worker's state first loses wake-ups.
+ * looking at a worker's state first loses wake-ups. Handing out a job allocates nothing.
  */
 public final class Parallel {
     /** One piece of a job; called once for every index, from any thread. */
@@ -21,10 +22,19 @@ public final class Parallel {
     }
 
     private static final long SPIN_NANOS = 40_000;
+    /** A ticket is the number of a job, how many tasks it has, and how many of them were handed out. */
+    private static final int COUNT_BITS = 20;
+    private static final long COUNT = (1L << COUNT_BITS) - 1;
 
     private final AtomicBoolean busy = new AtomicBoolean();
     private final Worker[] workers;
-    private volatile Job current;
+    private final AtomicLong ticket = new AtomicLong();
+    private final AtomicInteger left = new AtomicInteger();
+    private final AtomicReference<Throwable> error = new AtomicReference<>();
+    // Written before the ticket of a job, read between looking at the ticket and taking a task from it: a task that
+    // was taken belongs to the job whose fields were read, for a job ends only when all its tasks are done.
+    private Task task;
+    private Thread caller;
     private volatile boolean closed;
 
     /** Holder: the shared pool starts with its first use. */
@@ -71,33 +81,85 @@ public final class Parallel {
     }
 
     /**
-     * Runs {@code task} for every index in {@code [0, tasks)} and returns when all are done. If tasks throw, the
+     * Runs {@code todo} for every index in {@code [0, tasks)} and returns when all are done. If tasks throw, the
      * remaining ones are skipped and the first exception seen is thrown here.
      */
-    public void execute(int tasks, Task task) {
-        if (tasks <= 1 || workers.length == 0 || !busy.compareAndSet(false, true)) {
+    public void execute(int tasks, Task todo) {
+        if (tasks <= 1 || tasks > COUNT || workers.length == 0 || !busy.compareAndSet(false, true)) {
             for (int i = 0; i < tasks; i++) {
-                task.run(i);
+                todo.run(i);
             }
             return;
         }
-        Job job = new Job(task, tasks);
+        Throwable failure;
         try {
-            current = job;
+            task = todo;
+            caller = Thread.currentThread();
+            left.set(tasks);
+            long job = (ticket.get() >>> 2 * COUNT_BITS) + 1;
+            ticket.set(job << 2 * COUNT_BITS | (long) tasks << COUNT_BITS);
             int helpers = Math.min(workers.length, tasks - 1);
             for (int i = 0; i < helpers; i++) {
                 LockSupport.unpark(workers[i]);
             }
-            job.work();
-            job.await();
+            work();
+            await();
         } finally {
-            current = null;
+            failure = error.getAndSet(null);
+            // No reference to a finished job's task, and through it to the caller's memory.
+            task = null;
+            caller = null;
             busy.set(false);
         }
-        Throwable error = job.error.get();
-        if (error != null) {
+        if (failure != null) {
             // Thrown as it is, checked or not: a task can only throw what the caller's own loop could.
-            Parallel.<RuntimeException>rethrow(error);
+            Parallel.<RuntimeException>rethrow(failure);
+        }
+    }
+
+    private static boolean hasTasks(long t) {
+        return (t & COUNT) < (t >>> COUNT_BITS & COUNT);
+    }
+
+    /** Runs tasks of the current job until all are handed out; true if there was one. */
+    private boolean work() {
+        boolean any = false;
+        while (true) {
+            long t = ticket.get();
+            if (!hasTasks(t)) {
+                return any;
+            }
+            Task todo = task;
+            Thread waiting = caller;
+            if (ticket.compareAndSet(t, t + 1)) {
+                any = true;
+                run(todo, waiting, (int) (t & COUNT));
+            }
+        }
+    }
+
+    private void run(Task todo, Thread waiting, int index) {
+        try {
+            if (error.get() == null) {
+                todo.run(index);
+            }
+        } catch (Throwable failure) {
+            error.compareAndSet(null, failure);
+        } finally {
+            if (left.decrementAndGet() == 0 && Thread.currentThread() != waiting) {
+                LockSupport.unpark(waiting);
+            }
+        }
+    }
+
+    private void await() {
+        long start = System.nanoTime();
+        while (left.get() != 0) {
+            if (System.nanoTime() - start < SPIN_NANOS) {
+                Thread.onSpinWait();
+            } else {
+                LockSupport.park(this);
+            }
         }
     }
 
@@ -114,49 +176,6 @@ public final class Parallel {
         throw (E) error;
     }
 
-    private static final class Job {
-        final Task task;
-        final int tasks;
-        final Thread caller = Thread.currentThread();
-        final AtomicInteger next = new AtomicInteger();
-        final AtomicInteger left;
-        final AtomicReference<Throwable> error = new AtomicReference<>();
-
-        Job(Task task, int tasks) {
-            this.task = task;
-            this.tasks = tasks;
-            left = new AtomicInteger(tasks);
-        }
-
-        void work() {
-            int index;
-            while ((index = next.getAndIncrement()) < tasks) {
-                try {
-                    if (error.get() == null) {
-                        task.run(index);
-                    }
-                } catch (Throwable failure) {
-                    error.compareAndSet(null, failure);
-                } finally {
-                    if (left.decrementAndGet() == 0) {
-                        LockSupport.unpark(caller);
-                    }
-                }
-            }
-        }
-
-        void await() {
-            long start = System.nanoTime();
-            while (left.get() != 0) {
-                if (System.nanoTime() - start < SPIN_NANOS) {
-                    Thread.onSpinWait();
-                } else {
-                    LockSupport.park(this);
-                }
-            }
-        }
-    }
-
     private final class Worker extends Thread {
         Worker(int number) {
             super("jotune-worker-" + number);
@@ -165,22 +184,14 @@ public final class Parallel {
 
         @Override
         public void run() {
-            Job last = null;
             long idleSince = System.nanoTime();
             while (!closed) {
-                Job job = current;
-                if (job != null && job != last) {
-                    job.work();
-                    last = job;
+                if (work()) {
                     idleSince = System.nanoTime();
                 } else if (System.nanoTime() - idleSince < SPIN_NANOS) {
                     Thread.onSpinWait();
                 } else {
-                    // Keep no reference to a finished job (and through it to the caller's memory) while asleep.
-                    if (job == null) {
-                        last = null;
-                    }
-                    LockSupport.park(this);
+                    LockSupport.park(Parallel.this);
                     idleSince = System.nanoTime();
                 }
             }

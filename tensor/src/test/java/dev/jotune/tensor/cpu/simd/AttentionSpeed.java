@@ -33,8 +33,9 @@ final class AttentionSpeed {
             new AttentionSegment(new Heads(pk.address(), 0, 32L * d, d), new Heads(pv.address(), 0, 32L * d, d), 32),
             new AttentionSegment(Heads.contiguous(k.address(), g, s, d), Heads.contiguous(v.address(), g, s, d), s)
                     .withCausal(s - t, 0)};
-        AttentionGradient[] targets = {new AttentionGradient(grads[2].address(), grads[3].address(), 0),
-            new AttentionGradient(grads[0].address(), grads[1].address(), 0)};
+        AttentionGradient[] targets = {new AttentionGradient(Heads.contiguous(grads[2].address(), g, 32, d),
+                Heads.contiguous(grads[3].address(), g, 32, d), 0),
+            new AttentionGradient(Heads.contiguous(grads[0].address(), g, s, d), Heads.contiguous(grads[1].address(), g, s, d), 0)};
         Heads heads = Heads.contiguous(q.address(), h, t, d);
         Heads out = Heads.contiguous(o.address(), h, t, d);
         double pairs = 32.0 * t + (double) t * (s - t) + t * (t + 1) / 2.0;

@@ -3,17 +3,16 @@ package dev.jotune.tensor.cpu.simd;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 class AttentionTest {
     private final Random random = new Random(11);
+
+    private AttentionCase newCase(int b, int h, int g, int t, int d, int dv) {
+        return new AttentionCase(random, b, h, g, t, d, dv);
+    }
 
     @AfterEach
     void free() {
@@ -23,9 +22,9 @@ class AttentionTest {
     @Test
     void everyHeadSize() {
         for (int d = 1; d <= 67; d++) {
-            new Case(2, 2, 1, 5, d, 68 - d).segment(9, false).causal(4, 0).check();
+            newCase(2, 2, 1, 5, d, 68 - d).segment(9, false).causal(4, 0).check();
         }
-        Case large = new Case(1, 1, 1, 13, 256, 256).segment(70, false);
+        AttentionCase large = newCase(1, 1, 1, 13, 256, 256).segment(70, false);
         large.scale = 0.06f;
         large.check();
     }
@@ -33,50 +32,50 @@ class AttentionTest {
     @Test
     void everyNumberOfQueriesAndKeys() {
         for (int n = 1; n <= 67; n++) {
-            new Case(1, 3, 1, n, 16, 16).segment(n, false).causal(0, 0).check();
-            new Case(1, 1, 1, 3, 16, 20).segment(n, false).segment(68 - n, true).check();
-            new Case(2, 4, 2, 1, 16, 16).segment(n, false).causal(n - 1, 0).check();
+            newCase(1, 3, 1, n, 16, 16).segment(n, false).causal(0, 0).check();
+            newCase(1, 1, 1, 3, 16, 20).segment(n, false).segment(68 - n, true).check();
+            newCase(2, 4, 2, 1, 16, 16).segment(n, false).causal(n - 1, 0).check();
         }
     }
 
     @Test
     void severalBlocksOfQueriesAndKeys() {
-        new Case(2, 4, 2, 150, 16, 16).segment(32, true).segment(150, false).causal(0, 0).check();
-        new Case(1, 6, 2, 70, 24, 24).segment(7, true).segment(300, false).causal(230, 0).check();
-        new Case(1, 2, 2, 210, 32, 16).segment(210, false).causal(0, 37).check();
+        newCase(2, 4, 2, 150, 16, 16).segment(32, true).segment(150, false).causal(0, 0).check();
+        newCase(1, 6, 2, 70, 24, 24).segment(7, true).segment(300, false).causal(230, 0).check();
+        newCase(1, 2, 2, 210, 32, 16).segment(210, false).causal(0, 37).check();
     }
 
     @Test
     void queriesThatSeeNothing() {
-        new Case(2, 2, 1, 20, 16, 16).segment(20, false).causal(-7, 0).check();
-        new Case(2, 2, 1, 100, 8, 8).segment(80, false).causal(-90, 0).check();
-        new Case(1, 1, 1, 4, 8, 8).segment(6, false).causal(Integer.MIN_VALUE, 0).check();
-        new Case(1, 1, 1, 4, 8, 8).segment(6, false).causal(Integer.MAX_VALUE, 0).check();
-        new Case(1, 1, 1, 4, 8, 8).check();
-        new Case(1, 1, 1, 4, 8, 8).segment(0, false).check();
+        newCase(2, 2, 1, 20, 16, 16).segment(20, false).causal(-7, 0).check();
+        newCase(2, 2, 1, 100, 8, 8).segment(80, false).causal(-90, 0).check();
+        newCase(1, 1, 1, 4, 8, 8).segment(6, false).causal(Integer.MIN_VALUE, 0).check();
+        newCase(1, 1, 1, 4, 8, 8).segment(6, false).causal(Integer.MAX_VALUE, 0).check();
+        newCase(1, 1, 1, 4, 8, 8).check();
+        newCase(1, 1, 1, 4, 8, 8).segment(0, false).check();
     }
 
     @Test
     void hiddenKeysBiasAndSoftcap() {
-        new Case(3, 2, 1, 9, 16, 16).segment(41, false).visible(true).check();
-        new Case(3, 2, 1, 9, 16, 16).segment(41, true).visible(false).segment(9, false).causal(0, 3).visible(true)
+        newCase(3, 2, 1, 9, 16, 16).segment(41, false).visible(true).check();
+        newCase(3, 2, 1, 9, 16, 16).segment(41, true).visible(false).segment(9, false).causal(0, 3).visible(true)
                 .check();
-        new Case(2, 4, 2, 17, 16, 16).segment(70, false).bias(true, true, true, true).softcap(2).check();
-        new Case(2, 4, 2, 17, 16, 16).segment(70, false).bias(false, true, false, true).causal(53, 0).check();
-        new Case(2, 4, 2, 3, 16, 16).segment(20, true).bias(false, false, true, false).softcap(0.7f).segment(5, false)
+        newCase(2, 4, 2, 17, 16, 16).segment(70, false).bias(true, true, true, true).softcap(2).check();
+        newCase(2, 4, 2, 17, 16, 16).segment(70, false).bias(false, true, false, true).causal(53, 0).check();
+        newCase(2, 4, 2, 3, 16, 16).segment(20, true).bias(false, false, true, false).softcap(0.7f).segment(5, false)
                 .check();
     }
 
     @Test
     void gradientsThatAreNotWantedAreNotWritten() {
-        Case c = new Case(2, 2, 1, 9, 16, 16).segment(12, true).segment(9, false).causal(0, 0);
+        AttentionCase c = newCase(2, 2, 1, 9, 16, 16).segment(12, true).segment(9, false).causal(0, 0);
         c.wanted = false;
         c.check();
     }
 
     @Test
     void largeScoresStayFinite() {
-        Case c = new Case(1, 1, 1, 9, 16, 16).segment(80, false);
+        AttentionCase c = newCase(1, 1, 1, 9, 16, 16).segment(80, false);
         c.scale = 30;
         c.check();
     }
@@ -87,245 +86,46 @@ class AttentionTest {
                 .hasMessageContaining("4 query heads");
     }
 
-    /** Random inputs of one shape, and the definition in double precision. */
-    private final class Case {
-        final int b;
-        final int h;
-        final int g;
-        final int t;
-        final int d;
-        final int dv;
-        float scale = 0.3f;
-        boolean wanted = true;
-        final List<AttentionSegment> segments = new ArrayList<>();
-        final List<Buf> ks = new ArrayList<>();
-        final List<Buf> vs = new ArrayList<>();
-        final List<Buf> biases = new ArrayList<>();
-
-        Case(int b, int h, int g, int t, int d, int dv) {
-            this.b = b;
-            this.h = h;
-            this.g = g;
-            this.t = t;
-            this.d = d;
-            this.dv = dv;
-        }
-
-        Case segment(int length, boolean shared) {
-            int copies = shared ? 1 : b;
-            // Keys lie [B, S, G, D] with a gap after each row, values [B, G, S, Dv].
-            Buf k = Buf.random(copies * length * g * (d + 3), random);
-            Buf v = Buf.random(copies * length * g * dv, random);
-            ks.add(k);
-            vs.add(v);
-            biases.add(Buf.zeros(1));
-            segments.add(new AttentionSegment(
-                    new Heads(k.address(), shared ? 0 : (long) length * g * (d + 3), d + 3, (long) g * (d + 3)),
-                    new Heads(v.address(), shared ? 0 : (long) g * length * dv, (long) length * dv, dv), length));
-            return this;
-        }
-
-        private Case last(AttentionSegment segment) {
-            segments.set(segments.size() - 1, segment);
-            return this;
-        }
-
-        Case causal(long offset, int window) {
-            return last(segments.getLast().withCausal(offset, window));
-        }
-
-        Case visible(boolean perBatch) {
-            int length = segments.getLast().length();
-            MemorySegment bytes = Arena.global().allocate((long) b * length);
-            for (int i = 0; i < b * length; i++) {
-                bytes.set(ValueLayout.JAVA_BYTE, i, (byte) (random.nextInt(3) == 0 ? 0 : 7));
-            }
-            return last(segments.getLast().withVisible(bytes.address(), perBatch ? length : 0));
-        }
-
-        Case softcap(float c) {
-            return last(segments.getLast().withSoftcap(c));
-        }
-
-        Case bias(boolean perBatch, boolean perHead, boolean perQuery, boolean perKey) {
-            int s = segments.getLast().length();
-            int[] sizes = {perBatch ? b : 1, perHead ? h : 1, perQuery ? t : 1, perKey ? s : 1};
-            Buf bias = Buf.random(sizes[0] * sizes[1] * sizes[2] * sizes[3], random);
-            biases.set(biases.size() - 1, bias);
-            return last(segments.getLast().withBias(bias.address(),
-                    perBatch ? (long) sizes[1] * sizes[2] * sizes[3] : 0,
-                    perHead ? (long) sizes[2] * sizes[3] : 0, perQuery ? sizes[3] : 0, perKey ? 1 : 0));
-        }
-
-        void check() {
-            AttentionShape shape = new AttentionShape(b, h, g, t, d, dv, scale);
-            // Queries and their gradient lie [B, T, H, D], outputs [B, H, T, Dv + 1].
-            Buf q = Buf.random(b * t * h * d, random);
-            Heads qHeads = new Heads(q.address(), (long) t * h * d, d, (long) h * d);
-            Buf o = Buf.empty(b * h * t * (dv + 1));
-            Heads oHeads = new Heads(o.address(), (long) h * t * (dv + 1), (long) t * (dv + 1), dv + 1);
-            Buf lse = Buf.empty(b * h * t);
-            AttentionSegment[] all = segments.toArray(AttentionSegment[]::new);
-            Attention.forward(shape, qHeads, all, oHeads, lse.address());
-            Buf dO = Buf.random(b * h * t * dv, random);
-            Buf dLse = Buf.random(b * h * t, random);
-            Buf dQ = Buf.empty(b * t * h * d);
-            Heads dQHeads = wanted ? new Heads(dQ.address(), (long) t * h * d, d, (long) h * d) : new Heads(0, 0, 0, 0);
-            Buf[] dks = new Buf[all.length];
-            Buf[] dvs = new Buf[all.length];
-            Buf[] dBiases = new Buf[all.length];
-            AttentionGradient[] grads = new AttentionGradient[all.length];
-            for (int i = 0; i < all.length; i++) {
-                int copies = all[i].k().batchStride() == 0 ? 1 : b;
-                dks[i] = Buf.empty(copies * g * all[i].length() * d);
-                dvs[i] = Buf.empty(copies * g * all[i].length() * dv);
-                dBiases[i] = Buf.zeros(biases.get(i).size);
-                grads[i] = new AttentionGradient(dks[i].address(), wanted ? dvs[i].address() : 0,
-                        all[i].bias() == 0 ? 0 : dBiases[i].address());
-            }
-            AttentionBackward.run(shape, qHeads, all, oHeads, lse.address(),
-                    Heads.contiguous(dO.address(), h, t, dv), dLse.address(), dQHeads, grads);
-
-            double[][] eK = new double[all.length][];
-            double[][] eV = new double[all.length][];
-            double[][] eBias = new double[all.length][];
-            for (int i = 0; i < all.length; i++) {
-                eK[i] = new double[dks[i].size];
-                eV[i] = new double[dvs[i].size];
-                eBias[i] = new double[dBiases[i].size];
-            }
-            double[] eQ = new double[dQ.size];
-            for (int bi = 0; bi < b; bi++) {
-                for (int hi = 0; hi < h; hi++) {
-                    for (int ti = 0; ti < t; ti++) {
-                        row(all, q, o, lse, dO, dLse, bi, hi, ti, eQ, eK, eV, eBias);
-                    }
+    /** Everything at once: sizes around vectors and tiles, layouts, several segments, each with masks of its own. */
+    @Test
+    void anythingGoes() {
+        for (int i = 0; i < 80; i++) {
+            int g = 1 + random.nextInt(3);
+            int t = random.nextInt(4) == 0 ? 60 + random.nextInt(90) : 1 + random.nextInt(67);
+            int d = 1 + random.nextInt(67);
+            AttentionCase c = newCase(1 + random.nextInt(3), g * (1 + random.nextInt(3)), g, t, d, random.nextBoolean() ? d : 1 + random.nextInt(67));
+            c.headsInside = random.nextBoolean();
+            c.scale = random.nextBoolean() ? 0.1f : 0.3f;
+            for (int n = random.nextInt(3); n >= 0; n--) {
+                int length = random.nextInt(10) == 0 ? 0 : 1 + random.nextInt(140);
+                c.segment(length, random.nextBoolean());
+                if (random.nextBoolean()) {
+                    c.causal(random.nextInt(length + 40) - 20, random.nextInt(3) == 0 ? 1 + random.nextInt(50) : 0);
+                }
+                if (random.nextInt(3) == 0) {
+                    c.visible(random.nextBoolean());
+                }
+                if (random.nextInt(3) == 0) {
+                    c.bias(random.nextBoolean(), random.nextBoolean(), random.nextBoolean(), random.nextBoolean());
+                }
+                if (random.nextInt(4) == 0) {
+                    c.softcap(1 + random.nextFloat());
                 }
             }
-            if (wanted) {
-                compare(dQ, eQ, "dQ");
-            } else {
-                assertThat(dQ.untouched(0)).isTrue();
-            }
-            for (int i = 0; i < all.length; i++) {
-                compare(dks[i], eK[i], "dK " + i);
-                if (wanted) {
-                    compare(dvs[i], eV[i], "dV " + i);
-                } else {
-                    assertThat(dvs[i].untouched(0)).isTrue();
-                }
-                if (all[i].bias() != 0) {
-                    compare(dBiases[i], eBias[i], "dBias " + i);
-                }
-            }
-            o.assertCanaries();
-            lse.assertCanaries();
+            c.check();
         }
+    }
 
-        private void row(AttentionSegment[] all, Buf q, Buf o, Buf lse, Buf dO, Buf dLse, int bi, int hi, int ti,
-                double[] eQ, double[][] eK, double[][] eV, double[][] eBias) {
-            int gi = hi / (h / g);
-            int qRow = ((bi * t + ti) * h + hi) * d;
-            int oRow = ((bi * h + hi) * t + ti) * (dv + 1);
-            int row = (bi * h + hi) * t + ti;
-            double[][] scores = new double[all.length][];
-            double[][] slopes = new double[all.length][];
-            double max = Double.NEGATIVE_INFINITY;
-            for (int i = 0; i < all.length; i++) {
-                AttentionSegment seg = all[i];
-                scores[i] = new double[seg.length()];
-                slopes[i] = new double[seg.length()];
-                for (int s = 0; s < seg.length(); s++) {
-                    double dot = 0;
-                    for (int x = 0; x < d; x++) {
-                        dot += (double) q.get(qRow + x) * ks.get(i).get(kIndex(seg, bi, gi, s) + x);
-                    }
-                    dot *= scale;
-                    slopes[i][s] = 1;
-                    if (seg.softcap() != 0) {
-                        double tanh = Math.tanh(dot / seg.softcap());
-                        slopes[i][s] = 1 - tanh * tanh;
-                        dot = seg.softcap() * tanh;
-                    }
-                    if (seg.bias() != 0) {
-                        dot += biases.get(i).get(seg.bias(bi, hi, ti, s) / 4);
-                    }
-                    boolean seen = !seg.causal() || s <= ti + seg.offset()
-                            && (seg.window() == 0 || s > ti + seg.offset() - seg.window());
-                    seen &= seg.visible() == 0 || Mem.i8(seg.visible() + bi * seg.visibleBatch() + s) != 0;
-                    scores[i][s] = seen ? dot : Double.NEGATIVE_INFINITY;
-                    max = Math.max(max, scores[i][s]);
-                }
-            }
-            double sum = 0;
-            double[] out = new double[dv];
-            for (int i = 0; i < all.length; i++) {
-                for (int s = 0; s < all[i].length(); s++) {
-                    double p = max == Double.NEGATIVE_INFINITY ? 0 : Math.exp(scores[i][s] - max);
-                    scores[i][s] = p;
-                    sum += p;
-                    for (int x = 0; x < dv; x++) {
-                        out[x] += p * vs.get(i).get(vIndex(all[i], bi, gi, s) + x);
-                    }
-                }
-            }
-            double delta = -dLse.get(row);
-            for (int x = 0; x < dv; x++) {
-                out[x] = sum == 0 ? 0 : out[x] / sum;
-                assertClose(o.get(oRow + x), out[x], 3e-6 * Math.max(1, scale), "o");
-                delta += out[x] * dO.get((long) row * dv + x);
-            }
-            assertThat(o.untouched(oRow + dv)).isTrue();
-            if (sum == 0) {
-                assertThat(lse.get(row)).isEqualTo(Float.NEGATIVE_INFINITY);
-                return;
-            }
-            assertClose(lse.get(row), max + Math.log(sum), 1e-5 * Math.max(1, scale), "lse");
-            for (int i = 0; i < all.length; i++) {
-                AttentionSegment seg = all[i];
-                int copies = seg.k().batchStride() == 0 ? 0 : bi;
-                for (int s = 0; s < seg.length(); s++) {
-                    double p = scores[i][s] / sum;
-                    double dp = 0;
-                    int target = (copies * g + gi) * seg.length() + s;
-                    for (int x = 0; x < dv; x++) {
-                        double grad = dO.get((long) row * dv + x);
-                        dp += grad * vs.get(i).get(vIndex(seg, bi, gi, s) + x);
-                        eV[i][target * dv + x] += p * grad;
-                    }
-                    double ds = p * (dp - delta);
-                    if (seg.bias() != 0) {
-                        eBias[i][(int) seg.bias(bi, hi, ti, s) / 4] += ds;
-                    }
-                    ds *= slopes[i][s] * scale;
-                    for (int x = 0; x < d; x++) {
-                        eQ[qRow + x] += ds * ks.get(i).get(kIndex(seg, bi, gi, s) + x);
-                        eK[i][target * d + x] += ds * q.get(qRow + x);
-                    }
-                }
-            }
-        }
+    /** One batch entry and head: its queries are cut into chunks whose gradients are added up. */
+    @Test
+    void gradientsOfChunksOfQueries() {
+        newCase(1, 1, 1, 600, 40, 48).segment(9, false).segment(600, false).causal(0, 0).check();
+        newCase(2, 3, 1, 300, 64, 64).segment(9, true).segment(300, false).causal(0, 0).check();
+    }
 
-        private long kIndex(AttentionSegment seg, int bi, int gi, int s) {
-            return bi * seg.k().batchStride() + gi * seg.k().headStride() + s * seg.k().positionStride();
-        }
-
-        private long vIndex(AttentionSegment seg, int bi, int gi, int s) {
-            return bi * seg.v().batchStride() + gi * seg.v().headStride() + s * seg.v().positionStride();
-        }
-
-        private void compare(Buf actual, double[] expected, String name) {
-            for (int i = 0; i < expected.length; i++) {
-                assertClose(actual.get(i), expected[i], 3e-5 * Math.max(1, scale * scale), name + "[" + i + "]");
-            }
-            actual.assertCanaries();
-        }
-
-        private void assertClose(double actual, double expected, double tolerance, String name) {
-            if (!(Math.abs(actual - expected) <= tolerance * Math.max(1, Math.abs(expected)))) {
-                throw new AssertionError("%s is %s, expected %s (B=%d H=%d G=%d T=%d D=%d Dv=%d, %s)".formatted(name,
-                        actual, expected, b, h, g, t, d, dv, segments));
-            }
-        }
+    @Test
+    void theSameTwice() {
+        AttentionCase c = newCase(2, 6, 2, 150, 64, 64).segment(32, true).segment(150, false).causal(0, 0);
+        assertThat(c.bits()).isEqualTo(c.bits());
     }
 }

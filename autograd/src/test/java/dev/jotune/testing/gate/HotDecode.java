@@ -1,0 +1,61 @@
+package dev.jotune.testing.gate;
+
+import dev.jotune.tensor.Backend;
+import dev.jotune.tensor.DType;
+import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.kernels.DecodeKernel;
+import dev.jotune.tensor.kernels.DecodeKernel.Layer;
+import dev.jotune.tensor.kernels.DecodeKernel.Linear;
+import dev.jotune.tensor.kernels.DecodeKernel.Model;
+import dev.jotune.tensor.kernels.DecodeKernel.Weight;
+import dev.jotune.tensor.quant.BlockFormat;
+import dev.jotune.tensor.quant.Nf4Matrix;
+import dev.jotune.testing.conformance.QuantCases;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.BiFunction;
+
+/** Steps of one text for {@link HotDriver}, with every kind of weight. */
+final class HotDecode {
+    private static final int HIDDEN = 512;
+    private static final int HEADS = 16;
+    private static final int GROUPS = 4;
+    /** Four vectors of 512 bits and one more. */
+    private static final int SIZE = 80;
+    private static final int CAPACITY = 48;
+
+    private HotDecode() {}
+
+    static void add(Backend cpu, List<Runnable> works) {
+        cpu.kernel(DecodeKernel.class).ifPresent(kernel -> {
+            for (DType type : HotDriver.STORED) {
+                add(cpu, works, kernel, (rows, columns) -> Weight.of(HotDriver.noise(cpu, rows, columns).to(type)));
+            }
+            for (BlockFormat format : BlockFormat.values()) {
+                add(cpu, works, kernel, (rows, columns) -> Weight.of(QuantCases.random(cpu, format, rows, columns)));
+            }
+            add(cpu, works, kernel, (rows, columns) -> Weight.of(Nf4Matrix.quantize(HotDriver.noise(cpu, rows, columns))));
+        });
+    }
+
+    private static void add(Backend cpu, List<Runnable> works, DecodeKernel kernel, BiFunction<Long, Long, Weight> weight) {
+        BiFunction<Long, Long, Linear> linear = (rows, columns) -> new Linear(weight.apply(rows, columns), Optional.empty());
+        long c = HIDDEN;
+        Tensor norm = HotDriver.noise(cpu, c);
+        Optional<Tensor> headNorm = Optional.of(HotDriver.noise(cpu, SIZE));
+        long queries = (long) HEADS * SIZE;
+        long keysOut = (long) GROUPS * SIZE;
+        Layer layer = new Layer(norm, linear.apply(queries, c), linear.apply(keysOut, c), linear.apply(keysOut, c), headNorm, headNorm,
+                linear.apply(c, queries), norm, linear.apply(c, c), linear.apply(c, c), linear.apply(c, c), 0);
+        Model model = new Model(weight.apply(64L, c), 1, List.of(layer), norm, linear.apply(64L, c), HEADS, GROUPS, SIZE, SIZE, 1e-5, 0.125);
+        if (!kernel.supports(model)) {
+            return;
+        }
+        DecodeKernel.Steps steps = kernel.prepare(model);
+        Tensor[] keys = {HotDriver.noise(cpu, 1, GROUPS, CAPACITY, SIZE)};
+        Tensor[] values = {HotDriver.noise(cpu, 1, GROUPS, CAPACITY, SIZE)};
+        float[] angles = new float[SIZE / 2];
+        float[] logits = new float[64];
+        works.add(() -> steps.step(1, CAPACITY - 3, angles, angles, keys, values, logits));
+    }
+}

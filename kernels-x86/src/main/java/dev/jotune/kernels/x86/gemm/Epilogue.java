@@ -1,0 +1,18 @@
+package dev.jotune.kernels.x86.gemm;
+
+/**
+ * What joins a product on its way out. Addresses of F32 elements, 0 for what is absent; strides in bytes.
+ *
+ * @param left     {@code [M, rank]}
+ * @param right    {@code [N, rank]}
+ * @param bias     {@code [N]}
+ * @param residual {@code [M, N]}
+ */
+record Epilogue(long left, long leftStride, long right, long rightStride, int rank, long bias, long residual, long residualStride) {
+    static final Epilogue NONE = new Epilogue(0, 0, 0, 0, 0, 0, 0, 0);
+
+    /** {@code C += A B}. */
+    static Epilogue addTo(long c, long stride) {
+        return new Epilogue(0, 0, 0, 0, 0, 0, c, stride);
+    }
+}

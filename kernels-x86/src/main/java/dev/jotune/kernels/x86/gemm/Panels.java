@@ -1,0 +1,18 @@
+package dev.jotune.kernels.x86.gemm;
+
+/** The right factor of a product, {@code [K, N]}, as panels of 64 columns: kept that way, or made for the product. */
+interface Panels {
+    /** Whether {@link #address} answers; otherwise {@link #fill} does. */
+    boolean areKept();
+
+    /** The row of a kept panel at which step {@code k} lies. */
+    long address(int panel, int k);
+
+    /** Bytes from one row of a kept panel to the next. */
+    default long stride() {
+        return TileCode.PANEL_ROW;
+    }
+
+    /** Makes {@code steps} steps from {@code k} of a panel at {@code target}, 256 bytes a row. */
+    void fill(int panel, int k, int steps, long target);
+}
