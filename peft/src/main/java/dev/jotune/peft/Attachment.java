@@ -121,7 +121,13 @@ public final class Attachment {
 
     /** A tensor that the adapter file holds and that does not train. */
     public Var fixed(String key, long... shape) {
-        Tensor t = Init.copyOf(stored(key, shape)).make(model.backend(), model.computeType(), 0, 0, shape);
+        return fixed(key, Init.copyOf(stored(key, shape)), shape);
+    }
+
+    /** The same, for adapters that are new as well: it is made as {@code init} says, or read from the file being loaded. */
+    public Var fixed(String key, Init init, long... shape) {
+        Init start = isLoading() ? Init.copyOf(stored(key, shape)) : init;
+        Tensor t = start.make(model.backend(), model.computeType(), seed, exports.size(), shape);
         Var v = Var.constant(dev.jotune.tensor.Scope.detach(t));
         exports.put(key, v::tensor);
         return v;
@@ -206,6 +212,25 @@ public final class Attachment {
     /** A trainable copy of one of the model's own weights, stored under {@code key}. */
     public void override(Parameter p, String key) {
         overrides.put(p.path(), trainable(key, Init.copyOf(p.base().tensor()), p.shape()));
+    }
+
+    /**
+     * Trainable copies of the model's own biases, as PEFT's field {@code bias} asks for.
+     *
+     * @param which {@code none}, {@code all}, or {@code only}
+     * @param only the method's word for those of the targets: {@code lora_only}
+     * @throws AdapterException for another word
+     */
+    public void biases(String which, String only, List<LinearLayer> targets) {
+        if (!List.of("none", "all", only).contains(which)) {
+            throw new AdapterException("bias is '" + which + "'; it must be none, all or " + only + ".");
+        }
+        for (Parameter p : model.seams().parameters().values()) {
+            boolean adapted = targets.stream().anyMatch(l -> p.path().equals(l.path() + ".bias"));
+            if (p.path().endsWith(".bias") && (which.equals("all") || which.equals(only) && adapted)) {
+                override(p, key(adapted ? p.path().replaceFirst("bias$", "base_layer.bias") : p.path()));
+            }
+        }
     }
 
     /**

@@ -12,6 +12,11 @@ public interface Init {
     /** All zero. */
     Init ZEROS = (b, t, seed, stream, shape) -> Tensor.zeros(b, t, shape);
 
+    /** The same number everywhere. */
+    static Init constant(double value) {
+        return (b, t, seed, stream, shape) -> Tensor.full(b, t, value, shape);
+    }
+
     /** Normal with mean 0. */
     static Init normal(double std) {
         return (b, t, seed, stream, shape) -> {

@@ -1,8 +1,11 @@
 package dev.jotune.peft;
 
+import dev.jotune.peft.methods.Ia3;
 import dev.jotune.peft.methods.Lora;
+import dev.jotune.peft.methods.Oft;
 import dev.jotune.peft.methods.PrefixTuning;
 import dev.jotune.peft.methods.PromptTuning;
+import dev.jotune.peft.methods.Vera;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
@@ -15,7 +18,13 @@ public final class Methods {
             new MethodInfo("prompt", "PROMPT_TUNING", "Prompt Tuning", "2104.08691", "virtual tokens",
                     "input [P; E(x)]", "n C", PromptTuning.DEFAULTS),
             new MethodInfo("lora", "LORA", "LoRA", "2106.09685", "projection", "W' = W + (alpha / r) B A",
-                    "sum over targets of r (in + out)", Lora.DEFAULTS));
+                    "sum over targets of r (in + out)", Lora.DEFAULTS),
+            new MethodInfo("ia3", "IA3", "(IA)^3", "2205.05638", "projection", "y = l * (W x)", "sum over targets of out, or in",
+                    Ia3.DEFAULTS),
+            new MethodInfo("vera", "VERA", "VeRA", "2310.11454", "projection", "W' = W + diag(b) B diag(d) A",
+                    "sum over targets of out + r", Vera.DEFAULTS),
+            new MethodInfo("oft", "OFT", "OFT", "2306.07280", "projection", "W' = W R^T, R = (I - Q)(I + Q)^-1",
+                    "sum over targets of in (b - 1) / 2", Oft.DEFAULTS));
 
     private Methods() {}
 

@@ -15,9 +15,10 @@ import java.util.stream.Stream;
  */
 final class ContractCases {
     private static final String[] LINEAR = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
-    private static final Map<String, List<Case>> TABLE = Map.of("lora", lora(), "prefix", prefix(), "prompt", prompt());
+    private static final Map<String, List<Case>> TABLE = Map.of("lora", lora(), "prefix", prefix(), "prompt", prompt(),
+            "ia3", ia3(), "vera", vera(), "oft", oft());
     private static final Map<String, Map<String, Map<String, ?>>> SENSELESS = Map.of("lora", senselessLora(),
-            "prefix", senselessPrefix(), "prompt", senselessPrompt());
+            "prefix", senselessPrefix(), "prompt", senselessPrompt(), "ia3", senselessIa3(), "vera", senselessVera(), "oft", senselessOft());
 
     private ContractCases() {}
 
@@ -104,6 +105,32 @@ final class ContractCases {
                 "64", Map.of("num_virtual_tokens", 65));
     }
 
+    private static Map<String, Map<String, ?>> senselessIa3() {
+        return Map.of(
+                "matches no linear layer", Map.of("target_modules", List.of("c_attn"), "feedforward_modules", List.of()),
+                "'down_proj' is not among target_modules", Map.of("target_modules", List.of("k_proj"), "feedforward_modules", List.of("down_proj")),
+                "no module of the model is called 'x'", Map.of("modules_to_save", List.of("x")));
+    }
+
+    private static Map<String, Map<String, ?>> senselessVera() {
+        return Map.of(
+                "r is 0", Map.of("r", 0),
+                "vera_dropout is 1.0", Map.of("vera_dropout", 1),
+                "bias is 'lora_only'", Map.of("r", 2, "bias", "lora_only"),
+                "matches no linear layer", Map.of("r", 2, "target_modules", List.of("c_attn")));
+    }
+
+    private static Map<String, Map<String, ?>> senselessOft() {
+        return Map.of(
+                "r is 4 and oft_block_size is 32", Map.of("r", 4, "oft_block_size", 32),
+                "r is 0 and oft_block_size is 0", Map.of("r", 0, "oft_block_size", 0),
+                "oft_block_size is -4", Map.of("r", 0, "oft_block_size", -4),
+                "num_cayley_neumann_terms is 0", Map.of("use_cayley_neumann", true, "num_cayley_neumann_terms", 0),
+                "module_dropout is 0.5", Map.of("module_dropout", 0.5),
+                "coft", Map.of("coft", true),
+                "matches no linear layer", Map.of("target_modules", List.of("c_attn")));
+    }
+
     /** r (in + out), summed over the modules of all layers. */
     private static long pairs(DecoderConfig c, long rank, String... modules) {
         return c.numHiddenLayers() * Stream.of(modules).mapToLong(m -> pair(c, rank, m)).sum();
@@ -116,6 +143,48 @@ final class ContractCases {
 
     private static long out(DecoderConfig c, String... modules) {
         return c.numHiddenLayers() * Stream.of(modules).mapToLong(m -> TinyModels.linear(m, c)[0]).sum();
+    }
+
+    private static long in(DecoderConfig c, String... modules) {
+        return c.numHiddenLayers() * Stream.of(modules).mapToLong(m -> TinyModels.linear(m, c)[1]).sum();
+    }
+
+    private static List<Case> ia3() {
+        return List.of(
+                new Case("plain", Map.of(), c -> out(c, "k_proj", "v_proj") + in(c, "down_proj")),
+                new Case("random start", Map.of("init_ia3_weights", false), c -> out(c, "k_proj", "v_proj") + in(c, "down_proj")),
+                new Case("inputs", Map.of("target_modules", ".*_proj", "feedforward_modules", ".*(o|up)_proj"),
+                        c -> out(c, "q_proj", "k_proj", "v_proj", "gate_proj", "down_proj") + in(c, "o_proj", "up_proj")),
+                new Case("saved norm", Map.of("target_modules", List.of("q_proj"), "feedforward_modules", List.of(),
+                        "modules_to_save", List.of("model.norm")), c -> out(c, "q_proj") + c.hiddenSize()));
+    }
+
+    private static List<Case> vera() {
+        return List.of(
+                new Case("plain", Map.of("r", 3), c -> out(c, "q_proj", "v_proj") + 2L * c.numHiddenLayers() * 3),
+                new Case("without projections in the file", Map.of("r", 2, "save_projection", false, "projection_prng_key", 5),
+                        c -> out(c, "q_proj", "v_proj") + 2L * c.numHiddenLayers() * 2),
+                new Case("of several sizes, with dropout", Map.of("r", 2, "d_initial", 0.3, "vera_dropout", 0.2,
+                        "target_modules", List.of("q_proj", "down_proj", "up_proj")),
+                        c -> out(c, "q_proj", "down_proj", "up_proj") + 3L * c.numHiddenLayers() * 2),
+                new Case("random start", Map.of("r", 2, "init_weights", false, "layers_to_transform", List.of(1)),
+                        c -> out(c, "q_proj", "v_proj") / c.numHiddenLayers() + 2L * 2));
+    }
+
+    private static List<Case> oft() {
+        return List.of(
+                new Case("plain", Map.of("oft_block_size", 4, "use_cayley_neumann", false),
+                        c -> in(c, "q_proj", "v_proj") * 3 / 2),
+                new Case("neumann", Map.of("oft_block_size", 4), c -> in(c, "q_proj", "v_proj") * 3 / 2),
+                new Case("shared blocks", Map.of("oft_block_size", 0, "r", 2, "block_share", true, "use_cayley_neumann", false,
+                        "target_modules", "all-linear"),
+                        c -> c.numHiddenLayers() * Stream.of(LINEAR).mapToLong(m -> triangle(TinyModels.linear(m, c)[1] / 2)).sum()),
+                new Case("random start", Map.of("oft_block_size", 2, "init_weights", false, "use_cayley_neumann", false,
+                        "target_modules", "all-linear"), c -> in(c, LINEAR) / 2));
+    }
+
+    private static long triangle(long size) {
+        return size * (size - 1) / 2;
     }
 
     private static List<Case> lora() {

@@ -10,7 +10,7 @@ final class Unsupported {
     /** Variants of LoRA that are methods of their own: any value that switches them on is refused. */
     private static final List<String> SWITCHES = List.of("use_dora", "kasa_config", "alora_invocation_tokens", "use_bdlora",
             "monteclora_config", "velora_config", "layer_replication", "trainable_token_indices", "target_parameters",
-            "arrow_config", "ensure_weight_tying");
+            "arrow_config", "ensure_weight_tying", "coft");
     /** Starts that rewrite the base model's weights, which an adapter's file does not hold. */
     private static final List<String> STARTS = List.of("pissa", "olora", "corda", "lora_ga", "loftq");
 
@@ -38,7 +38,8 @@ final class Unsupported {
             return Optional.of("init_lora_weights");
         }
         boolean embedding = StreamSupport.stream(config.path("target_modules").spliterator(), false)
-                .anyMatch(n -> n.asText().endsWith("embed_tokens") || n.asText().endsWith("wte"));
+                .anyMatch(n -> n.asText().endsWith("embed_tokens") || n.asText().endsWith("wte")
+                        || n.asText().endsWith("word_embeddings"));
         return embedding ? Optional.of("target_modules") : Optional.empty();
     }
 }

@@ -9,7 +9,6 @@ import dev.jotune.autograd.ops.Linear;
 import dev.jotune.autograd.ops.Terms;
 import dev.jotune.models.Backbone;
 import dev.jotune.models.seam.LinearLayer;
-import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.Projection;
 import dev.jotune.peft.AdapterException;
@@ -105,18 +104,8 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
             double scale = useRslora ? alpha / Math.sqrt(rank) : alpha / rank;
             a.project(layer, new Factors(down, up, upBias, scale, loraDropout));
         }
-        for (Parameter p : a.model().seams().parameters().values()) {
-            if (trainsBias(p, targets)) {
-                boolean adapted = targets.stream().anyMatch(l -> p.path().equals(l.path() + ".bias"));
-                a.override(p, Attachment.key(adapted ? p.path().replaceFirst("bias$", "base_layer.bias") : p.path()));
-            }
-        }
+        a.biases(bias, "lora_only", targets);
         a.modulesToSave(modulesToSave, Attachment.WRAPPED);
-    }
-
-    private boolean trainsBias(Parameter p, List<LinearLayer> targets) {
-        return p.path().endsWith(".bias") && (bias.equals("all")
-                || bias.equals("lora_only") && targets.stream().anyMatch(l -> p.path().equals(l.path() + ".bias")));
     }
 
     @Override
@@ -135,9 +124,6 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
         }
         if (!(loraDropout >= 0 && loraDropout < 1)) {
             throw new AdapterException("lora_dropout is " + loraDropout + "; it must lie in [0, 1).");
-        }
-        if (!List.of("none", "all", "lora_only").contains(bias)) {
-            throw new AdapterException("bias is '" + bias + "'; it must be none, all or lora_only.");
         }
         boolean known = initLoraWeights.isBoolean() || initLoraWeights.isTextual() && start().equals("gaussian");
         if (!known && !(initLoraWeights.isTextual() && LOADED.contains(start()))) {
