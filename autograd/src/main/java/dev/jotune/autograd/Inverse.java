@@ -21,7 +21,7 @@ public final class Inverse {
         }
         Tensor value = Tensor.of(a.backend(), a.dtype(), inverted(a), a.shape());
         Var[] out = new Var[1];
-        out[0] = Node.record1("inverse", new Var[] {a}, value, (up, needed) -> {
+        out[0] = Node.record1("inverse", new Var[] {a}, value, Reads.UNKNOWN, (up, needed) -> {
             Var t = (Recording.isOn() ? out[0] : Var.constant(value)).transpose(rank - 2, rank - 1);
             return new Var[] {t.matmul(up[0]).matmul(t).neg()};
         });
