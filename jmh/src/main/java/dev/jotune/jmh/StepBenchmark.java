@@ -18,7 +18,7 @@ import org.openjdk.jmh.annotations.Warmup;
 /**
  * Whole steps of the 135M shape. Single shots, because a step is long enough to time by itself and the machines it
  * runs on are shared: look at the median and the minimum, not at the mean. For the ratio to PyTorch run
- * {@code bench/against_torch.sh}, which runs both in turn.
+ * {@code bench/cpu/run.sh}, which runs both in turn.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.SingleShotTime)

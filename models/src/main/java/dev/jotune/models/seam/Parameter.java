@@ -87,8 +87,8 @@ public final class Parameter {
     }
 
     /**
-     * The value within {@code group} for products. In training, and where products run in
-     * BF16, the model's own value is brought into the order that the backend's kernel reads when it is first used so, and kept in that form alone.
+     * The value within {@code group} for products. In training, and where products run in BF16, the model's own value is
+     * brought into the order that the backend's kernel reads when it is first used so, and kept in that form alone.
      *
      * @param transposed whether the product's W {@code [out, in]} is this transposed
      * @param type of what it will be multiplied with
