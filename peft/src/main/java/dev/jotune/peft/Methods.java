@@ -19,6 +19,8 @@ public final class Methods {
                     "input [P; E(x)]", "n C", PromptTuning.DEFAULTS),
             new MethodInfo("lora", "LORA", "LoRA", "2106.09685", "projection", "W' = W + (alpha / r) B A",
                     "sum over targets of r (in + out)", Lora.DEFAULTS),
+            new MethodInfo("dora", "LORA", "DoRA", "2402.09353", "projection", "W' = m (W + s B A) / |W + s B A|",
+                    "sum over targets of r (in + out) + out", Lora.DEFAULTS.withDora()),
             new MethodInfo("ia3", "IA3", "(IA)^3", "2205.05638", "projection", "y = l * (W x)", "sum over targets of out, or in",
                     Ia3.DEFAULTS),
             new MethodInfo("vera", "VERA", "VeRA", "2310.11454", "projection", "W' = W + diag(b) B diag(d) A",
@@ -53,10 +55,10 @@ public final class Methods {
         return AdapterConfig.with(info, fields);
     }
 
-    /** By PEFT's {@code peft_type}. */
+    /** By PEFT's {@code peft_type}: the first of those that share one and differ by a field. */
     public static MethodInfo ofType(String peftType) {
         return ALL.stream().filter(m -> m.peftType().equals(peftType)).findFirst().orElseThrow(() ->
                 new AdapterException("peft_type '" + peftType + "' is not supported. Supported: "
-                        + ALL.stream().map(MethodInfo::peftType).collect(Collectors.joining(", ")) + "."));
+                        + ALL.stream().map(MethodInfo::peftType).distinct().collect(Collectors.joining(", ")) + "."));
     }
 }
