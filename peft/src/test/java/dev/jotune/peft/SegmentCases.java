@@ -1,0 +1,35 @@
+package dev.jotune.peft;
+
+import static java.util.Map.entry;
+
+import dev.jotune.models.decoder.DecoderConfig;
+import dev.jotune.peft.ContractCases.Case;
+import java.util.List;
+import java.util.Map;
+
+/** What {@link ContractCases} says of methods that take steps after an attention's keys. */
+final class SegmentCases {
+    static final Map<String, List<Case>> TABLE = Map.of("adaption_prompt", adaptionPrompt());
+    static final Map<String, Map<String, Map<String, ?>>> SENSELESS = Map.of("adaption_prompt", senselessAdaptionPrompt());
+
+    private SegmentCases() {}
+
+    /** L (n C + 1). */
+    private static long states(DecoderConfig c, long layers, long n) {
+        return layers * (n * c.hiddenSize() + 1);
+    }
+
+    private static List<Case> adaptionPrompt() {
+        return List.of(
+                new Case("all layers", Map.of("adapter_len", 3), c -> states(c, c.numHiddenLayers(), 3)),
+                new Case("the last layer", Map.of("adapter_len", 2, "adapter_layers", 1, "target_modules", "self_attn"), c -> states(c, 1, 2)));
+    }
+
+    private static Map<String, Map<String, ?>> senselessAdaptionPrompt() {
+        return Map.ofEntries(
+                entry("adapter_len is 0", Map.of("adapter_len", 0)),
+                entry("adapter_layers is 0", Map.of("adapter_layers", 0)),
+                entry("adapter_layers is 3; it must be from 1 to the model's 2", Map.of("adapter_layers", 3)),
+                entry("target_modules 'mlp' is the end of no attention's path", Map.of("target_modules", "mlp")));
+    }
+}
