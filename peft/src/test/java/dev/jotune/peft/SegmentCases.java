@@ -9,8 +9,10 @@ import java.util.Map;
 
 /** What {@link ContractCases} says of methods that take steps after an attention's keys. */
 final class SegmentCases {
-    static final Map<String, List<Case>> TABLE = Map.of("adaption_prompt", adaptionPrompt());
-    static final Map<String, Map<String, Map<String, ?>>> SENSELESS = Map.of("adaption_prompt", senselessAdaptionPrompt());
+    static final Map<String, List<Case>> TABLE = Map.of("adaption_prompt", adaptionPrompt(),
+            "ntk_attention", ntkAttention());
+    static final Map<String, Map<String, Map<String, ?>>> SENSELESS = Map.of(
+            "adaption_prompt", senselessAdaptionPrompt(), "ntk_attention", senselessNtkAttention());
 
     private SegmentCases() {}
 
@@ -31,5 +33,21 @@ final class SegmentCases {
                 entry("adapter_layers is 0", Map.of("adapter_layers", 0)),
                 entry("adapter_layers is 3; it must be from 1 to the model's 2", Map.of("adapter_layers", 3)),
                 entry("target_modules 'mlp' is the end of no attention's path", Map.of("target_modules", "mlp")));
+    }
+
+    /** L H (D^2 + D). */
+    private static long sums(DecoderConfig c) {
+        return (long) c.numHiddenLayers() * c.numAttentionHeads() * (c.headDim() + 1) * c.headDim();
+    }
+
+    private static List<Case> ntkAttention() {
+        return List.of(
+                new Case("plain", Map.of("init_std", 0.05), SegmentCases::sums),
+                new Case("with a norm", Map.of("init_std", 0.2, "modules_to_save", List.of("model.norm")), c -> sums(c) + c.hiddenSize()));
+    }
+
+    private static Map<String, Map<String, ?>> senselessNtkAttention() {
+        return Map.of("init_std is 0.0", Map.of("init_std", 0), "init_std is -1.0", Map.of("init_std", -1),
+                "no module of the model is called 'x'", Map.of("modules_to_save", List.of("x")));
     }
 }
