@@ -1,6 +1,7 @@
 package dev.jotune.peft;
 
 import dev.jotune.peft.methods.AdaptionPrompt;
+import dev.jotune.peft.methods.Aligner;
 import dev.jotune.peft.methods.Ia3;
 import dev.jotune.peft.methods.Lora;
 import dev.jotune.peft.methods.NtkAttention;
@@ -30,7 +31,9 @@ public final class Methods {
             new MethodInfo("adaption_prompt", "ADAPTION_PROMPT", "LLaMA-Adapter", "2303.16199", "attention segments",
                     "o = softmax(q K^T) V + g softmax(q K_p^T) V_p", "L (n C + 1)", AdaptionPrompt.DEFAULTS),
             new MethodInfo("ntk_attention", "NTK_ATTENTION", "NTK-Attention", "2406.14036", "attention segments",
-                    "o = (sum_j e^(q k_j) v_j + phi(q) Z) / (sum_j e^(q k_j) + phi(q) |k|)", "L H (D^2 + D)", NtkAttention.DEFAULTS));
+                    "o = (sum_j e^(q k_j) v_j + phi(q) Z) / (sum_j e^(q k_j) + phi(q) |k|)", "L H (D^2 + D)", NtkAttention.DEFAULTS),
+            new MethodInfo("aligner", "ALIGNER", "Aligner", "2312.05503", "attention segments",
+                    "o = softmax(q K^T) V + b_lh softmax(q K_p^T) V_p, one P for all layers", "n C + L H", Aligner.DEFAULTS));
 
     private Methods() {}
 

@@ -10,9 +10,11 @@ import java.util.Map;
 /** What {@link ContractCases} says of methods that take steps after an attention's keys. */
 final class SegmentCases {
     static final Map<String, List<Case>> TABLE = Map.of("adaption_prompt", adaptionPrompt(),
-            "ntk_attention", ntkAttention());
+            "ntk_attention", ntkAttention(), "aligner", aligner());
     static final Map<String, Map<String, Map<String, ?>>> SENSELESS = Map.of(
-            "adaption_prompt", senselessAdaptionPrompt(), "ntk_attention", senselessNtkAttention());
+            "adaption_prompt", senselessAdaptionPrompt(), "ntk_attention", senselessNtkAttention(),
+            "aligner", Map.of("num_virtual_tokens is 0", Map.of("num_virtual_tokens", 0),
+                    "no module of the model is called 'x'", Map.of("modules_to_save", List.of("x"))));
 
     private SegmentCases() {}
 
@@ -44,6 +46,16 @@ final class SegmentCases {
         return List.of(
                 new Case("plain", Map.of("init_std", 0.05), SegmentCases::sums),
                 new Case("with a norm", Map.of("init_std", 0.2, "modules_to_save", List.of("model.norm")), c -> sums(c) + c.hiddenSize()));
+    }
+
+    private static List<Case> aligner() {
+        return List.of(
+                new Case("three states", Map.of("num_virtual_tokens", 3), c -> 3L * c.hiddenSize() + gates(c)),
+                new Case("one state", Map.of("num_virtual_tokens", 1), c -> c.hiddenSize() + gates(c)));
+    }
+
+    private static long gates(DecoderConfig c) {
+        return (long) c.numHiddenLayers() * c.numAttentionHeads();
     }
 
     private static Map<String, Map<String, ?>> senselessNtkAttention() {

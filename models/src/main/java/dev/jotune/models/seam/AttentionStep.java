@@ -9,6 +9,7 @@ import java.util.Optional;
  * the queries and the pair (o, lse) of everything before it and gives the pair of everything with it. A run of keys whose
  * softmax is its own is such a step ({@link GatedSegment}), and so is a prefix in closed form.
  */
+@FunctionalInterface
 public interface AttentionStep {
     /**
      * @param queries of the rows of this adapter's group
