@@ -7,6 +7,7 @@ import dev.jotune.autograd.ops.Attention.Segment;
 import dev.jotune.autograd.ops.Attention.Visible;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.expr.Expr;
+import java.util.Arrays;
 import java.util.List;
 
 /** Attention over segments in terms of primitives: one segment at a time, then merged. */
@@ -144,7 +145,16 @@ public final class AttentionDefinition {
         if (s.visible().bias().isPresent()) {
             scores = scores.add(s.visible().bias().get());
         }
-        return masked(scores, s.visible(), query.size(2), keys);
+        return masked(onlyFor(scores, s), s.visible(), query.size(2), keys);
+    }
+
+    private static Var onlyFor(Var scores, Segment s) {
+        if (s.rows().isEmpty()) {
+            return scores;
+        }
+        boolean[] see = new boolean[Math.toIntExact(scores.size(0))];
+        Arrays.fill(see, (int) s.rows().get().first(), (int) s.rows().get().last(), true);
+        return MASKED.apply(scores, Var.constant(Tensor.of(scores.backend(), see, see.length, 1, 1, 1)));
     }
 
     /**
