@@ -1,7 +1,10 @@
 package dev.jotune.peft;
 
+import dev.jotune.peft.methods.AdaptionPrompt;
+import dev.jotune.peft.methods.Aligner;
 import dev.jotune.peft.methods.Ia3;
 import dev.jotune.peft.methods.Lora;
+import dev.jotune.peft.methods.NtkAttention;
 import dev.jotune.peft.methods.Oft;
 import dev.jotune.peft.methods.PrefixTuning;
 import dev.jotune.peft.methods.PromptTuning;
@@ -26,7 +29,13 @@ public final class Methods {
             new MethodInfo("vera", "VERA", "VeRA", "2310.11454", "projection", "W' = W + diag(b) B diag(d) A",
                     "sum over targets of out + r", Vera.DEFAULTS),
             new MethodInfo("oft", "OFT", "OFT", "2306.07280", "projection", "W' = W R^T, R = (I - Q)(I + Q)^-1",
-                    "sum over targets of in (b - 1) / 2", Oft.DEFAULTS));
+                    "sum over targets of in (b - 1) / 2", Oft.DEFAULTS),
+            new MethodInfo("adaption_prompt", "ADAPTION_PROMPT", "LLaMA-Adapter", "2303.16199", "attention segments",
+                    "o = softmax(q K^T) V + g softmax(q K_p^T) V_p", "L (n C + 1)", AdaptionPrompt.DEFAULTS),
+            new MethodInfo("ntk_attention", "NTK_ATTENTION", "NTK-Attention", "2406.14036", "attention segments",
+                    "o = (sum_j e^(q k_j) v_j + phi(q) Z) / (sum_j e^(q k_j) + phi(q) |k|)", "L H (D^2 + D)", NtkAttention.DEFAULTS),
+            new MethodInfo("aligner", "ALIGNER", "Aligner", "2312.05503", "attention segments",
+                    "o = softmax(q K^T) V + b_lh softmax(q K_p^T) V_p, one P for all layers", "n C + L H", Aligner.DEFAULTS));
 
     private Methods() {}
 
