@@ -43,8 +43,8 @@ final class DecoderAttention {
         output = w.linear(path + ".o_proj", hidden, queries, c.outputBias());
         queryNorm = norm(path + ".q_norm", queries, w);
         keyNorm = norm(path + ".k_norm", keys, w);
-        headOut = seams.addTap(tap + ".head_out");
-        out = seams.addTap(tap + ".out");
+        headOut = seams.addTap(tap + ".head_out", output, c.numAttentionHeads(), c.headDim());
+        out = seams.addTap(tap + ".out", hidden);
     }
 
     private Optional<RmsNorm> norm(String path, long width, Weights w) {
@@ -73,7 +73,7 @@ final class DecoderAttention {
                 : List.of(new Attention.Segment(keys, values, visible)));
         Var mixed = site.attend(queries, segments, config.attentionScale(), config.attentionSoftcap(), pass);
         Var flat = pass.tap(headOut, mixed.transpose(1, 2)).reshape(x.size(0), x.size(1), -1);
-        return pass.tap(out, output.forward(flat, pass));
+        return pass.tap(out, output.forward(flat, pass), x);
     }
 
     /** Whether queries, keys and values have projections of their own, are normalised by head if at all, and scores not capped. */

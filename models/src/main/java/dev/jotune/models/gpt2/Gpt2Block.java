@@ -46,11 +46,11 @@ final class Gpt2Block {
         mlpNorm = Norm.of(path + ".ln_2", hidden, c.epsilon(), w);
         up = w.conv1d(path + ".mlp.c_fc", hidden, c.intermediateSize(), true);
         down = w.conv1d(path + ".mlp.c_proj", c.intermediateSize(), hidden, true);
-        headOut = seams.addTap(tap + ".attn.head_out");
-        attentionOut = seams.addTap(tap + ".attn.out");
-        act = seams.addTap(tap + ".mlp.act");
-        mlpOut = seams.addTap(tap + ".mlp.out");
-        out = seams.addTap(tap);
+        headOut = seams.addTap(tap + ".attn.head_out", output, c.heads(), c.headDim());
+        attentionOut = seams.addTap(tap + ".attn.out", hidden);
+        act = seams.addTap(tap + ".mlp.act", down, c.intermediateSize());
+        mlpOut = seams.addTap(tap + ".mlp.out", hidden);
+        out = seams.addTap(tap, hidden);
     }
 
     /**
@@ -60,9 +60,9 @@ final class Gpt2Block {
      */
     Var forward(Var h, List<Attention.Segment> added, TokenLayout layout, Pass pass, Optional<KvCache> cache) {
         Var x = h.add(attention(attentionNorm.forward(h, pass), added, layout, pass, cache));
-        Var inner = up.forward(mlpNorm.forward(x, pass), pass);
-        Var middle = pass.tap(act, Activations.byName(config.activation(), inner));
-        return pass.tap(out, x.add(pass.tap(mlpOut, down.forward(middle, pass))));
+        Var y = mlpNorm.forward(x, pass);
+        Var middle = pass.tap(act, Activations.byName(config.activation(), up.forward(y, pass)));
+        return pass.tap(out, x.add(pass.tap(mlpOut, down.forward(middle, pass), y)));
     }
 
     private Var attention(Var x, List<Attention.Segment> added, TokenLayout layout, Pass pass, Optional<KvCache> cache) {
@@ -76,6 +76,6 @@ final class Gpt2Block {
                 : List.of(new Attention.Segment(keys, values, layout.visible())));
         Var mixed = site.attend(all.slice(1, 0, n), segments, config.attentionScale(layer), 0, pass);
         Var flat = pass.tap(headOut, mixed.transpose(1, 2)).reshape(x.size(0), x.size(1), -1);
-        return pass.tap(attentionOut, output.forward(flat, pass));
+        return pass.tap(attentionOut, output.forward(flat, pass), x);
     }
 }
