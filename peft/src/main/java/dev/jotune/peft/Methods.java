@@ -2,6 +2,7 @@ package dev.jotune.peft;
 
 import dev.jotune.peft.methods.AdaptionPrompt;
 import dev.jotune.peft.methods.Aligner;
+import dev.jotune.peft.methods.BottleneckAdapter;
 import dev.jotune.peft.methods.Ia3;
 import dev.jotune.peft.methods.Lora;
 import dev.jotune.peft.methods.NtkAttention;
@@ -35,7 +36,9 @@ public final class Methods {
             new MethodInfo("ntk_attention", "NTK_ATTENTION", "NTK-Attention", "2406.14036", "attention segments",
                     "o = (sum_j e^(q k_j) v_j + phi(q) Z) / (sum_j e^(q k_j) + phi(q) |k|)", "L H (D^2 + D)", NtkAttention.DEFAULTS),
             new MethodInfo("aligner", "ALIGNER", "Aligner", "2312.05503", "attention segments",
-                    "o = softmax(q K^T) V + b_lh softmax(q K_p^T) V_p, one P for all layers", "n C + L H", Aligner.DEFAULTS));
+                    "o = softmax(q K^T) V + b_lh softmax(q K_p^T) V_p, one P for all layers", "n C + L H", Aligner.DEFAULTS),
+            new MethodInfo("adapter", "BOTTLENECK_ADAPTER", "Bottleneck adapters", "1902.00751", "taps",
+                    "h' = h + s (W_up a(W_down x + b_down) + b_up)", "sum over places of 2 C m + m + C", BottleneckAdapter.DEFAULTS));
 
     private Methods() {}
 

@@ -5,6 +5,7 @@ import static java.util.Map.entry;
 import dev.jotune.models.decoder.DecoderConfig;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Predicate;
 import java.util.function.ToLongFunction;
 import java.util.stream.Stream;
@@ -50,7 +51,7 @@ final class ContractCases {
     }
 
     static List<Case> of(MethodInfo info) {
-        List<Case> cases = TABLE.getOrDefault(info.name(), SegmentCases.TABLE.get(info.name()));
+        List<Case> cases = find(info, TABLE, SegmentCases.TABLE, TapCases.TABLE);
         if (cases == null) {
             throw new AssertionError("The method '" + info.name() + "' is registered but has no settings in ContractCases. "
                     + "Add some, each with the closed form of its trainable count.");
@@ -58,9 +59,15 @@ final class ContractCases {
         return cases;
     }
 
+    /** What the first table that knows a method has of it; null if none does. */
+    @SafeVarargs
+    private static <T> T find(MethodInfo info, Map<String, T>... tables) {
+        return Stream.of(tables).map(t -> t.get(info.name())).filter(Objects::nonNull).findFirst().orElse(null);
+    }
+
     /** Settings that must be refused, by a part of the message that says what is wrong. */
     static Map<String, Map<String, ?>> senseless(MethodInfo info) {
-        Map<String, Map<String, ?>> out = SENSELESS.getOrDefault(info.name(), SegmentCases.SENSELESS.get(info.name()));
+        Map<String, Map<String, ?>> out = find(info, SENSELESS, SegmentCases.SENSELESS, TapCases.SENSELESS);
         if (out == null) {
             throw new AssertionError("The method '" + info.name() + "' has no senseless settings in ContractCases. Add some.");
         }

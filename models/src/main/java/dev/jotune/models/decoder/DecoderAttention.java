@@ -43,8 +43,8 @@ final class DecoderAttention {
         output = w.linear(path + ".o_proj", hidden, queries, c.outputBias());
         queryNorm = norm(path + ".q_norm", queries, w);
         keyNorm = norm(path + ".k_norm", keys, w);
-        headOut = seams.addTap(tap + ".head_out");
-        out = seams.addTap(tap + ".out");
+        headOut = seams.addTap(tap + ".head_out", output, c.numAttentionHeads(), c.headDim());
+        out = seams.addTap(tap + ".out", hidden);
     }
 
     private Optional<RmsNorm> norm(String path, long width, Weights w) {
@@ -74,7 +74,7 @@ final class DecoderAttention {
         Var mixed = site.attend(queries, segments, config.attentionScale(), config.attentionSoftcap(), pass);
         Var flat = pass.tap(headOut, mixed.transpose(1, 2)).reshape(x.size(0), x.size(1), -1);
         Var y = site.behind(output.forward(flat, pass), queries, config.attentionScale(), config.attentionSoftcap(), pass);
-        return pass.tap(out, y);
+        return pass.tap(out, y, x);
     }
 
     private Var[] keysAndValues(Var states, Pass pass) {
