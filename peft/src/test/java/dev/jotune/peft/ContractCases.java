@@ -50,7 +50,7 @@ final class ContractCases {
     }
 
     static List<Case> of(MethodInfo info) {
-        List<Case> cases = TABLE.get(info.name());
+        List<Case> cases = TABLE.getOrDefault(info.name(), PromptCases.TABLE.get(info.name()));
         if (cases == null) {
             throw new AssertionError("The method '" + info.name() + "' is registered but has no settings in ContractCases. "
                     + "Add some, each with the closed form of its trainable count.");
@@ -60,7 +60,7 @@ final class ContractCases {
 
     /** Settings that must be refused, by a part of the message that says what is wrong. */
     static Map<String, Map<String, ?>> senseless(MethodInfo info) {
-        Map<String, Map<String, ?>> out = SENSELESS.get(info.name());
+        Map<String, Map<String, ?>> out = SENSELESS.getOrDefault(info.name(), PromptCases.SENSELESS.get(info.name()));
         if (out == null) {
             throw new AssertionError("The method '" + info.name() + "' has no senseless settings in ContractCases. Add some.");
         }
