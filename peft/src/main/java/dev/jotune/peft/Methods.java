@@ -7,6 +7,7 @@ import dev.jotune.peft.methods.Ia3;
 import dev.jotune.peft.methods.Lora;
 import dev.jotune.peft.methods.NtkAttention;
 import dev.jotune.peft.methods.Oft;
+import dev.jotune.peft.methods.PTuning;
 import dev.jotune.peft.methods.PrefixTuning;
 import dev.jotune.peft.methods.PromptTuning;
 import dev.jotune.peft.methods.Vera;
@@ -21,6 +22,8 @@ public final class Methods {
                     "attention over [K; k], [V; v]", "2 n L G D", PrefixTuning.DEFAULTS),
             new MethodInfo("prompt", "PROMPT_TUNING", "Prompt Tuning", "2104.08691", "virtual tokens",
                     "input [P; E(x)]", "n C", PromptTuning.DEFAULTS),
+            new MethodInfo("p-tuning", "P_TUNING", "P-Tuning", "2103.10385", "virtual tokens", "input [MLP(e); E(x)], or [MLP(LSTM(e)); E(x)]",
+                    "n C + h (2 C + h + 2) + C with the MLP", PTuning.DEFAULTS),
             new MethodInfo("lora", "LORA", "LoRA", "2106.09685", "projection", "W' = W + (alpha / r) B A",
                     "sum over targets of r (in + out)", Lora.DEFAULTS),
             new MethodInfo("dora", "LORA", "DoRA", "2402.09353", "projection", "W' = m (W + s B A) / |W + s B A|",

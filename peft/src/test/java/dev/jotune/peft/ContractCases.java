@@ -51,7 +51,7 @@ final class ContractCases {
     }
 
     static List<Case> of(MethodInfo info) {
-        List<Case> cases = find(info, TABLE, SegmentCases.TABLE, TapCases.TABLE);
+        List<Case> cases = find(info, TABLE, SegmentCases.TABLE, TapCases.TABLE, PromptCases.TABLE);
         if (cases == null) {
             throw new AssertionError("The method '" + info.name() + "' is registered but has no settings in ContractCases. "
                     + "Add some, each with the closed form of its trainable count.");
@@ -67,7 +67,7 @@ final class ContractCases {
 
     /** Settings that must be refused, by a part of the message that says what is wrong. */
     static Map<String, Map<String, ?>> senseless(MethodInfo info) {
-        Map<String, Map<String, ?>> out = find(info, SENSELESS, SegmentCases.SENSELESS, TapCases.SENSELESS);
+        Map<String, Map<String, ?>> out = find(info, SENSELESS, SegmentCases.SENSELESS, TapCases.SENSELESS, PromptCases.SENSELESS);
         if (out == null) {
             throw new AssertionError("The method '" + info.name() + "' has no senseless settings in ContractCases. Add some.");
         }
