@@ -19,7 +19,7 @@ final class CompositeModel implements LanguageModel {
         Set<LanguageModel> models = new LinkedHashSet<>();
         root.collect(models);
         members = List.copyOf(models);
-        contextLength = members.stream().mapToInt(LanguageModel::contextLength).min().orElseThrow();
+        contextLength = members.stream().mapToInt(LanguageModel::contextLength).min().orElse(Integer.MAX_VALUE);
     }
 
     Term root() {
@@ -84,8 +84,17 @@ final class CompositeModel implements LanguageModel {
         return contextLength;
     }
 
+    /** Within a formula a difference may be 0, as that of equal experts, but 0 alone says nothing of a text. */
+    private void requireMembers() {
+        if (members.isEmpty()) {
+            throw new IllegalArgumentException("All weights of the combination are or add up to 0, which leaves no "
+                    + "model. Give one of them a weight.");
+        }
+    }
+
     @Override
     public Session open() {
+        requireMembers();
         List<Session> opened = new ArrayList<>();
         try {
             for (LanguageModel member : members) {
@@ -105,6 +114,7 @@ final class CompositeModel implements LanguageModel {
 
     @Override
     public BatchSession openBatch(int rows) {
+        requireMembers();
         List<BatchSession> opened = new ArrayList<>();
         try {
             for (LanguageModel member : members) {

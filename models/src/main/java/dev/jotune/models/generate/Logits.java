@@ -22,11 +22,11 @@ public final class Logits {
 
     /**
      * {@code sum of weights[i] * models[i]}, on logits. Combinations of combinations are one, the same model runs
-     * once, and one of weight 0 not at all. A token that a member rules out (minus infinity) is ruled out.
+     * once, and one of weight 0 not at all; a sum of nothing cannot be opened. A token that a member rules out (minus infinity) is ruled out.
      * Classifier-free guidance is {@code linear({conditional, unconditional}, s, 1 - s)}, proxy-tuning
      * (arXiv 2401.08565) {@code linear({base, expert, anti}, 1, alpha, -alpha)}.
      *
-     * @throws IllegalArgumentException if vocabularies or counts differ, a weight is not finite, or none is left
+     * @throws IllegalArgumentException if vocabularies or counts differ, or a weight is not finite
      */
     public static LanguageModel linear(LanguageModel[] models, double... weights) {
         requireOneEach(models, weights);
@@ -140,6 +140,11 @@ public final class Logits {
      */
     public static LanguageModel posterior(List<LanguageModel> attributes, int wanted, Evidence evidence) {
         return new AttributePosterior(attributes, wanted, evidence);
+    }
+
+    /** The models that run where this one does, each once: a model's own self, or a combination's members. */
+    public static List<LanguageModel> members(LanguageModel model) {
+        return model instanceof CompositeModel composite ? composite.members() : List.of(model);
     }
 
     /**

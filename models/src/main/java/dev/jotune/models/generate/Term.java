@@ -94,11 +94,11 @@ sealed interface Term {
     }
 
     /** {@code sum of weights[i] * parts[i]}; what a part rules out is ruled out, whatever its weight's sign. */
-    record Sum(List<Term> parts, List<Double> weights) implements Term {
+    record Sum(int vocabularySize, List<Term> parts, List<Double> weights) implements Term {
 
-        /** Sums of sums are one; equal terms are one; a term of weight 0 is left out. */
+        /** Sums of sums are one; equal terms are one; a term of weight 0 is left out, so that a sum may be empty: nothing but 0. */
         static Term of(List<Term> parts, double[] weights) {
-            sameVocabulary(parts);
+            int size = sameVocabulary(parts);
             Map<Term, Double> terms = new LinkedHashMap<>();
             for (int i = 0; i < weights.length; i++) {
                 if (!Double.isFinite(weights[i])) {
@@ -108,12 +108,9 @@ sealed interface Term {
                 collect(parts.get(i), weights[i], terms);
             }
             terms.values().removeIf(weight -> weight == 0);
-            if (terms.isEmpty()) {
-                throw new IllegalArgumentException("All weights of the combination are or add up to 0, which leaves no "
-                        + "model. Give one of them a weight.");
-            }
             boolean one = terms.size() == 1 && terms.values().iterator().next() == 1;
-            return one ? terms.keySet().iterator().next() : new Sum(List.copyOf(terms.keySet()), List.copyOf(terms.values()));
+            return one ? terms.keySet().iterator().next()
+                    : new Sum(size, List.copyOf(terms.keySet()), List.copyOf(terms.values()));
         }
 
         private static void collect(Term part, double weight, Map<Term, Double> terms) {
@@ -127,15 +124,10 @@ sealed interface Term {
         }
 
         @Override
-        public int vocabularySize() {
-            return parts.getFirst().vocabularySize();
-        }
-
-        @Override
         public Step step(Map<LanguageModel, Integer> leaves) {
             Step[] steps = steps(parts, leaves);
             double[] factors = weights.stream().mapToDouble(Double::doubleValue).toArray();
-            double[] out = new double[vocabularySize()];
+            double[] out = new double[vocabularySize];
             return (history, length, logits) -> {
                 Arrays.fill(out, 0);
                 for (int i = 0; i < steps.length; i++) {
