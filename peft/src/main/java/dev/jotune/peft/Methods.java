@@ -43,7 +43,28 @@ public final class Methods {
             new MethodInfo("adapter", "BOTTLENECK_ADAPTER", "Bottleneck adapters", "1902.00751", "taps",
                     "h' = h + s (W_up a(W_down x + b_down) + b_up)", "sum over places of 2 C m + m + C", BottleneckAdapter.DEFAULTS));
 
+    private static final List<UnattachedMethod> UNATTACHED = List.of(
+            decoding("proxy", "Proxy-Tuning", "2401.08565", "s = s_base + alpha (s_expert - s_anti)", "base + 1.0*(expert - anti)"),
+            decoding("contrast", "Contrastive Decoding", "2210.15097", "s = ln p_expert - ln p_amateur where p_expert >= alpha max p_expert",
+                    "contrast(expert, amateur)"),
+            decoding("contrast-logits", "Contrastive Decoding on logits", "2309.09117",
+                    "s = (1 + beta) s_expert - beta s_amateur, masked alike", "mask(1.5*expert - 0.5*amateur, expert, 0.1)"),
+            decoding("guide", "Classifier-Free Guidance", "2306.17806", "s = ln p(x) + gamma (ln p(x | prompt) - ln p(x))", "guide(base, 1.5)"),
+            decoding("eft", "Emulated Fine-Tuning", "2310.12962", "s = ln p_base + (1 / beta) (ln p_tuned - ln p_untuned)",
+                    "eft(base, tuned, untuned)"),
+            decoding("air", "Air-Decoding", "2310.14892", "s = ln p_base + lambda ln P(a | x), r_a = -1 / ln p_a",
+                    "base + 140*posterior(wanted, other)"));
+
     private Methods() {}
+
+    private static UnattachedMethod decoding(String name, String title, String paper, String equation, String formula) {
+        return new UnattachedMethod(name, title, paper, "logits", equation, "--lm \"" + formula + "\"");
+    }
+
+    /** Methods that attach nothing: those that work while models write. */
+    public static List<UnattachedMethod> unattached() {
+        return UNATTACHED;
+    }
 
     public static List<MethodInfo> all() {
         return ALL;
