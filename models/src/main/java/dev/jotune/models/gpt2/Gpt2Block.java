@@ -74,7 +74,7 @@ final class Gpt2Block {
         List<Attention.Segment> segments = new ArrayList<>(added);
         segments.addAll(cache.isPresent() ? cache.get().append(layer, keys.tensor(), values.tensor(), layout.visible())
                 : List.of(new Attention.Segment(keys, values, layout.visible())));
-        Var mixed = site.attend(all.slice(1, 0, n), segments, config.attentionScale(layer), 0, pass);
+        Var mixed = layout.attend(site, all.slice(1, 0, n), segments, config.attentionScale(layer), 0, pass);
         Var flat = pass.tap(headOut, mixed.transpose(1, 2)).reshape(x.size(0), x.size(1), -1);
         return pass.tap(attentionOut, output.forward(flat, pass));
     }
