@@ -71,7 +71,7 @@ final class DecoderAttention {
         List<Attention.Segment> segments = new ArrayList<>(added);
         segments.addAll(run.cache().isPresent() ? run.cache().get().append(layer, keys.tensor(), values.tensor(), visible)
                 : List.of(new Attention.Segment(keys, values, visible)));
-        Var mixed = site.attend(queries, segments, config.attentionScale(), config.attentionSoftcap(), pass);
+        Var mixed = run.layout().attend(site, queries, segments, config.attentionScale(), config.attentionSoftcap(), pass);
         Var flat = pass.tap(headOut, mixed.transpose(1, 2)).reshape(x.size(0), x.size(1), -1);
         Var y = site.behind(output.forward(flat, pass), queries, config.attentionScale(), config.attentionSoftcap(), pass);
         return pass.tap(out, y, x);

@@ -81,7 +81,7 @@ final class Gpt2Block {
         List<Attention.Segment> segments = new ArrayList<>(added);
         segments.addAll(cache.isPresent() ? cache.get().append(layer, keys.tensor(), values.tensor(), layout.visible())
                 : List.of(new Attention.Segment(keys, values, layout.visible())));
-        Var mixed = site.attend(queries, segments, config.attentionScale(layer), 0, pass);
+        Var mixed = layout.attend(site, queries, segments, config.attentionScale(layer), 0, pass);
         Var flat = pass.tap(headOut, mixed.transpose(1, 2)).reshape(x.size(0), x.size(1), -1);
         return pass.tap(attentionOut, site.behind(output.forward(flat, pass), queries, config.attentionScale(layer), 0, pass), x);
     }

@@ -103,6 +103,10 @@ public final class Mamba extends Network implements CausalLm {
         if (given.isPresent() && Recording.isOn()) {
             return Recording.off(() -> forward(input, pass, given));
         }
+        if (input.branches().isPresent()) {
+            throw new IllegalArgumentException("a mamba model cannot read branches: its state runs through the whole row. "
+                    + "Give each text a row of its own.");
+        }
         Optional<MambaCache> cache = given.map(Mamba::own);
         DecoderInput unplaced = new DecoderInput(input.ids(), input.embeds(), input.mask(), Optional.empty());
         TokenLayout layout = TokenLayout.of(unplaced, pass, cache, contextLength(), embedding.site(), true);
