@@ -193,14 +193,14 @@ class BackboneContractTest {
         double least = Double.POSITIVE_INFINITY;
         // A kink of ReLU between the two points spoils a quotient; a closer pair steps around it.
         for (double step = 1e-5; step > 1e-8 && least > 1e-6 * scale + 1e-9; step /= 10) {
-            double quotient = (lossAt(s, model, all, at, step) - lossAt(s, model, all, at, -step)) / (2 * step);
+            double quotient = (lossAt(s.specimen, model, all, at, step) - lossAt(s.specimen, model, all, at, -step)) / (2 * step);
             least = Math.min(least, Math.abs(slope - quotient));
         }
         assertThat(least).as("how far the slope %s is from the difference quotient", slope).isLessThanOrEqualTo(1e-6 * scale + 1e-9);
     }
 
     /** The loss with all trainables moved along one random direction. */
-    private static double lossAt(Subject s, Backbone model, List<Var> all, List<double[]> at, double step) {
+    static double lossAt(Specimen s, Backbone model, List<Var> all, List<double[]> at, double step) {
         for (int i = 0; i < all.size(); i++) {
             int stream = i;
             double[] from = at.get(i);
@@ -209,7 +209,7 @@ class BackboneContractTest {
             Tensor t = all.get(i).tensor();
             t.copyFrom(Tensor.of(t.backend(), t.dtype(), there, t.shape()));
         }
-        return Recording.off(() -> s.loss(model)).item();
+        return Recording.off(() -> s.probe(model).loss(model.seams().inference())).item();
     }
 
     private void merging(Subject s, Backbone model) {
@@ -286,7 +286,7 @@ class BackboneContractTest {
         assertThat(bytes(model)).isEqualTo(bytes);
     }
 
-    private static Map<String, Integer> bytes(Backbone model) {
+    static Map<String, Integer> bytes(Backbone model) {
         Map<String, Integer> out = new LinkedHashMap<>();
         model.seams().parameters().forEach((path, p) ->
                 out.put(path, Arrays.hashCode(p.base().tensor().contiguous().storage().host().toArray(ValueLayout.JAVA_BYTE))));
