@@ -2,10 +2,13 @@ package dev.jotune.peft;
 
 import dev.jotune.peft.methods.BottleneckAdapter;
 import dev.jotune.peft.methods.Ia3;
+import dev.jotune.peft.methods.Lofit;
 import dev.jotune.peft.methods.Lora;
 import dev.jotune.peft.methods.Oft;
+import dev.jotune.peft.methods.Pasta;
 import dev.jotune.peft.methods.PrefixTuning;
 import dev.jotune.peft.methods.PromptTuning;
+import dev.jotune.peft.methods.StateOffset;
 import dev.jotune.peft.methods.Vera;
 import java.util.List;
 import java.util.Map;
@@ -27,7 +30,12 @@ public final class Methods {
             new MethodInfo("oft", "OFT", "OFT", "2306.07280", "projection", "W' = W R^T, R = (I - Q)(I + Q)^-1",
                     "sum over targets of in (b - 1) / 2", Oft.DEFAULTS),
             new MethodInfo("adapter", "BOTTLENECK_ADAPTER", "Bottleneck adapters", "1902.00751", "taps",
-                    "h' = h + s (W_up a(W_down x + b_down) + b_up)", "sum over places of 2 C m + m + C", BottleneckAdapter.DEFAULTS));
+                    "h' = h + s (W_up a(W_down x + b_down) + b_up)", "sum over places of 2 C m + m + C", BottleneckAdapter.DEFAULTS),
+            new MethodInfo("lofit", "LOFIT", "LoFiT", "2406.01563", "taps", "z_h' = (1 + A_h) * z_h, then z_h' = z_h + v_h at K heads",
+                    "K D; in the first stage D for every head", Lofit.DEFAULTS),
+            new MethodInfo("state-offset", "STATE_OFFSET", "State-offset tuning", "2503.03499", "taps", "y_t = C_t (h_t + S) + D u_t",
+                    "L E N, L E, or L r (E + N)", StateOffset.DEFAULTS),
+            new MethodInfo("pasta", "PASTA", "PASTA", "2210.04382", "taps", "h_l[pos_s]' = h_l[pos_s] + e_l,s", "L S C", Pasta.DEFAULTS));
 
     private Methods() {}
 

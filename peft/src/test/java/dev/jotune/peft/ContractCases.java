@@ -58,6 +58,11 @@ final class ContractCases {
         return cases;
     }
 
+    /** The methods that have a place in a decoder with attention; the others are tried by {@link BackboneContractTest} alone. */
+    static List<MethodInfo> ofDecoders() {
+        return Methods.all().stream().filter(m -> !of(m).isEmpty()).toList();
+    }
+
     /** Settings that must be refused, by a part of the message that says what is wrong. */
     static Map<String, Map<String, ?>> senseless(MethodInfo info) {
         Map<String, Map<String, ?>> out = SENSELESS.getOrDefault(info.name(), TapCases.SENSELESS.get(info.name()));

@@ -99,10 +99,11 @@ public final class Mamba extends Network implements CausalLm {
     }
 
     @Override
-    public Hidden forward(DecoderInput input, Pass pass, Optional<DecoderCache> given) {
+    public Hidden forward(DecoderInput input, Pass asked, Optional<DecoderCache> given) {
         if (given.isPresent() && Recording.isOn()) {
-            return Recording.off(() -> forward(input, pass, given));
+            return Recording.off(() -> forward(input, asked, given));
         }
+        Pass pass = asked.reading(input.ids());
         Optional<MambaCache> cache = given.map(Mamba::own);
         DecoderInput unplaced = new DecoderInput(input.ids(), input.embeds(), input.mask(), Optional.empty());
         TokenLayout layout = TokenLayout.of(unplaced, pass, cache, contextLength(), embedding.site(), true);
