@@ -84,10 +84,11 @@ public abstract class CausalTransformer extends Network implements CausalLm {
      *
      * @param said where to put what the blocks gave beside their states, in the order of the layers
      */
-    protected final Hidden forward(DecoderInput input, Pass pass, Optional<DecoderCache> given, List<Var> said) {
+    protected final Hidden forward(DecoderInput input, Pass asked, Optional<DecoderCache> given, List<Var> said) {
         if (given.isPresent() && Recording.isOn()) {
-            return Recording.off(() -> forward(input, pass, given, said));
+            return Recording.off(() -> forward(input, asked, given, said));
         }
+        Pass pass = asked.reading(input.ids());
         Optional<KvCache> cache = given.map(c -> KvCache.of(c, modelType()));
         TokenLayout layout = TokenLayout.of(input, pass, cache, contextLength(), embedding().site(), true);
         Var h = entering(layout.withVirtualTokens(embedding().embed(input, pass), pass), layout, pass);

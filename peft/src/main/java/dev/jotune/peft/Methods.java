@@ -4,12 +4,15 @@ import dev.jotune.peft.methods.AdaptionPrompt;
 import dev.jotune.peft.methods.Aligner;
 import dev.jotune.peft.methods.BottleneckAdapter;
 import dev.jotune.peft.methods.Ia3;
+import dev.jotune.peft.methods.Lofit;
 import dev.jotune.peft.methods.Lora;
 import dev.jotune.peft.methods.NtkAttention;
 import dev.jotune.peft.methods.Oft;
 import dev.jotune.peft.methods.PTuning;
+import dev.jotune.peft.methods.Pasta;
 import dev.jotune.peft.methods.PrefixTuning;
 import dev.jotune.peft.methods.PromptTuning;
+import dev.jotune.peft.methods.StateOffset;
 import dev.jotune.peft.methods.Vera;
 import java.util.List;
 import java.util.Map;
@@ -41,7 +44,12 @@ public final class Methods {
             new MethodInfo("aligner", "ALIGNER", "Aligner", "2312.05503", "attention segments",
                     "o = softmax(q K^T) V + b_lh softmax(q K_p^T) V_p, one P for all layers", "n C + L H", Aligner.DEFAULTS),
             new MethodInfo("adapter", "BOTTLENECK_ADAPTER", "Bottleneck adapters", "1902.00751", "taps",
-                    "h' = h + s (W_up a(W_down x + b_down) + b_up)", "sum over places of 2 C m + m + C", BottleneckAdapter.DEFAULTS));
+                    "h' = h + s (W_up a(W_down x + b_down) + b_up)", "sum over places of 2 C m + m + C", BottleneckAdapter.DEFAULTS),
+            new MethodInfo("lofit", "LOFIT", "LoFiT", "2406.01563", "taps", "z_h' = (1 + A_h) * z_h, then z_h' = z_h + v_h at K heads",
+                    "K D; in the first stage D for every head", Lofit.DEFAULTS),
+            new MethodInfo("state-offset", "STATE_OFFSET", "State-offset tuning", "2503.03499", "taps", "y_t = C_t (h_t + S) + D u_t",
+                    "L E N, L E, or L r (E + N)", StateOffset.DEFAULTS),
+            new MethodInfo("pasta", "PASTA", "PASTA", "2210.04382", "taps", "h_l[pos_s]' = h_l[pos_s] + e_l,s", "L S C", Pasta.DEFAULTS));
 
     private static final List<UnattachedMethod> UNATTACHED = List.of(
             decoding("proxy", "Proxy-Tuning", "2401.08565", "s = s_base + alpha (s_expert - s_anti)", "base + 1.0*(expert - anti)"),

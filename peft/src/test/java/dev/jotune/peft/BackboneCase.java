@@ -1,18 +1,25 @@
 package dev.jotune.peft;
 
 import dev.jotune.models.Backbone;
+import dev.jotune.models.Encoder;
 import dev.jotune.models.Seq2SeqLm;
+import dev.jotune.models.mamba.Mamba;
+import dev.jotune.models.mamba.MambaConfig;
 import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.TapSite;
 import dev.jotune.peft.methods.BottleneckAdapter;
+import dev.jotune.peft.methods.Lofit;
 import dev.jotune.peft.methods.Lora;
+import dev.jotune.peft.methods.Pasta;
 import dev.jotune.peft.methods.PrefixTuning;
 import dev.jotune.peft.methods.PromptTuning;
+import dev.jotune.peft.methods.StateOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Predicate;
 import java.util.function.ToLongBiFunction;
+import java.util.stream.IntStream;
 
 /**
  * A method that {@link BackboneContractTest} tries on every architecture.
@@ -29,13 +36,14 @@ record BackboneCase(String name, TuningMethod method, Predicate<Backbone> place,
 
     /** What is tried on a specimen; or of that only what begins as the property {@code jotune.contract} says. */
     static List<BackboneCase> on(Specimen s) {
-        List<BackboneCase> out = new ArrayList<>(List.of(LORA, prefix(), prompt(), adapter("houlsby")));
+        List<BackboneCase> out = new ArrayList<>(List.of(LORA, prefix(), prompt(), adapter("houlsby"), lofit(), offset("h", 0), offset("h", 2), offset("y", 0), pasta()));
         if (!s.wide()) {
             // Their derivatives are the first one's; the reference backend takes its time.
             out.add(adapter("pfeiffer"));
             out.add(adapter("parallel"));
         }
-        return out.stream().filter(c -> c.name.startsWith(System.getProperty("jotune.contract", ""))).toList();
+        List<String> only = List.of(System.getProperty("jotune.contract", "").split(","));
+        return out.stream().filter(c -> only.stream().anyMatch(c.name::startsWith)).toList();
     }
 
     boolean fits(Backbone model) {
@@ -84,6 +92,30 @@ record BackboneCase(String name, TuningMethod method, Predicate<Backbone> place,
                 || t.endsWith(".mixer.out")), "has no place in", (model, _) -> model.seams().taps().values().stream()
                         .filter(t -> placement.equals("houlsby") ? isPart(t.name()) || isMlp(t.name()) : parts ? isMlp(t.name()) : isBlock(t.name()))
                         .mapToLong(BackboneCase::bottleneck).sum(), method.reducedBy(0), "reduction_factor is 0");
+    }
+
+    private static BackboneCase lofit() {
+        return new BackboneCase("lofit", Lofit.DEFAULTS, m -> !m.seams().attentions().isEmpty(), "needs heads of attention",
+                (model, _) -> model.seams().attentions().stream().mapToLong(s -> (long) s.heads() * s.headDim()).sum(),
+                Lofit.DEFAULTS.at(List.of("layers.0.attn.99")), "no head layers.0.attn.99");
+    }
+
+    private static BackboneCase offset(String variant, int r) {
+        StateOffset method = new StateOffset(variant, r, List.of());
+        return new BackboneCase("state-offset " + variant + (r > 0 ? " of rank " + r : ""), method, m -> m instanceof Mamba, "is for state space models",
+                (model, _) -> {
+                    MambaConfig c = ((Mamba) model).config();
+                    long e = c.intermediateSize();
+                    return c.numHiddenLayers() * (variant.equals("y") ? e : r > 0 ? r * (e + c.stateSize()) : e * c.stateSize());
+                }, method.of("x"), "variant is 'x'");
+    }
+
+    /** The specimens' texts have no special tokens of their own: some of the tokens that they have are taken for special. */
+    private static BackboneCase pasta() {
+        Pasta method = Pasta.DEFAULTS.withTokens(IntStream.range(3, 40).boxed().toArray(Integer[]::new));
+        return new BackboneCase("pasta", method, m -> m instanceof Encoder, "is for text encoders",
+                (model, _) -> model.layers() * 3L * model.seams().taps().get("embed").width(),
+                Pasta.DEFAULTS.withTokens(), "");
     }
 
     private static boolean isPart(String tap) {

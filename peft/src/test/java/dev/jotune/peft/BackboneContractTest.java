@@ -28,6 +28,7 @@ import org.junit.jupiter.api.DynamicContainer;
 import org.junit.jupiter.api.DynamicNode;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -86,6 +87,14 @@ class BackboneContractTest {
             nodes.add(DynamicContainer.dynamicContainer(s.toString(), tests));
         }
         return nodes.stream();
+    }
+
+    /** What {@link ContractCases} leaves out is tried here. */
+    @Test
+    void everyMethodIsTriedSomewhere() {
+        Specimen any = Specimen.all().getFirst();
+        List<String> here = BackboneCase.on(any).stream().map(c -> c.method().peftType()).toList();
+        assertThat(Methods.all().stream().filter(m -> ContractCases.of(m).isEmpty()).map(MethodInfo::peftType)).allMatch(here::contains);
     }
 
     /**

@@ -65,6 +65,11 @@ final class ContractCases {
         return Stream.of(tables).map(t -> t.get(info.name())).filter(Objects::nonNull).findFirst().orElse(null);
     }
 
+    /** The methods that have a place in a decoder with attention; the others are tried by {@link BackboneContractTest} alone. */
+    static List<MethodInfo> ofDecoders() {
+        return Methods.all().stream().filter(m -> !of(m).isEmpty()).toList();
+    }
+
     /** Settings that must be refused, by a part of the message that says what is wrong. */
     static Map<String, Map<String, ?>> senseless(MethodInfo info) {
         Map<String, Map<String, ?>> out = find(info, SENSELESS, SegmentCases.SENSELESS, TapCases.SENSELESS, PromptCases.SENSELESS);

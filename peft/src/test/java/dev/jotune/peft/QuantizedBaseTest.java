@@ -160,7 +160,7 @@ class QuantizedBaseTest {
 
     @TestFactory
     Stream<DynamicTest> gradientsAreThoseOverTheWidenedBase() {
-        return forms().entrySet().stream().flatMap(form -> Methods.all().stream().map(info ->
+        return forms().entrySet().stream().flatMap(form -> ContractCases.ofDecoders().stream().map(info ->
                 DynamicTest.dynamicTest(info.name() + " over " + form.getKey(), () -> {
                     TuningMethod method = ContractCases.of(info).getFirst().of(info);
                     if (IN_DOUBLE_TOO.contains(form.getKey())) {

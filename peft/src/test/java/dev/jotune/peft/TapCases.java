@@ -4,10 +4,11 @@ import dev.jotune.models.decoder.DecoderConfig;
 import java.util.List;
 import java.util.Map;
 
-/** {@link ContractCases} of the methods that hold activations. */
+/** {@link ContractCases} of the methods that hold activations. No settings: no decoder has a place for it, see {@link BackboneCase}. */
 final class TapCases {
-    static final Map<String, List<ContractCases.Case>> TABLE = Map.of("adapter", adapter());
-    static final Map<String, Map<String, Map<String, ?>>> SENSELESS = Map.of("adapter", senselessAdapter());
+    static final Map<String, List<ContractCases.Case>> TABLE = Map.of("adapter", adapter(), "lofit", lofit(),
+            "state-offset", List.of(), "pasta", List.of());
+    static final Map<String, Map<String, Map<String, ?>>> SENSELESS = Map.of("adapter", senselessAdapter(), "lofit", senselessLofit());
 
     private TapCases() {}
 
@@ -27,6 +28,27 @@ final class TapCases {
         long width = c.hiddenSize();
         long m = Math.max(1, width / factor);
         return (long) places * c.numHiddenLayers() * (2 * width * m + m + width);
+    }
+
+    private static List<ContractCases.Case> lofit() {
+        return List.of(
+                new ContractCases.Case("scales", Map.of("init_std", 0), c -> (long) c.numHiddenLayers() * c.numAttentionHeads() * c.headDim())
+                        .mergesOn(_ -> false),
+                new ContractCases.Case("offsets", Map.of("stage", "offsets", "init_std", 0, "heads",
+                        List.of("layers.1.attn.1", "layers.0.attn.0", "layers.1.attn.0")), c -> 3L * c.headDim())
+                        .mergesOn(DecoderConfig::attentionBias),
+                new ContractCases.Case("random start", Map.of("stage", "offsets", "init_std", 0.1, "heads", List.of("layers.0.attn.1"),
+                        "modules_to_save", List.of("model.norm")), c -> c.headDim() + (long) c.hiddenSize()).mergesOn(DecoderConfig::attentionBias));
+    }
+
+    private static Map<String, Map<String, ?>> senselessLofit() {
+        return Map.of(
+                "stage is 'both'", Map.of("stage", "both"),
+                "init_std is -1.0", Map.of("init_std", -1),
+                "heads is empty", Map.of("stage", "offsets", "heads", List.of()),
+                "no head layers.2.attn.0", Map.of("stage", "offsets", "heads", List.of("layers.2.attn.0")),
+                "named twice", Map.of("stage", "offsets", "heads", List.of("layers.0.attn.0", "layers.0.attn.0")),
+                "heads are given for the stage scales", Map.of("stage", "scales", "heads", List.of("layers.0.attn.0")));
     }
 
     private static Map<String, Map<String, ?>> senselessAdapter() {

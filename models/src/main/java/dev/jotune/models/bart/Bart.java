@@ -74,7 +74,8 @@ public final class Bart extends EncoderDecoder {
     }
 
     @Override
-    public Encoded encode(EncoderInput input, Pass pass) {
+    public Encoded encode(EncoderInput input, Pass given) {
+        Pass pass = given.reading(input.ids());
         DecoderInput in = asTokens(input);
         TokenLayout layout = TokenLayout.of(in, pass, Optional.empty(), contextLength(), encoder.site, false);
         Var h = embed(in, encoder, layout, pass);
@@ -84,7 +85,8 @@ public final class Bart extends EncoderDecoder {
     }
 
     @Override
-    protected Hidden decode(DecoderInput in, Encoded source, Optional<Seq2SeqCache> cache, Pass pass) {
+    protected Hidden decode(DecoderInput in, Encoded source, Optional<Seq2SeqCache> cache, Pass given) {
+        Pass pass = given.reading(in.ids());
         TokenLayout layout = TokenLayout.of(in, pass, cache.map(Seq2SeqCache::target), contextLength(), decoder.site, true);
         Var h = embed(in, decoder, layout, pass);
         cache.ifPresent(c -> c.target().grow(layout.real(), layout.time()));

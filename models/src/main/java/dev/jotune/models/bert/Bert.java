@@ -78,7 +78,8 @@ public final class Bert extends Network implements Encoder {
     }
 
     @Override
-    public Hidden forward(EncoderInput input, Pass pass) {
+    public Hidden forward(EncoderInput input, Pass given) {
+        Pass pass = given.reading(input.ids());
         TokenLayout layout = embedding.layout(input, pass);
         Var h = embedding.forward(input, layout, pass);
         List<List<Attention.Segment>> added = pass.segments(seams.attentions(), input.batch());

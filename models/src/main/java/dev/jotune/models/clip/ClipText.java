@@ -72,7 +72,8 @@ public final class ClipText extends Network implements Encoder {
     }
 
     @Override
-    public Hidden forward(EncoderInput input, Pass pass) {
+    public Hidden forward(EncoderInput input, Pass given) {
+        Pass pass = given.reading(input.ids());
         if (input.tokenTypes().isPresent()) {
             throw new IllegalArgumentException("CLIP knows no token types. Leave them out.");
         }

@@ -76,7 +76,8 @@ public final class Deberta extends Network implements Encoder {
     }
 
     @Override
-    public Hidden forward(EncoderInput input, Pass pass) {
+    public Hidden forward(EncoderInput input, Pass given) {
+        Pass pass = given.reading(input.ids());
         TokenLayout layout = embedding.layout(input, pass);
         Var h = embedding.forward(input, layout, pass);
         DisentangledAttention.Common common = common(layout, input.batch(), pass);

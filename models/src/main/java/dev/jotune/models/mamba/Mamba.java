@@ -99,14 +99,15 @@ public final class Mamba extends Network implements CausalLm {
     }
 
     @Override
-    public Hidden forward(DecoderInput input, Pass pass, Optional<DecoderCache> given) {
+    public Hidden forward(DecoderInput input, Pass asked, Optional<DecoderCache> given) {
         if (given.isPresent() && Recording.isOn()) {
-            return Recording.off(() -> forward(input, pass, given));
+            return Recording.off(() -> forward(input, asked, given));
         }
         if (input.branches().isPresent()) {
             throw new IllegalArgumentException("a mamba model cannot read branches: its state runs through the whole row. "
                     + "Give each text a row of its own.");
         }
+        Pass pass = asked.reading(input.ids());
         Optional<MambaCache> cache = given.map(Mamba::own);
         DecoderInput unplaced = new DecoderInput(input.ids(), input.embeds(), input.mask(), Optional.empty());
         TokenLayout layout = TokenLayout.of(unplaced, pass, cache, contextLength(), embedding.site(), true);

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.BiFunction;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 
 /**
  * One forward pass: which rows run under which adapters, and the randomness of training.
@@ -19,8 +20,34 @@ import java.util.function.Supplier;
  * @param training whether dropout is on
  * @param seed of the run
  * @param step of the run: with the seed it fixes all noise of the pass
+ * @param text what is being read, where that is known to be tokens; models say it
  */
-public record Pass(List<Group> groups, boolean training, long seed, long step) {
+public record Pass(List<Group> groups, boolean training, long seed, long step, Optional<Text> text) {
+    /**
+     * The tokens that a pass reads.
+     *
+     * @param ids I64 {@code [B, T]}; activations of the text have virtual tokens before these
+     * @param rows which rows of it the reader sees; empty means all rows
+     */
+    public record Text(Tensor ids, List<Integer> rows) {
+        /** The ids of the reader's rows. */
+        public long[][] tokens() {
+            int time = Math.toIntExact(ids.size(1));
+            long[] all = ids.toLongArray();
+            IntStream seen = rows.isEmpty() ? IntStream.range(0, Math.toIntExact(ids.size(0))) : rows.stream().mapToInt(i -> i);
+            return seen.mapToObj(row -> Arrays.copyOfRange(all, row * time, (row + 1) * time)).toArray(long[][]::new);
+        }
+    }
+
+    public Pass(List<Group> groups, boolean training, long seed, long step) {
+        this(groups, training, seed, step, Optional.empty());
+    }
+
+    /** This pass over a text; where the input is embeddings, nobody knows which tokens they are. */
+    public Pass reading(Optional<Tensor> ids) {
+        return new Pass(groups, training, seed, step, ids.map(i -> new Text(i, List.of())));
+    }
+
     /** All rows under the same adapters, no dropout. */
     public static Pass inference(List<Hooks> hooks) {
         return new Pass(List.of(Group.all(hooks)), false, 0, 0);
@@ -61,7 +88,8 @@ public record Pass(List<Group> groups, boolean training, long seed, long step) {
 
     /** This pass for the rows of one of its groups alone. */
     public Pass within(Group group) {
-        return new Pass(List.of(Group.all(group.hooks())), training, seed, step);
+        return new Pass(List.of(Group.all(group.hooks())), training, seed, step,
+                group.rows().isEmpty() ? text : text.map(t -> new Text(t.ids(), group.rows())));
     }
 
     /** A number for the noise of one use in this pass: equal names give equal noise. */

@@ -60,7 +60,8 @@ public final class T5 extends EncoderDecoder {
     }
 
     @Override
-    public Encoded encode(EncoderInput input, Pass pass) {
+    public Encoded encode(EncoderInput input, Pass given) {
+        Pass pass = given.reading(input.ids());
         DecoderInput in = withoutPositions(asTokens(input));
         TokenLayout layout = TokenLayout.of(in, pass, Optional.empty(), contextLength(), encoderEmbed, false);
         Var h = embed(in, layout, pass);
@@ -73,7 +74,8 @@ public final class T5 extends EncoderDecoder {
     }
 
     @Override
-    protected Hidden decode(DecoderInput input, Encoded source, Optional<Seq2SeqCache> cache, Pass pass) {
+    protected Hidden decode(DecoderInput input, Encoded source, Optional<Seq2SeqCache> cache, Pass given) {
+        Pass pass = given.reading(input.ids());
         DecoderInput in = withoutPositions(input);
         long past = cache.map(Seq2SeqCache::length).orElse(0L);
         TokenLayout layout = TokenLayout.of(in, pass, cache.map(Seq2SeqCache::target), contextLength(), decoderEmbed, true);

@@ -128,7 +128,8 @@ public final class Whisper extends EncoderDecoder {
     }
 
     @Override
-    protected Hidden decode(DecoderInput in, Encoded source, Optional<Seq2SeqCache> cache, Pass pass) {
+    protected Hidden decode(DecoderInput in, Encoded source, Optional<Seq2SeqCache> cache, Pass given) {
+        Pass pass = given.reading(in.ids());
         TokenLayout layout = TokenLayout.of(in, pass, cache.map(Seq2SeqCache::target), contextLength(), decoderEmbed, true);
         Var tokens = in.embeds().orElseGet(() -> words.rows(in.ids().get().to(backend()), pass));
         Tensor where = positions(layout, 0);

@@ -1,0 +1,156 @@
+package dev.jotune.peft.methods;
+
+import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.Activations;
+import dev.jotune.models.seam.Tap;
+import dev.jotune.models.seam.TapSite;
+import dev.jotune.peft.Adapter;
+import dev.jotune.peft.AdapterException;
+import dev.jotune.peft.Attachment;
+import dev.jotune.peft.Init;
+import dev.jotune.peft.TuningMethod;
+import dev.jotune.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.regex.Pattern;
+
+/**
+ * LoFiT: Localized Fine-tuning on LLM Representations (Yin et al., arXiv 2406.01563).
+ *
+ * <p>{@code z_h [D]} is head h's output before the output projection. Two stages, each an adapter of its own:
+ * <ol>
+ * <li>{@code scales}: {@code z_h <- (1 + A_h) * z_h} for every head, under the task's loss and {@link #penalty}, the sum of
+ * {@code |A|}, times some 5e-4. {@link #selected} keeps the K heads of largest {@code ||A_h||}, about 3% of all;
+ * <li>{@code offsets}: {@code z_h <- z_h + v_h} for those alone. Merging makes it {@code b' = b + sum_h W_o[:, h] v_h}.
+ * </ol>
+ * Trainable: {@code K D}; in the first stage D for every head.
+ *
+ * @param stage {@code scales} or {@code offsets}
+ * @param heads of the second stage, each the name of an attention and the head's number: {@code layers.3.attn.7}
+ * @param initStd deviation of A and v as they start
+ */
+public record Lofit(String stage, List<String> heads, double initStd, List<String> modulesToSave) implements TuningMethod {
+    public static final Lofit DEFAULTS = new Lofit("scales", List.of(), 1e-3, List.of());
+    private static final String OUTPUT = ".head_out";
+    private static final String SCALES = OUTPUT + ".lofit_a";
+
+    /** The second stage at some heads. */
+    public Lofit at(List<String> chosen) {
+        return new Lofit("offsets", List.copyOf(chosen), initStd, modulesToSave);
+    }
+
+    /** The second stage at the k heads that the first one, trained, moved most. */
+    public static Lofit selected(Adapter scales, int k) {
+        Map<String, Double> norms = new LinkedHashMap<>();
+        scales.trainables().forEach((key, a) -> {
+            if (key.endsWith(SCALES)) {
+                double[] values = a.tensor().toDoubleArray();
+                int width = Math.toIntExact(a.size(1));
+                for (int i = 0; i < values.length; i++) {
+                    norms.merge(key.replace(SCALES, ".") + i / width, values[i] * values[i], Double::sum);
+                }
+            }
+        });
+        if (k <= 0 || k > norms.size()) {
+            throw new AdapterException("cannot select " + k + " of the " + norms.size() + " heads that have scales in adapter '" + scales.name()
+                    + "'. Give an adapter of the stage scales, and at least 1 and at most that many heads.");
+        }
+        return ((Lofit) scales.method()).at(norms.entrySet().stream().sorted(Map.Entry.<String, Double>comparingByValue(Comparator.reverseOrder()))
+                .limit(k).map(Map.Entry::getKey).toList());
+    }
+
+    /** The sum of {@code |A|} over all heads, to be added to the loss with a small factor. */
+    public static Var penalty(Adapter scales) {
+        return scales.trainables().entrySet().stream().filter(e -> e.getKey().endsWith(SCALES)).map(Map.Entry::getValue)
+                .map(a -> Activations.relu(a).add(Activations.relu(a.neg())).sum()).reduce(Var::add).orElseThrow(() -> new AdapterException("adapter '" + scales.name() + "' has no scales. Its stage is another."));
+    }
+
+    @Override
+    public Lofit withModulesToSave(List<String> modules) {
+        return new Lofit(stage, heads, initStd, modules);
+    }
+
+    @Override
+    public String peftType() {
+        return "LOFIT";
+    }
+
+    @Override
+    public String changesAtStart() {
+        return initStd == 0 ? "" : "init_std " + initStd + " starts the vectors at random";
+    }
+
+    @Override
+    public void attachTo(Attachment a) {
+        if (!(initStd >= 0 && initStd < Double.POSITIVE_INFINITY)) {
+            throw new AdapterException("init_std is " + initStd + "; it must be a finite number, 0 or more.");
+        }
+        List<TapSite> outputs = a.taps(Pattern.compile(".*\\" + OUTPUT));
+        switch (stage) {
+            case "scales" -> scales(a, outputs);
+            case "offsets" -> offsets(a, outputs);
+            default -> throw new AdapterException("stage is '" + stage + "'; it must be scales or offsets.");
+        }
+        a.modulesToSave(modulesToSave, Attachment.UNWRAPPED);
+    }
+
+    private void scales(Attachment a, List<TapSite> outputs) {
+        if (outputs.isEmpty() || !heads.isEmpty()) {
+            throw new AdapterException(outputs.isEmpty() ? "LoFiT needs heads of attention, and a " + a.model().modelType() + " model has none."
+                    + " Choose another method." : "heads are given for the stage scales, which is there to find them. Leave them out.");
+        }
+        for (TapSite t : outputs) {
+            Var s = a.trainable(t.name() + ".lofit_a", Init.normal(initStd), t.features().getFirst(), t.width());
+            a.tap(t.name(), (_, z, _) -> z.add(z.mul(s)));
+        }
+    }
+
+    private void offsets(Attachment a, List<TapSite> outputs) {
+        List<String> left = new ArrayList<>(heads);
+        for (TapSite t : outputs) {
+            int all = Math.toIntExact(t.features().getFirst());
+            String site = t.name().replace(OUTPUT, ".");
+            List<Integer> own = new ArrayList<>();
+            for (int h = 0; h < all; h++) {
+                if (left.remove(site + h)) {
+                    own.add(h);
+                }
+            }
+            if (!own.isEmpty()) {
+                Var v = a.trainable(t.name() + ".lofit_v", Init.normal(initStd), own.size(), t.width());
+                a.tap(t.name(), new Offsets(v, places(a, own, all)));
+            }
+        }
+        if (heads.isEmpty() || !left.isEmpty()) {
+            throw new AdapterException((heads.isEmpty() ? "heads is empty" : "heads: the model has no head " + left.getFirst() + ", or it is named twice")
+                    + ". Name heads as layers.0.attn.1, up to those of "
+                    + outputs.stream().map(TapSite::name).reduce((_, last) -> last).orElse("no attention: this model has none") + ".");
+        }
+    }
+
+    /** 1 where row h is the place of the k-th chosen head, {@code [H, K]}. */
+    private static Var places(Attachment a, List<Integer> own, int all) {
+        double[] ones = new double[all * own.size()];
+        for (int k = 0; k < own.size(); k++) {
+            ones[own.get(k) * own.size() + k] = 1;
+        }
+        return Var.constant(Tensor.of(a.model().backend(), a.model().computeType(), ones, all, own.size()));
+    }
+
+    /** v {@code [K, D]} at the heads of one attention; what is added elsewhere is exactly 0. */
+    private record Offsets(Var v, Var places) implements Tap {
+        @Override
+        public Var apply(String name, Var z, At at) {
+            return z.add(places.matmul(v));
+        }
+
+        @Override
+        public Optional<Var> shift() {
+            return Optional.of(places.matmul(v).reshape(-1));
+        }
+    }
+}
