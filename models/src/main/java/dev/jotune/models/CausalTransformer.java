@@ -99,7 +99,10 @@ public abstract class CausalTransformer extends Network implements CausalLm {
         boolean passing = leavesNothing(pass);
         for (int i = 0; i < layers(); i++) {
             int layer = i;
-            Var in = h;
+            Var in = layout.beforeBlock(i, h, pass);
+            if (passing && in != h) {
+                h.tensor().storage().free();
+            }
             Var[] out = passing || checkpointing() && Recording.isOn()
                     ? Checkpoint.apply(x -> blocks.apply(layer, x[0], added.get(layer)), in)
                     : Trim.apply(x -> blocks.apply(layer, x[0], added.get(layer)), in);
@@ -134,6 +137,6 @@ public abstract class CausalTransformer extends Network implements CausalLm {
 
     @Override
     public Var loss(DecoderInput input, Tensor labels, Pass pass) {
-        return head().loss(forward(input, pass, Optional.empty()), labels, pass);
+        return head().loss(forward(input.withInstructionBefore(labels), pass, Optional.empty()), labels, pass);
     }
 }

@@ -13,9 +13,11 @@ import java.util.Optional;
  * @param positions I64 {@code [B, T]}, counted within the text: what is virtual or prefixed is added by the model.
  *     By default they count on from the cache, over padding too.
  * @param branches where a row holds several continuations of one text; positions are then given
+ * @param instruction {@code [B, T]}, non-zero where the text is given and zero where it is to be written: what virtual tokens
+ *     may depend on. By default the tokens before the first label of a loss, and else all of the first pass over a text.
  */
 public record DecoderInput(Optional<Tensor> ids, Optional<Var> embeds, Optional<Tensor> mask, Optional<Tensor> positions,
-        Optional<Branches> branches) {
+        Optional<Branches> branches, Optional<Tensor> instruction) {
     public DecoderInput {
         if (ids.isPresent() == embeds.isPresent()) {
             throw new IllegalArgumentException("give either token ids or embeddings");
@@ -24,7 +26,7 @@ public record DecoderInput(Optional<Tensor> ids, Optional<Var> embeds, Optional<
 
     /** One text a row. */
     public DecoderInput(Optional<Tensor> ids, Optional<Var> embeds, Optional<Tensor> mask, Optional<Tensor> positions) {
-        this(ids, embeds, mask, positions, Optional.empty());
+        this(ids, embeds, mask, positions, Optional.empty(), Optional.empty());
     }
 
     public static DecoderInput of(Tensor ids) {
@@ -40,11 +42,11 @@ public record DecoderInput(Optional<Tensor> ids, Optional<Var> embeds, Optional<
     }
 
     public DecoderInput withMask(Tensor m) {
-        return new DecoderInput(ids, embeds, Optional.of(m), positions, branches);
+        return new DecoderInput(ids, embeds, Optional.of(m), positions, branches, instruction);
     }
 
     public DecoderInput withPositions(Tensor p) {
-        return new DecoderInput(ids, embeds, mask, Optional.of(p), branches);
+        return new DecoderInput(ids, embeds, mask, Optional.of(p), branches, instruction);
     }
 
     /**
@@ -57,7 +59,29 @@ public record DecoderInput(Optional<Tensor> ids, Optional<Var> embeds, Optional<
             throw new IllegalArgumentException("branches of " + b.time() + " columns do not fit a row of " + time() + " tokens with"
                     + (positions.isEmpty() ? "out" : "") + " positions. Give a position for each token, and branches for all of them.");
         }
-        return new DecoderInput(ids, embeds, mask, positions, Optional.of(b));
+        return new DecoderInput(ids, embeds, mask, positions, Optional.of(b), instruction);
+    }
+
+    public DecoderInput withInstruction(Tensor i) {
+        return new DecoderInput(ids, embeds, mask, positions, branches, Optional.of(i));
+    }
+
+    /**
+     * With the instruction that {@code labels [B, T]} leave over: the tokens before a row's first label, and the first token,
+     * whose label nothing foretells. What was said before stays.
+     */
+    public DecoderInput withInstructionBefore(Tensor labels) {
+        if (instruction.isPresent()) {
+            return this;
+        }
+        int time = Math.toIntExact(time());
+        long[] values = labels.toLongArray();
+        boolean[] given = new boolean[values.length];
+        for (int i = 0; i < values.length; i++) {
+            boolean first = i % time == 0;
+            given[i] = first || given[i - 1] && values[i] == -100;
+        }
+        return withInstruction(Tensor.of(labels.backend(), given, labels.shape()));
     }
 
     /** Rows (B). */

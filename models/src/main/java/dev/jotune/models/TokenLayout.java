@@ -6,7 +6,6 @@ import dev.jotune.autograd.ops.Attention.Visible;
 import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.Group;
-import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.VirtualTokens;
 import dev.jotune.tensor.Backend;
@@ -28,9 +27,10 @@ import java.util.Optional;
  * @param real which tokens of this pass are no padding, {@code [B][time]}; null if all
  * @param visible which of the own and earlier keys a query sees
  * @param branches where rows hold several continuations of one text; virtual tokens are part of the trunk
+ * @param given which tokens of the text are its instruction, {@code [B][T]}; null if all
  */
 public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, long[][] positions, boolean[][] real, Visible visible,
-        Optional<Branches> branches) {
+        Optional<Branches> branches, boolean[][] given) {
 
     /**
      * @param contextLength the most positions that the model has
@@ -69,7 +69,7 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
             throw new IllegalArgumentException("branches are read in one causal pass without a cache. Feed each text on its own.");
         }
         return new TokenLayout(site, time, virtual, positions, real, visible(input, cache, positions, real, past, time, causal),
-                input.branches());
+                input.branches(), given(input));
     }
 
     private static void checkContext(long needed, int contextLength, int text, long past) {
@@ -202,23 +202,86 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
         if (virtualTokens == 0) {
             return text;
         }
-        return pass.perGroup(text, (rows, g) -> {
-            Var before = null;
-            for (Hooks h : g.hooks()) {
-                VirtualTokens own = h.virtualTokens().get(site.name());
-                if (own != null) {
-                    Var tokens = own.rows(pass);
-                    before = before == null ? tokens : Var.concat(0, before, tokens);
-                }
-            }
+        return pass.perGroup(new Var[] {text, instruction(text)}, (v, g) -> {
+            VirtualTokens.Text behind = new VirtualTokens.Text(v[0], v[1]);
+            List<Var> parts = new ArrayList<>();
             long missing = virtualTokens - g.virtualTokens(site.name());
-            long width = rows.size(2);
             if (missing > 0) {
-                Var padding = Var.constant(Tensor.zeros(rows.backend(), rows.dtype(), missing, width));
-                before = before == null ? padding : Var.concat(0, padding, before);
+                parts.add(Var.constant(Tensor.zeros(text.backend(), text.dtype(), v[0].size(0), missing, v[0].size(2))));
             }
-            Var all = before.reshape(1, virtualTokens, width).expandTo(rows.size(0), virtualTokens, width);
-            return Var.concat(1, all, rows);
-        });
+            g.tokensAt(site.name()).forEach(own -> parts.add(forRows(own.rows(behind, pass), own.count(), v[0])));
+            parts.add(v[0]);
+            return new Var[] {Var.concat(1, parts.toArray(Var[]::new))};
+        })[0];
+    }
+
+    /** What block {@code layer} reads of {@code h [B, virtual + T, C]}: some virtual tokens are made anew before every block. */
+    public Var beforeBlock(int layer, Var h, Pass pass) {
+        if (virtualTokens == 0 || layer == 0 || pass.groups().stream().noneMatch(this::isLayered)) {
+            return h;
+        }
+        return pass.perGroup(new Var[] {h, instruction(h.slice(1, virtualTokens, time))}, (v, g) -> {
+            if (!isLayered(g)) {
+                return new Var[] {v[0]};
+            }
+            VirtualTokens.Text behind = new VirtualTokens.Text(v[0].slice(1, virtualTokens, time), v[1]);
+            List<Var> parts = new ArrayList<>();
+            long at = virtualTokens - g.virtualTokens(site.name());
+            if (at > 0) {
+                parts.add(v[0].slice(1, 0, at));
+            }
+            for (VirtualTokens own : g.tokensAt(site.name())) {
+                Var old = v[0].slice(1, at, at + own.count());
+                parts.add(own.rows(layer, behind, pass).map(rows -> forRows(rows, own.count(), behind.states())).orElse(old));
+                at += own.count();
+            }
+            parts.add(behind.states());
+            return new Var[] {Var.concat(1, parts.toArray(Var[]::new))};
+        })[0];
+    }
+
+    private boolean isLayered(Group g) {
+        return g.tokensAt(site.name()).stream().anyMatch(VirtualTokens::areLayered);
+    }
+
+    /** {@code rows [count, C]} or {@code [B, count, C]} for each row of the text. */
+    private static Var forRows(Var rows, long count, Var text) {
+        long[] wanted = {text.size(0), count, text.size(2)};
+        boolean shared = Arrays.equals(rows.shape(), new long[] {count, text.size(2)});
+        if (!shared && !Arrays.equals(rows.shape(), wanted)) {
+            throw new IllegalStateException("virtual tokens of shape " + Arrays.toString(rows.shape()) + ", expected "
+                    + Arrays.toString(wanted) + " or one [" + count + ", " + text.size(2) + "] for all rows");
+        }
+        return shared ? rows.reshape(1, count, text.size(2)).expandTo(wanted) : rows;
+    }
+
+    /** 1 where the text is given, {@code [B, T]}. */
+    private Var instruction(Var text) {
+        int batch = Math.toIntExact(text.size(0));
+        int length = Math.toIntExact(text.size(1));
+        double[] values = new double[batch * length];
+        for (int i = 0; i < values.length; i++) {
+            int b = i / length;
+            int t = i % length;
+            values[i] = (given == null || given[b][t]) && (real == null || real[b][(int) virtualTokens + t]) ? 1 : 0;
+        }
+        return Var.constant(Tensor.of(text.backend(), text.dtype(), values, batch, length));
+    }
+
+    private static boolean[][] given(DecoderInput input) {
+        if (input.instruction().isEmpty()) {
+            return null;
+        }
+        int batch = Math.toIntExact(input.batch());
+        int time = Math.toIntExact(input.time());
+        double[] values = input.instruction().get().toDoubleArray();
+        if (values.length != batch * time) {
+            throw new IllegalArgumentException("the instruction " + input.instruction().get() + " does not cover [" + batch + ", " + time + "]");
+        }
+        boolean[][] given = new boolean[batch][time];
+        for (int i = 0; i < values.length; i++) {
+            given[i / time][i % time] = values[i] != 0;
+        }
+        return given;
     }
 }

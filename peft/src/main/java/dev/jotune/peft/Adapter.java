@@ -6,6 +6,7 @@ import dev.jotune.models.Backbone;
 import dev.jotune.models.Seq2SeqLm;
 import dev.jotune.models.SequenceClassifier;
 import dev.jotune.models.seam.AttentionSite;
+import dev.jotune.models.seam.HookSource;
 import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Parameter;
@@ -32,6 +33,7 @@ public final class Adapter {
     private final String name;
     private final TuningMethod method;
     private final Hooks hooks;
+    private final Optional<HookSource> source;
     private final SequencedMap<String, Var> trainables;
     private final SequencedMap<String, Supplier<Tensor>> exports;
     private final Map<Parameter, Parameter.Content> merged = new LinkedHashMap<>();
@@ -45,9 +47,10 @@ public final class Adapter {
         this.name = name;
         this.method = method;
         this.hooks = a.hooks(name);
+        this.source = a.source();
         this.trainables = a.trainables();
         this.exports = a.exports();
-        model.seams().attach(hooks);
+        source.ifPresentOrElse(_ -> model.seams().attach(hooks, _ -> hooks()), () -> model.seams().attach(hooks));
     }
 
     public String name() {
@@ -62,8 +65,14 @@ public final class Adapter {
         return model;
     }
 
+    /** What it hangs on the model; where that is made for every pass, as it is now. */
     public Hooks hooks() {
-        return hooks;
+        return source.map(s -> s.hooks(name).withOverrides(hooks.overrides())).orElse(hooks);
+    }
+
+    /** What makes the hooks for every pass, if something does. */
+    public Optional<HookSource> source() {
+        return source;
     }
 
     /** The trainable tensors, updated in place by an optimiser, by name. */
@@ -182,7 +191,7 @@ public final class Adapter {
         Map<Parameter, Var> out = new LinkedHashMap<>();
         Map<String, Parameter> parameters = model.seams().parameters();
         hooks.overrides().forEach((path, v) -> out.put(parameters.get(path), copyLike(v, parameters.get(path))));
-        for (Map.Entry<String, Projection> e : hooks.projections().entrySet()) {
+        for (Map.Entry<String, Projection> e : hooks().projections().entrySet()) {
             LinearLayer layer = model.seams().projections().get(e.getKey());
             if (!layer.weight().path().equals(layer.path() + ".weight")) {
                 throw new AdapterException(layer.path() + " shares its weight with " + layer.weight().path()

@@ -1,8 +1,10 @@
 package dev.jotune.peft;
 
+import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.models.Backbone;
 import dev.jotune.models.seam.EmbeddingSite;
+import dev.jotune.models.seam.HookSource;
 import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Parameter;
@@ -50,6 +52,7 @@ public final class Attachment {
     private final Set<String> read = new HashSet<>();
     private final List<String> whole;
     private Optional<SegmentSource> segments = Optional.empty();
+    private Optional<HookSource> source = Optional.empty();
     private final Map<String, VirtualTokens> virtualTokens = new LinkedHashMap<>();
 
     /**
@@ -196,6 +199,11 @@ public final class Attachment {
         projections.put(layer.path(), p);
     }
 
+    /** Has all hooks but trainable copies of weights made anew for every pass. */
+    public void writtenBy(HookSource hooks) {
+        source = Optional.of(hooks);
+    }
+
     /** Adds segments to every attention (seam 2). */
     public void segments(SegmentSource source) {
         segments = Optional.of(source);
@@ -324,7 +332,12 @@ public final class Attachment {
     }
 
     Hooks hooks(String name) {
-        return new Hooks(name, projections, overrides, segments, virtualTokens, taps);
+        return source.map(s -> Recording.off(() -> s.hooks(name)).withOverrides(overrides))
+                .orElseGet(() -> new Hooks(name, projections, overrides, segments, virtualTokens, taps));
+    }
+
+    Optional<HookSource> source() {
+        return source;
     }
 
     SequencedMap<String, Var> trainables() {

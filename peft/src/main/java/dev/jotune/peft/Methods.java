@@ -3,7 +3,9 @@ package dev.jotune.peft;
 import dev.jotune.peft.methods.AdaptionPrompt;
 import dev.jotune.peft.methods.Aligner;
 import dev.jotune.peft.methods.BottleneckAdapter;
+import dev.jotune.peft.methods.HyperTuning;
 import dev.jotune.peft.methods.Ia3;
+import dev.jotune.peft.methods.Iapt;
 import dev.jotune.peft.methods.Lofit;
 import dev.jotune.peft.methods.Lora;
 import dev.jotune.peft.methods.NtkAttention;
@@ -12,6 +14,7 @@ import dev.jotune.peft.methods.PTuning;
 import dev.jotune.peft.methods.Pasta;
 import dev.jotune.peft.methods.PrefixTuning;
 import dev.jotune.peft.methods.PromptTuning;
+import dev.jotune.peft.methods.ResidualPromptTuning;
 import dev.jotune.peft.methods.StateOffset;
 import dev.jotune.peft.methods.Vera;
 import java.util.List;
@@ -27,6 +30,13 @@ public final class Methods {
                     "input [P; E(x)]", "n C", PromptTuning.DEFAULTS),
             new MethodInfo("p-tuning", "P_TUNING", "P-Tuning", "2103.10385", "virtual tokens", "input [MLP(e); E(x)], or [MLP(LSTM(e)); E(x)]",
                     "n C + h (2 C + h + 2) + C with the MLP", PTuning.DEFAULTS),
+            new MethodInfo("residual-prompt", "RESIDUAL_PROMPT_TUNING", "Residual Prompt Tuning", "2305.03937", "virtual tokens",
+                    "input [P + LN(U relu(D P + d) + u); E(x)]", "n C + 2 C m + m + 3 C", ResidualPromptTuning.DEFAULTS),
+            new MethodInfo("iapt", "IAPT", "IAPT", "2405.18203", "virtual tokens", "[p_i; h] before block i, p_i = g_i(softmax(h D Q)^T h D) U",
+                    "L (2 C m + m n) / k + 12 L", Iapt.DEFAULTS),
+            new MethodInfo("hyper", "HYPER_TUNING", "HyperTuning", "2211.12485", "attention segments, or projection",
+                    "[k; v] = head(h(examples, s)), or W' = W + (alpha / n) B A, A = head_A(h(..)), B^T = head_B(h(..))",
+                    "n C + that of h + sum over heads of m (C + 1) + w (m + 1)", HyperTuning.DEFAULTS),
             new MethodInfo("lora", "LORA", "LoRA", "2106.09685", "projection", "W' = W + (alpha / r) B A",
                     "sum over targets of r (in + out)", Lora.DEFAULTS),
             new MethodInfo("dora", "LORA", "DoRA", "2402.09353", "projection", "W' = m (W + s B A) / |W + s B A|",

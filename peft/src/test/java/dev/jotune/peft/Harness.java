@@ -105,11 +105,11 @@ record Harness(MethodInfo info, ContractCases.Case settings, TinyModels.Kind kin
         return Tensor.of(backend(), ids, rows, TIME);
     }
 
-    /** Labels for {@link #input}: its own tokens, nothing at padding. */
+    /** Labels for {@link #input}: its own tokens behind the first two, which are given; nothing at padding. */
     Tensor labels(DecoderInput in) {
         long[] ids = in.ids().get().toLongArray();
         double[] mask = in.mask().get().toDoubleArray();
-        Arrays.setAll(ids, i -> mask[i] == 0 ? -100 : ids[i]);
+        Arrays.setAll(ids, i -> mask[i] == 0 || i % TIME < 2 ? -100 : ids[i]);
         return Tensor.of(backend(), ids, in.batch(), in.time());
     }
 

@@ -33,6 +33,29 @@ final class TinyModels {
             return new Decoder(config, new Noise(config, backend, type), backend, type);
         }
 
+        /** A model of one layer alone, which is layer {@code number} of {@link #make}. */
+        CausalLm layer(int number, Backend backend, DType type) {
+            Noise all = new Noise(config, backend, type);
+            DecoderConfig one = shape(config.hiddenSize(), config.intermediateSize(), config.numAttentionHeads(),
+                    config.numKeyValueHeads(), config.headDim(), config.vocabSize(), config.attentionBias(), config.tieWordEmbeddings(), 1);
+            return new Decoder(one, new Weights.Source() {
+                @Override
+                public boolean contains(String name) {
+                    return true;
+                }
+
+                @Override
+                public Tensor get(String name) {
+                    return all.get(name.replace("layers.0.", "layers." + number + "."));
+                }
+
+                @Override
+                public String origin() {
+                    return "layer " + number + " of " + all.origin();
+                }
+            }, backend, type);
+        }
+
         @Override
         public String toString() {
             return name;
@@ -41,11 +64,16 @@ final class TinyModels {
 
     private static DecoderConfig config(int hidden, int inner, int heads, int groups, int headDim, int vocabulary, boolean biases,
             boolean tied) {
+        return shape(hidden, inner, heads, groups, headDim, vocabulary, biases, tied, 2);
+    }
+
+    private static DecoderConfig shape(int hidden, int inner, int heads, int groups, int headDim, int vocabulary, boolean biases,
+            boolean tied, int layers) {
         return Families.read(Config.parse("""
-                {"model_type": "llama", "hidden_size": %d, "intermediate_size": %d, "num_hidden_layers": 2,
+                {"model_type": "llama", "hidden_size": %d, "intermediate_size": %d, "num_hidden_layers": %d,
                  "num_attention_heads": %d, "num_key_value_heads": %d, "head_dim": %d, "vocab_size": %d,
                  "max_position_embeddings": 64, "rms_norm_eps": 1e-5, "attention_bias": %b, "mlp_bias": %b,
-                 "tie_word_embeddings": %b}""".formatted(hidden, inner, heads, groups, headDim, vocabulary, biases, biases, tied),
+                 "tie_word_embeddings": %b}""".formatted(hidden, inner, layers, heads, groups, headDim, vocabulary, biases, biases, tied),
                 "a tiny model"));
     }
 

@@ -213,7 +213,7 @@ public final class Decoder extends CausalTransformer {
             return super.loss(input, labels, pass);
         }
         List<Var> routed = new ArrayList<>();
-        Var loss = head.loss(forward(input, pass, Optional.empty(), routed), labels, pass);
+        Var loss = head.loss(forward(input.withInstructionBefore(labels), pass, Optional.empty(), routed), labels, pass);
         ExpertConfig experts = config.experts().get();
         return loss.addScaled(LoadBalancing.loss(routed, experts.perToken(), input.mask()), experts.lossCoefficient());
     }

@@ -16,6 +16,9 @@ interface CachedDecoder {
     /** What adapters put before the text when the cache is empty; the cache holds it too. */
     long virtualTokens();
 
+    /** Whether these depend on the text of the first pass, so that going back into it means to begin again. */
+    boolean readsFirst();
+
     DecoderCache cache();
 
     /** Whether what is read after a token in the same pass leaves its logits what they are. */

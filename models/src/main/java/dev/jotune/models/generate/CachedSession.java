@@ -15,6 +15,8 @@ final class CachedSession extends IncrementalSession {
     private final CachedDecoder decoder;
     /** How long the text was before the last pass. */
     private int lastPass;
+    /** How long the text was after the first pass. */
+    private int firstPass;
 
     CachedSession(CachedDecoder decoder, LanguageModel model, int contextLength) {
         super(model.vocabularySize(), contextLength);
@@ -41,6 +43,7 @@ final class CachedSession extends IncrementalSession {
 
     private void pass(int[] history, int from, int to, float[]... logits) {
         lastPass = from;
+        firstPass = from == 0 ? to : firstPass;
         try (Scope _ = Scope.open()) {
             long[] ids = new long[to - from];
             for (int i = from; i < to; i++) {
@@ -56,6 +59,9 @@ final class CachedSession extends IncrementalSession {
     /** A state, unlike keys and values, can go back to where a pass began only, or to the start. */
     @Override
     protected int truncate(int length) {
+        if (decoder.readsFirst() && length < firstPass) {
+            return cut(0);
+        }
         try {
             return cut(length);
         } catch (UnsupportedOperationException e) {

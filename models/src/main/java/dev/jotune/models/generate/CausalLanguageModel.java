@@ -7,6 +7,7 @@ import dev.jotune.models.DecoderInput;
 import dev.jotune.models.TokenSteps;
 import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.Pass;
+import dev.jotune.models.seam.VirtualTokens;
 import dev.jotune.tensor.Backend;
 import java.util.Optional;
 import java.util.function.Supplier;
@@ -132,6 +133,7 @@ public final class CausalLanguageModel implements StatefulModel {
         private final CausalLm model;
         private final Pass pass;
         private final long virtualTokens;
+        private final boolean readsFirst;
         private final DecoderCache cache;
         private Optional<TokenSteps> steps = Optional.empty();
         private boolean asked;
@@ -140,6 +142,7 @@ public final class CausalLanguageModel implements StatefulModel {
             this.model = model;
             this.pass = pass;
             this.virtualTokens = group.virtualTokens(model.input().name());
+            this.readsFirst = group.tokensAt(model.input().name()).stream().anyMatch(VirtualTokens::readText);
             this.cache = model.newCache(rows, virtualTokens + ROOM);
         }
 
@@ -156,6 +159,11 @@ public final class CausalLanguageModel implements StatefulModel {
         @Override
         public long virtualTokens() {
             return virtualTokens;
+        }
+
+        @Override
+        public boolean readsFirst() {
+            return readsFirst;
         }
 
         @Override

@@ -109,14 +109,15 @@ public final class Mamba extends Network implements CausalLm {
         }
         Pass pass = asked.reading(input.ids());
         Optional<MambaCache> cache = given.map(Mamba::own);
-        DecoderInput unplaced = new DecoderInput(input.ids(), input.embeds(), input.mask(), Optional.empty());
+        DecoderInput unplaced = new DecoderInput(input.ids(), input.embeds(), input.mask(), Optional.empty(), Optional.empty(), input.instruction());
         TokenLayout layout = TokenLayout.of(unplaced, pass, cache, contextLength(), embedding.site(), true);
         MambaPadding padding = MambaPadding.of(layout, cache.map(MambaCache::length).orElse(0L), cache.isPresent(),
                 config.convKernel() - 1, backend, computeType);
         Var h = pass.tap("embed", layout.withVirtualTokens(embedding.embed(input, pass), pass));
         List<Tensor> kept = new ArrayList<>();
-        for (MambaBlock block : blocks) {
-            Var in = h;
+        for (int i = 0; i < blocks.size(); i++) {
+            MambaBlock block = blocks.get(i);
+            Var in = layout.beforeBlock(i, h, pass);
             Var[] out = checkpointing() && Recording.isOn()
                     ? Checkpoint.apply(x -> block.forward(x[0], padding, pass, cache), in) : block.forward(in, padding, pass, cache);
             h = out[0];
@@ -146,6 +147,6 @@ public final class Mamba extends Network implements CausalLm {
 
     @Override
     public Var loss(DecoderInput input, Tensor labels, Pass pass) {
-        return head.loss(forward(input, pass, Optional.empty()), labels, pass);
+        return head.loss(forward(input.withInstructionBefore(labels), pass, Optional.empty()), labels, pass);
     }
 }

@@ -15,9 +15,14 @@ public record Group(List<Integer> rows, List<Hooks> hooks) {
         return new Group(List.of(), List.copyOf(hooks));
     }
 
+    /** What stands before the input of these rows at an embedding site, in its order. */
+    public List<VirtualTokens> tokensAt(String site) {
+        return hooks.stream().map(h -> h.virtualTokens().get(site)).filter(Objects::nonNull).toList();
+    }
+
     /** Virtual tokens that stand before the input of these rows at an embedding site. */
     public long virtualTokens(String site) {
-        return hooks.stream().map(h -> h.virtualTokens().get(site)).filter(Objects::nonNull).mapToLong(VirtualTokens::count).sum();
+        return tokensAt(site).stream().mapToLong(VirtualTokens::count).sum();
     }
 
     /** Positions taken by segments that precede the input of these rows at an embedding site. */

@@ -26,6 +26,11 @@ public record Hooks(String name, Map<String, Projection> projections, Map<String
         taps = Collections.unmodifiableMap(new LinkedHashMap<>(taps));
     }
 
+    /** These hooks with copies of weights beside them. */
+    public Hooks withOverrides(Map<String, Var> copies) {
+        return new Hooks(name, projections, copies, segments, virtualTokens, taps);
+    }
+
     /** Only taps: for recording or steering activations. */
     public static Hooks ofTaps(String name, Map<String, Tap> taps) {
         return new Hooks(name, Map.of(), Map.of(), Optional.empty(), Map.of(), taps);

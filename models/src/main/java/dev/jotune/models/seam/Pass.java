@@ -259,7 +259,19 @@ public record Pass(List<Group> groups, boolean training, long seed, long step, O
                 see[row * keys + k] = before == null || before[before.length == keys ? k : row * keys + k] != 0;
             }
         }
-        return new Attention.Segment(s.key(), s.value(),
+        return new Attention.Segment(spread(s.key(), rows, batch), spread(s.value(), rows, batch),
                 s.visible().withKeyMask(Tensor.of(s.key().backend(), see, batch, keys)));
+    }
+
+    /** What each row of a group has of its own, {@code [rows, ..]}, where these rows lie in the batch; others have zeros. */
+    private static Var spread(Var own, List<Integer> rows, long batch) {
+        if (own.size(0) == 1) {
+            return own;
+        }
+        List<Integer> order = new ArrayList<>();
+        for (int b = 0; b < batch; b++) {
+            order.add(rows.contains(b) ? rows.indexOf(b) : rows.size());
+        }
+        return take(own.pad(0, 0, 1), order);
     }
 }

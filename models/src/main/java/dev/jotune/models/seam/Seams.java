@@ -1,5 +1,6 @@
 package dev.jotune.models.seam;
 
+import dev.jotune.autograd.Recording;
 import dev.jotune.tensor.kernels.Precision;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -22,6 +23,7 @@ public final class Seams {
     private final SequencedMap<String, EmbeddingSite> embeddings = new LinkedHashMap<>();
     private final SequencedMap<String, TapSite> taps = new LinkedHashMap<>();
     private final SequencedMap<String, Hooks> attached = new LinkedHashMap<>();
+    private final Map<String, HookSource> sources = new LinkedHashMap<>();
     private final List<String> active = new ArrayList<>();
     private Precision precision = Precision.F32;
 
@@ -156,12 +158,28 @@ public final class Seams {
         check(hooks.overrides().keySet(), parameters.keySet(), "parameter");
         check(hooks.taps().keySet(), taps.keySet(), "tap");
         check(hooks.virtualTokens().keySet(), embeddings.keySet(), "embedding input");
+        hooks.virtualTokens().forEach((site, tokens) -> {
+            if (tokens.areLayered() && !embeddings.get(site).layered()) {
+                throw new IllegalArgumentException("the adapter '" + hooks.name() + "' makes its virtual tokens anew before every block, and "
+                        + "the blocks behind '" + site + "' have no place for that. Choose another method.");
+            }
+        });
         if (hooks.segments().isPresent() && attentions.isEmpty()) {
             throw new IllegalArgumentException("the adapter '" + hooks.name() + "' adds keys and values to attentions, and the model has none. "
                     + "Give it what the model has a place for: linear layers, taps, virtual tokens.");
         }
         attached.put(hooks.name(), hooks);
         active.add(hooks.name());
+    }
+
+    /**
+     * Attaches an adapter whose hooks are made for every pass.
+     *
+     * @param hooks as they are now: where it hangs
+     */
+    public void attach(Hooks hooks, HookSource source) {
+        attach(hooks);
+        sources.put(hooks.name(), source);
     }
 
     private static void check(java.util.Set<String> asked, java.util.Set<String> there, String kind) {
@@ -181,6 +199,7 @@ public final class Seams {
     public void detach(String name) {
         hooks(name);
         attached.remove(name);
+        sources.remove(name);
         active.remove(name);
     }
 
@@ -209,18 +228,24 @@ public final class Seams {
         return h;
     }
 
-    /** All rows under the active adapters. */
+    /** All rows under the active adapters. What is made for every pass is made without derivatives. */
     public Pass inference() {
-        return Pass.inference(active.stream().map(this::hooks).toList());
+        return Pass.inference(Recording.off(() -> current(active)));
     }
 
-    /** All rows under the active adapters, with training noise. */
+    /** All rows under the active adapters, with training noise; gradients flow through what is made for the pass. */
     public Pass training(long seed, long step) {
-        return Pass.training(active.stream().map(this::hooks).toList(), seed, step);
+        return Pass.training(current(active), seed, step);
     }
 
     /** Row i under adapter {@code names.get(i)}; an empty name is the bare model. */
     public Pass rows(List<String> names) {
-        return Pass.rows(names.stream().map(n -> n.isEmpty() ? List.<Hooks>of() : List.of(hooks(n))).toList());
+        Map<String, List<Hooks>> once = new LinkedHashMap<>();
+        names.forEach(n -> once.computeIfAbsent(n, k -> k.isEmpty() ? List.of() : Recording.off(() -> current(List.of(k)))));
+        return Pass.rows(names.stream().map(once::get).toList());
+    }
+
+    private List<Hooks> current(List<String> names) {
+        return names.stream().map(n -> sources.containsKey(n) ? sources.get(n).hooks(n) : hooks(n)).toList();
     }
 }

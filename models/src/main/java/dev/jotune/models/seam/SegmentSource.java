@@ -8,8 +8,8 @@ import java.util.Optional;
 /** Seam 2: adds key/value segments to attentions, seen by every query, before the text's own keys; or steps after them. */
 public interface SegmentSource {
     /**
-     * The segments for each attention, with batch size 1 (shared by the rows of the group). Asked once a pass, so what
-     * all attentions have in common is computed once.
+     * The segments for each attention, with batch size 1 (shared by the rows of the group) or that of the group (each row
+     * its own). Asked once a pass, so what all attentions have in common is computed once.
      *
      * @param sites the model's attentions
      * @return a list for each of {@code sites}, in their order

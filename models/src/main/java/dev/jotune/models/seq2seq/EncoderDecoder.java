@@ -83,6 +83,9 @@ public abstract class EncoderDecoder extends Network implements Seq2SeqLm {
 
     @Override
     public final Hidden decode(DecoderInput target, Encoded source, Pass pass, Optional<DecoderCache> given) {
+        if (target.branches().isPresent()) {
+            throw new IllegalArgumentException("a " + modelType() + " model cannot read branches. Give each target a row of its own.");
+        }
         if (given.isEmpty()) {
             checkRows(target, source);
             return decode(target, source, Optional.empty(), pass);

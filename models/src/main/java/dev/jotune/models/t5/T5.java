@@ -92,7 +92,7 @@ public final class T5 extends EncoderDecoder {
     }
 
     private static DecoderInput withoutPositions(DecoderInput in) {
-        return new DecoderInput(in.ids(), in.embeds(), in.mask(), Optional.empty());
+        return new DecoderInput(in.ids(), in.embeds(), in.mask(), Optional.empty(), Optional.empty(), in.instruction());
     }
 
     private Var embed(DecoderInput in, TokenLayout layout, Pass pass) {

@@ -137,7 +137,7 @@ class MambaTest {
             }
 
             @Override
-            public Var rows(Pass pass) {
+            public Var rows(Text text, Pass pass) {
                 return soft;
             }
         }), Map.of()));

@@ -68,7 +68,7 @@ class PatchModelsTest {
             }
 
             @Override
-            public Var rows(Pass pass) {
+            public Var rows(Text text, Pass pass) {
                 return rows;
             }
         };

@@ -241,7 +241,7 @@ class Seq2SeqTest {
                 }
 
                 @Override
-                public Var rows(Pass pass) {
+                public Var rows(Text text, Pass pass) {
                     return rows;
                 }
             });
