@@ -1,5 +1,6 @@
 package dev.jotune.peft;
 
+import dev.jotune.peft.methods.FullTuning;
 import dev.jotune.peft.methods.Ia3;
 import dev.jotune.peft.methods.Lora;
 import dev.jotune.peft.methods.Oft;
@@ -24,7 +25,9 @@ public final class Methods {
             new MethodInfo("vera", "VERA", "VeRA", "2310.11454", "projection", "W' = W + diag(b) B diag(d) A",
                     "sum over targets of out + r", Vera.DEFAULTS),
             new MethodInfo("oft", "OFT", "OFT", "2306.07280", "projection", "W' = W R^T, R = (I - Q)(I + Q)^-1",
-                    "sum over targets of in (b - 1) / 2", Oft.DEFAULTS));
+                    "sum over targets of in (b - 1) / 2", Oft.DEFAULTS),
+            new MethodInfo("full", "FULL", "Full fine-tuning", "1810.04805", "weights", "W' = theta", "every weight",
+                    FullTuning.DEFAULTS));
 
     private Methods() {}
 
