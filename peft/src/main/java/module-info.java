@@ -3,10 +3,13 @@ module dev.jotune.peft {
     requires transitive dev.jotune.models;
     requires com.fasterxml.jackson.databind;
     requires com.fasterxml.jackson.datatype.jdk8;
+    requires hipparchus.core;
+    requires hipparchus.optim;
 
     exports dev.jotune.peft;
     exports dev.jotune.peft.methods;
     exports dev.jotune.peft.objectives;
+    exports dev.jotune.peft.steps;
     exports dev.jotune.peft.train;
     exports dev.jotune.peft.weights;
 
