@@ -60,7 +60,12 @@ public record Grpo(Reward reward, int group, int maxNewTokens, double beta, doub
     /** The weight of a batch is its number of prompts. */
     @Override
     public double weight(Batch batch) {
-        return batch.examples().size();
+        return asked(batch).size();
+    }
+
+    /** Examples that say what answer is wanted: a prompt may fill all the room there is. */
+    private static List<Example> asked(Batch batch) {
+        return batch.examples().stream().filter(e -> e.labelCount(false) > 0).toList();
     }
 
     @Override
@@ -68,7 +73,7 @@ public record Grpo(Reward reward, int group, int maxNewTokens, double beta, doub
         CausalLm lm = model.as(CausalLm.class);
         List<List<Example>> groups = new ArrayList<>();
         List<Double> rewards = new ArrayList<>();
-        for (Example asked : batch.examples()) {
+        for (Example asked : asked(batch)) {
             List<Example> answers = write(lm, asked, groups.size(), pass);
             answers.forEach(a -> rewards.add(reward.of(withoutEnd(asked), written(a))));
             groups.add(answers);
