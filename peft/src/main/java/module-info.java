@@ -3,11 +3,14 @@ module dev.jotune.peft {
     requires transitive dev.jotune.models;
     requires com.fasterxml.jackson.databind;
     requires com.fasterxml.jackson.datatype.jdk8;
+    requires hipparchus.core;
+    requires hipparchus.optim;
 
     exports dev.jotune.peft;
     exports dev.jotune.peft.decoding;
     exports dev.jotune.peft.methods;
     exports dev.jotune.peft.objectives;
+    exports dev.jotune.peft.steps;
     exports dev.jotune.peft.train;
     exports dev.jotune.peft.weights;
 

@@ -12,6 +12,7 @@ import dev.jotune.peft.train.LabelledTexts;
 import dev.jotune.peft.train.TrainOptions;
 import dev.jotune.peft.train.TrainReport;
 import dev.jotune.peft.train.Trainer;
+import dev.jotune.peft.train.TrainingStep;
 import dev.jotune.tensor.Backend;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -30,7 +31,8 @@ import picocli.CommandLine.Spec;
         customSynopsis = "jotune tune --model=DIR --method=NAME --data=FILE --out=DIR [OPTIONS]",
         description = {"Trains an adapter and saves it as PEFT does.", "",
             "The data are one JSON object a line: {\"text\": ...}, learnt from end to end, or",
-            "{\"prompt\": ..., \"completion\": ...}, where only the completion is learnt.",
+            "{\"prompt\": ..., \"completion\": ...}, where only the completion is learnt. Objectives of preferences",
+            "such as --objective dpo learn from {\"prompt\": ..., \"chosen\": ..., \"rejected\": ...}.",
             "With --task classify they are {\"text\": ..., \"label\": ...}, perhaps with \"text_pair\", or, in a file named .tsv,",
             "a text, a tab and a label a line; the head of the classifier is trained along."},
         optionListHeading = "%nOptions:%n")
@@ -64,6 +66,9 @@ final class TuneCommand implements Runnable {
     private TrainingOptions training;
 
     @Mixin
+    private StepOptions steps;
+
+    @Mixin
     private CommonOptions common;
 
     @Spec
@@ -88,13 +93,15 @@ final class TuneCommand implements Runnable {
         } else {
             loaded = model.load(backend);
             tokenizer = loaded.requireTokenizer();
-            examples = Dataset.readJsonl(data, tokenizer, loaded.generation(), options.maxLength());
+            examples = steps.isPaired() ? Dataset.readPreferences(data, tokenizer, loaded.generation(), options.maxLength())
+                    : Dataset.readJsonl(data, tokenizer, loaded.generation(), options.maxLength());
         }
+        TrainingStep step = steps.read(TrainingStep.of(loaded.backbone()), loaded.generation(), options.seed());
         Adapter adapter = attach(loaded, tokenizer, tuning, options.seed());
         err.printf(Locale.ROOT, "%s on %s: %,d trainable values, %,d examples%n", tuning.peftType(), loaded.name(),
                 adapter.trainableCount(), examples.size());
         err.flush();
-        report(train(adapter, examples, options, err));
+        report(train(adapter, examples, options, step, err));
     }
 
     private boolean classifies() {
@@ -115,7 +122,7 @@ final class TuneCommand implements Runnable {
         }
     }
 
-    private TrainReport train(Adapter adapter, Dataset examples, TrainOptions options, PrintWriter err) {
+    private TrainReport train(Adapter adapter, Dataset examples, TrainOptions options, TrainingStep step, PrintWriter err) {
         try (Progress progress = new Progress(err)) {
             Thread onInterrupt = new Thread(() -> {
                 progress.close();
@@ -125,7 +132,7 @@ final class TuneCommand implements Runnable {
             });
             Runtime.getRuntime().addShutdownHook(onInterrupt);
             try {
-                return Trainer.run(adapter, examples, options, Optional.of(out), resume, progress);
+                return Trainer.run(adapter, examples, options, step, Optional.of(out), resume, progress);
             } finally {
                 removeHook(onInterrupt);
             }

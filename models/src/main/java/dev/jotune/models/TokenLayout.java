@@ -191,7 +191,7 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
                 seen.add(own.forQueries(from, to).keys(0, trunk, trunk));
             }
             seen.add(own.forQueries(from, to).keys(from, to, 0));
-            parts.add(at.attend(query.slice(2, from, to), seen, scale, softcap, pass));
+            parts.add(at.attend(query.slice(2, from, to), seen, scale, softcap, pass, "." + parts.size()));
             from = to;
         }
         return Var.concat(2, parts.toArray(Var[]::new));

@@ -3,6 +3,7 @@ package dev.jotune.peft;
 import dev.jotune.peft.methods.AdaptionPrompt;
 import dev.jotune.peft.methods.Aligner;
 import dev.jotune.peft.methods.BottleneckAdapter;
+import dev.jotune.peft.methods.FullTuning;
 import dev.jotune.peft.methods.HyperTuning;
 import dev.jotune.peft.methods.Ia3;
 import dev.jotune.peft.methods.Iapt;
@@ -59,7 +60,9 @@ public final class Methods {
                     "K D; in the first stage D for every head", Lofit.DEFAULTS),
             new MethodInfo("state-offset", "STATE_OFFSET", "State-offset tuning", "2503.03499", "taps", "y_t = C_t (h_t + S) + D u_t",
                     "L E N, L E, or L r (E + N)", StateOffset.DEFAULTS),
-            new MethodInfo("pasta", "PASTA", "PASTA", "2210.04382", "taps", "h_l[pos_s]' = h_l[pos_s] + e_l,s", "L S C", Pasta.DEFAULTS));
+            new MethodInfo("pasta", "PASTA", "PASTA", "2210.04382", "taps", "h_l[pos_s]' = h_l[pos_s] + e_l,s", "L S C", Pasta.DEFAULTS),
+            new MethodInfo("full", "FULL", "Full fine-tuning", "1810.04805", "weights", "W' = theta", "every weight",
+                    FullTuning.DEFAULTS));
 
     private static final List<UnattachedMethod> UNATTACHED = List.of(
             decoding("proxy", "Proxy-Tuning", "2401.08565", "s = s_base + alpha (s_expert - s_anti)", "base + 1.0*(expert - anti)"),

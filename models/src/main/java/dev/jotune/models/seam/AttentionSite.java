@@ -58,8 +58,17 @@ public record AttentionSite(String path, int layer, int heads, int groups, int h
      * @return {@code [B, H, T, D]}
      */
     public Var attend(Var query, List<Attention.Segment> segments, double scale, double softcap, Pass pass) {
+        return attend(query, segments, scale, softcap, pass, "");
+    }
+
+    /**
+     * As {@link #attend(Var, List, double, double, Pass)}, for some of the queries of a text.
+     *
+     * @param part tells their noise from that of the others
+     */
+    public Var attend(Var query, List<Attention.Segment> segments, double scale, double softcap, Pass pass, String part) {
         Attention.Noise noise = pass.training() && dropout > 0
-                ? new Attention.Noise(dropout, pass.seed(), pass.stream("dropout." + weightsTap())) : Attention.Noise.NONE;
+                ? new Attention.Noise(dropout, pass.seed(), pass.stream("dropout." + weightsTap() + part)) : Attention.Noise.NONE;
         Attention.Result result = Attention.attend(query, segments, scale, softcap, noise);
         if (pass.hasStep(this)) {
             Queries all = new Queries(query, scale, softcap);

@@ -42,7 +42,7 @@ public record Preference(PreferenceLoss loss, boolean sharesPrefix, List<String>
     @Override
     public Var loss(Backbone model, Batch batch, Pass pass) {
         CausalLm lm = model.as(CausalLm.class);
-        List<List<Example>> pairs = batch.examples().stream().map(Preference::pair).toList();
+        List<List<Example>> pairs = pairs(batch);
         Optional<Var> reference = loss.usesReference()
                 ? Optional.of(Recording.off(() -> measured(lm, pairs, reference(lm, referenceAdapters))[0])) : Optional.empty();
         Var[] policy = measured(lm, pairs, pass);
@@ -52,7 +52,13 @@ public record Preference(PreferenceLoss loss, boolean sharesPrefix, List<String>
     /** The weight of a batch is its number of pairs. */
     @Override
     public double weight(Batch batch) {
-        return batch.examples().size();
+        return pairs(batch).size();
+    }
+
+    /** Pairs of which both answers have a token left to learn: a prompt may fill all the room there is. */
+    private static List<List<Example>> pairs(Batch batch) {
+        return batch.examples().stream().map(Preference::pair)
+                .filter(pair -> pair.stream().allMatch(e -> e.labelCount(false) > 0)).toList();
     }
 
     private static List<Example> pair(Example e) {

@@ -70,7 +70,7 @@ public record Example(int[] ids, int[] labels, int[] tokenTypes, int category, O
     }
 
     /** The first {@code maxLength} tokens; of a text to classify the last token stays, which ends every text there. */
-    Example cutTo(int maxLength) {
+    public Example cutTo(int maxLength) {
         if (length() <= maxLength && rejected.stream().allMatch(r -> r.length() <= maxLength)) {
             return this;
         }

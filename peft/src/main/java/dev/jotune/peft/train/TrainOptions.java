@@ -67,9 +67,14 @@ public record TrainOptions(double learningRate, int maxSteps, double epochs, int
         return Schedules.byName(name, Map.of("base_lr", rate, "warmup", warmup, "total", total));
     }
 
+    /** The learning rates of a run of so many updates. */
+    public Schedule rates(long total) {
+        return rates(schedule, learningRate, warmupSteps, total);
+    }
+
     /** The optimiser of a run of so many updates, without transforms before it. */
     Optimizer optimizer(long total) {
-        return rule(optimizer, weightDecay, learningRate).with(rates(schedule, learningRate, warmupSteps, total));
+        return rule(optimizer, weightDecay, learningRate).with(rates(total));
     }
 
     /** Updates of a run over {@code examples} examples. */

@@ -1,14 +1,7 @@
 package dev.jotune.peft.train;
 
-import dev.jotune.autograd.Gradients;
-import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
-import dev.jotune.autograd.optim.ClipByNorm;
-import dev.jotune.autograd.optim.GradientTransform;
-import dev.jotune.autograd.optim.GradientTransforms;
-import dev.jotune.autograd.optim.Optimizer;
 import dev.jotune.autograd.optim.RunState;
-import dev.jotune.autograd.optim.Trainable;
 import dev.jotune.models.Backbone;
 import dev.jotune.models.SequenceClassifier;
 import dev.jotune.models.seam.Group;
@@ -49,8 +42,7 @@ final class TrainingRun {
     private final boolean firstCounts;
     private final int maxLength;
     private final long totalSteps;
-    private final ClipByNorm clip;
-    private final Optimizer optimizer;
+    private final Descent descent;
     private final List<Double> losses = new ArrayList<>();
     private final List<String> notes = new ArrayList<>();
     private long done;
@@ -83,11 +75,8 @@ final class TrainingRun {
         data = given.cutTo(maxLength);
         checkData();
         totalSteps = options.totalSteps(data.size());
-        clip = GradientTransforms.clipByNorm(options.maxGradNorm() == 0 ? Double.POSITIVE_INFINITY
-                : options.maxGradNorm());
-        GradientTransform chain = GradientTransforms.chain(parts.transform().orElse((step, t) -> t), clip,
-                this::refuseNaN);
-        optimizer = options.optimizer(totalSteps).after(chain);
+        descent = parts.descent().map(d -> d.start(options, totalSteps))
+                .orElseGet(() -> new Backpropagation(options, totalSteps, parts.transform().orElse((step, t) -> t)));
         checkpoints = runFolder.map(f -> new Checkpoints(f, fingerprint(given)));
     }
 
@@ -165,6 +154,7 @@ final class TrainingRun {
                 }
             }
         } finally {
+            descent.close();
             if (options.gradientCheckpointing()) {
                 model.setCheckpointing(false);
             }
@@ -179,7 +169,8 @@ final class TrainingRun {
     /** A large model's kernels are compiled, and its weights packed, before the first step. */
     private void warmUp() {
         long weights = model.seams().parameters().values().stream().mapToLong(Parameter::numel).sum();
-        if (weights < Warmup.LARGE || model.computeType() != DType.F32) {
+        // What goes down without gradients must not take the memory that they take.
+        if (weights < Warmup.LARGE || model.computeType() != DType.F32 || parts.descent().isPresent()) {
             return;
         }
         List<Supplier<Var>> losses = new ArrayList<>();
@@ -204,77 +195,35 @@ final class TrainingRun {
 
     private void step() {
         long begun = System.nanoTime();
-        double rate = optimizer.rate();
-        Step result;
+        double rate = descent.rate();
+        Descent.Outcome result;
+        long tokens;
         try (Scope _ = Scope.open()) {
-            result = gradients();
-            if (!Double.isFinite(result.loss())) {
-                throw diverged("the loss is " + result.loss());
-            }
-            optimizer.step(result.trainables());
+            List<Batch> batches = batches();
+            tokens = batches.stream().mapToLong(Batch::tokens).sum();
+            result = descent.step(new StepInput(model, parts.objective(), batches, chosen(), options.seed(), done));
+        } catch (DivergedException e) {
+            throw diverged(e.getMessage());
+        }
+        if (!Double.isFinite(result.loss())) {
+            throw diverged("the loss is " + result.loss());
         }
         done++;
         position += (long) options.gradientAccumulation() * options.batchSize();
         losses.add(result.loss());
-        trainedTokens += result.tokens();
+        trainedTokens += tokens;
         double seconds = Math.max(1e-9, (System.nanoTime() - begun) / 1e9);
-        listener.onStep(new StepReport(done, totalSteps, result.loss(), rate, clip.lastNorm(),
-                result.tokens() / seconds,
+        listener.onStep(new StepReport(done, totalSteps, result.loss(), rate, result.gradNorm(), tokens / seconds,
                 HostMemory.peakBytes()));
     }
 
-    private record Step(double loss, long tokens, List<Trainable> trainables) {}
-
-    /** Loss and gradients of one update: the weighted sum over its batches, each in a scope of its own. */
-    private Step gradients() {
-        int accumulation = options.gradientAccumulation();
-        int rows = options.batchSize();
+    private List<Batch> batches() {
         List<Batch> batches = new ArrayList<>();
-        double total = 0;
-        for (int m = 0; m < accumulation; m++) {
-            List<Example> next = data.stream(options.seed(), position + (long) m * rows, rows);
-            Batch b = Batch.of(next, model.backend(), firstCounts);
-            batches.add(b);
-            total += parts.objective().weight(b);
+        for (int m = 0; m < options.gradientAccumulation(); m++) {
+            List<Example> next = data.stream(options.seed(), position + (long) m * options.batchSize(), options.batchSize());
+            batches.add(Batch.of(next, model.backend(), firstCounts));
         }
-        SequencedMap<String, Var> chosen = chosen();
-        List<Var> wrt = List.copyOf(chosen.values());
-        Tensor[] sums = new Tensor[wrt.size()];
-        double loss = 0;
-        long tokens = 0;
-        for (int m = 0; m < accumulation; m++) {
-            Batch b = batches.get(m);
-            tokens += b.tokens();
-            double share = parts.objective().weight(b) / total;
-            if (!(share > 0)) {
-                continue;
-            }
-            try (Scope scope = Scope.open()) {
-                // Each batch has noise of its own.
-                Pass pass = model.seams().training(options.seed(), done * accumulation + m);
-                Var part = pass.once(() -> parts.objective().loss(model, b, pass)).mul(share);
-                loss += part.item();
-                if (!Double.isFinite(loss)) {
-                    return new Step(loss, tokens, List.of());
-                }
-                add(sums, Gradients.consume(part, wrt), scope);
-            }
-        }
-        if (total == 0) {
-            // Possible where examples without labels meet in one step; there is nothing to learn from them.
-            Arrays.setAll(sums, i -> Tensor.zeros(model.backend(), model.computeType(), wrt.get(i).shape()));
-        }
-        return new Step(loss, tokens, Trainable.of(chosen, List.of(sums)));
-    }
-
-    private static void add(Tensor[] sums, List<Tensor> more, Scope scope) {
-        Recording.off(() -> {
-            for (int i = 0; i < sums.length; i++) {
-                sums[i] = scope.keep(sums[i] == null ? more.get(i)
-                        : Var.constant(sums[i]).add(Var.constant(more.get(i))).tensor());
-            }
-            return sums;
-        });
+        return batches;
     }
 
     private SequencedMap<String, Var> chosen() {
@@ -293,21 +242,13 @@ final class TrainingRun {
         return out;
     }
 
-    /** The last link of the chain: parameters are not touched by a gradient that is not a number. */
-    private List<Trainable> refuseNaN(long step, List<Trainable> trainables) {
-        if (!Double.isFinite(clip.lastNorm())) {
-            throw diverged("the gradients' norm is " + clip.lastNorm());
-        }
-        return trainables;
-    }
-
     private AdapterException diverged(String what) {
         String where = runFolder.isEmpty() ? "Nothing of this run was saved."
                 : saved == 0 ? "There is no checkpoint of this run yet."
                 : "The checkpoint of step " + saved + " in " + runFolder.get().resolve(Checkpoints.FOLDER)
                 + " is untouched.";
         return new AdapterException(what + " at step " + (done + 1) + " of " + totalSteps + ", at learning rate "
-                + optimizer.rate()
+                + descent.rate()
                 + ". Lower the learning rate or maxGradNorm, warm up for longer, and start in another "
                 + "folder. " + where);
     }
@@ -346,7 +287,7 @@ final class TrainingRun {
             }
             v.tensor().copyFrom(t);
         });
-        optimizer.restore(state.optimizer(), state.step());
+        descent.restore(state.optimizer(), state.step());
         done = state.step();
         position = state.dataPosition();
         saved = done;
@@ -369,7 +310,7 @@ final class TrainingRun {
             parameters.put(LOSSES, Tensor.of(Backends.reference(), DType.F64,
                     losses.stream().mapToDouble(Double::doubleValue).toArray(), losses.size()));
             file = checkpoints.get().save(new RunState(done, options.seed(), position, losses, checkpoints.get().hash(),
-                    texts, parameters, optimizer.state()));
+                    texts, parameters, descent.state()));
         }
         saved = done;
         listener.onSaved(done, file);

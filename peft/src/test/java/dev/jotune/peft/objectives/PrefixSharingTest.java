@@ -189,6 +189,18 @@ class PrefixSharingTest {
     }
 
     @Test
+    void pairsWhosePromptLeavesNoRoomForAnAnswerDoNotCount() {
+        CausalLm model = TinyDecoders.make("llama", false);
+        List<Example> pairs = new ArrayList<>(pairs());
+        Preference dpo = Preference.dpo();
+        double want = dpo.loss(model, Batch.of(pairs.subList(0, 2), model.backend(), false), model.seams().inference()).item();
+        // The third prompt has 11 tokens.
+        Batch cut = Batch.of(pairs.stream().map(e -> e.cutTo(11)).toList(), model.backend(), false);
+        assertThat(dpo.weight(cut)).isEqualTo(2);
+        assertThat(dpo.loss(model, cut, model.seams().inference()).item()).isEqualTo(want);
+    }
+
+    @Test
     void impossibleBranchesAreRefused() {
         CausalLm model = TinyDecoders.make("llama", false);
         assertThatThrownBy(() -> new Branches(0, List.of(1))).hasMessageContaining("trunk of 0");

@@ -1,0 +1,205 @@
+package dev.jotune.peft.steps;
+
+import dev.jotune.autograd.Var;
+import dev.jotune.peft.train.Descent;
+import dev.jotune.peft.train.StepInput;
+import dev.jotune.peft.train.TrainOptions;
+import dev.jotune.tensor.Backends;
+import dev.jotune.tensor.DType;
+import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.random.Philox;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+
+/**
+ * BBTv2: Towards a Gradient-Free Future with Large Language Models (Sun et al., arXiv 2205.11200, algorithm 1): prompts of every
+ * layer, found by CMA-ES with forward passes alone. What trains is cut into blocks, one for each layer; block l is
+ * {@code p_l = start_l + A_l z_l} with {@code z_l} of few dimensions, begun at 0, and {@code A_l} of normal numbers with deviation
+ * {@code alpha std_l / sqrt(dimensions)}, made anew from the seed instead of stored. std_l is that of what the block starts with,
+ * clipped five times at three deviations (equation 3). A step takes one block: it tries a population of {@code z_l} with all other
+ * blocks at their best, and keeps the best so far.
+ *
+ * <p>The blocks are those of any adapter; with prefix tuning, one for each layer, they are the deep prompts of the paper in the
+ * form that joins them to a layer's keys and values. Learning rate, optimiser and weight decay are not used.
+ *
+ * @param dimensions of z
+ * @param population candidates of a step
+ * @param alpha factor of the deviation
+ * @param parts into how many blocks each tensor is cut along its last axis: for prefix tuning the number of layers
+ */
+public record BlackBox(int dimensions, int population, double alpha, int parts) implements Descent.Factory {
+    private static final String LOG = "cma.values.";
+    private static final String START = "cma.start.";
+    private static final int CLIPPINGS = 5;
+
+    /** @throws IllegalArgumentException for numbers that leave nothing to search */
+    public BlackBox {
+        if (dimensions < 2 || population < 4 || !(alpha > 0) || parts < 1) {
+            throw new IllegalArgumentException("a search in " + dimensions + " dimensions with " + population + " candidates, alpha " + alpha
+                    + " and " + parts + " parts is not possible. Give at least 2 dimensions, 4 candidates and 1 part, and an alpha above 0.");
+        }
+    }
+
+    /** The paper's 500 dimensions and 20 candidates. */
+    public static BlackBox of(int parts) {
+        return new BlackBox(500, 20, 1, parts);
+    }
+
+    @Override
+    public Descent start(TrainOptions options, long totalSteps) {
+        return new Run(options.seed());
+    }
+
+    /** A block and its search. */
+    private final class Block {
+        private final String name;
+        private final Tensor target;
+        private final double[] start;
+        private final double deviation;
+        private final long key;
+        private final AskTell search;
+        private double[] log = new double[0];
+        private double best = Double.POSITIVE_INFINITY;
+        private double[] bestPoint = new double[dimensions];
+
+        Block(String name, Tensor target, double[] start, long seed, int number) {
+            this.name = name;
+            this.target = target;
+            this.start = start;
+            this.deviation = alpha * clippedDeviation(start) / Math.sqrt(dimensions);
+            this.key = Philox.bits(seed, 2L * number, 0);
+            this.search = new AskTell(dimensions, population, 1, Philox.bits(seed, 2L * number + 1, 0));
+        }
+
+        void tell(double[] point, double value) {
+            search.tell(value);
+            log = Arrays.copyOf(log, log.length + 1);
+            log[log.length - 1] = value;
+            if (value < best) {
+                best = value;
+                bestPoint = point;
+            }
+        }
+
+        /** Puts {@code start + A z} where the model reads it; row i of A is the noise of stream i. */
+        void place(double[] z) {
+            double[] row = new double[dimensions];
+            double[] p = new double[start.length];
+            for (int i = 0; i < p.length; i++) {
+                Philox.fillNormal(key, i, 0, row);
+                double sum = 0;
+                for (int k = 0; k < dimensions; k++) {
+                    sum += row[k] * z[k];
+                }
+                p[i] = start[i] + deviation * sum;
+            }
+            target.copyFrom(Tensor.of(target.backend(), target.dtype(), p, target.shape()));
+        }
+    }
+
+    /** The deviation of what lies within three deviations of the mean, five times over; 1 where all is one number. */
+    static double clippedDeviation(double[] values) {
+        double[] v = values.clone();
+        double std = 0;
+        for (int round = 0; round <= CLIPPINGS; round++) {
+            double mean = Arrays.stream(v).average().orElse(0);
+            std = Math.sqrt(Arrays.stream(v).map(x -> (x - mean) * (x - mean)).sum() / v.length);
+            double reach = 3 * std;
+            v = Arrays.stream(v).map(x -> Math.clamp(x, mean - reach, mean + reach)).toArray();
+        }
+        return std > 0 ? std : 1;
+    }
+
+    /** One run. */
+    private final class Run implements Descent {
+        private final long seed;
+        private final List<Block> blocks = new ArrayList<>();
+        private Map<String, Tensor> restored = Map.of();
+        private long steps;
+
+        Run(long seed) {
+            this.seed = seed;
+        }
+
+        @Override
+        public Outcome step(StepInput input) {
+            if (blocks.isEmpty()) {
+                begin(input.trainables());
+            }
+            Block block = blocks.get((int) (steps % blocks.size()));
+            for (int i = 0; i < population; i++) {
+                double[] z = block.search.ask().orElse(null);
+                if (z == null) {
+                    break;
+                }
+                block.place(z);
+                block.tell(z, input.loss());
+            }
+            block.place(block.bestPoint);
+            steps++;
+            return new Outcome(block.best, 0);
+        }
+
+        private void begin(SequencedMap<String, Var> trainables) {
+            trainables.forEach((name, v) -> {
+                long width = v.size(v.rank() - 1);
+                if (width % parts != 0) {
+                    throw new IllegalArgumentException(name + " of " + width + " columns cannot be cut into " + parts
+                            + " parts. Give a number that divides it: for prefix tuning that of the layers.");
+                }
+                for (int i = 0; i < parts; i++) {
+                    Tensor part = v.tensor().slice(v.rank() - 1, i * width / parts, (i + 1) * width / parts);
+                    String own = name + "." + i;
+                    double[] start = restored.containsKey(START + own) ? restored.get(START + own).toDoubleArray() : part.toDoubleArray();
+                    blocks.add(new Block(own, part, start, seed, blocks.size()));
+                }
+            });
+            for (Block b : blocks) {
+                Tensor log = restored.get(LOG + b.name);
+                for (double value : log == null ? new double[0] : log.toDoubleArray()) {
+                    b.tell(b.search.ask().orElseThrow(), value);
+                }
+            }
+        }
+
+        @Override
+        public double rate() {
+            return 0;
+        }
+
+        @Override
+        public Map<String, Tensor> state() {
+            Map<String, Tensor> out = new LinkedHashMap<>();
+            for (Block b : blocks) {
+                out.put(START + b.name, numbers(b.start));
+                out.put(LOG + b.name, numbers(b.log));
+            }
+            return out;
+        }
+
+        private static Tensor numbers(double[] values) {
+            return Tensor.of(Backends.reference(), DType.F64, values, values.length);
+        }
+
+        @Override
+        public void restore(Map<String, Tensor> state, long count) {
+            if (count > 0 && state.keySet().stream().noneMatch(n -> n.startsWith(START))) {
+                throw new IllegalArgumentException("the saved state " + state.keySet() + " is not of a search without gradients. "
+                        + "Resume with the settings that the run was saved with.");
+            }
+            Map<String, Tensor> own = new LinkedHashMap<>();
+            state.forEach((name, t) -> own.put(name, numbers(t.toDoubleArray())));
+            restored = own;
+            steps = count;
+        }
+
+        @Override
+        public void close() {
+            blocks.forEach(b -> b.search.close());
+        }
+    }
+}
