@@ -1,12 +1,17 @@
 package dev.jotune.peft;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
+import dev.jotune.peft.methods.AdaLora;
 import dev.jotune.peft.methods.Ia3;
 import dev.jotune.peft.methods.Lora;
 import dev.jotune.peft.methods.Oft;
 import dev.jotune.peft.methods.PrefixTuning;
 import dev.jotune.peft.methods.PromptTuning;
+import dev.jotune.peft.methods.Shira;
 import dev.jotune.peft.methods.Vera;
+import java.lang.reflect.RecordComponent;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
 
@@ -26,7 +31,11 @@ public final class Methods {
             new MethodInfo("vera", "VERA", "VeRA", "2310.11454", "projection", "W' = W + diag(b) B diag(d) A",
                     "sum over targets of out + r", Vera.DEFAULTS),
             new MethodInfo("oft", "OFT", "OFT", "2306.07280", "projection", "W' = W R^T, R = (I - Q)(I + Q)^-1",
-                    "sum over targets of in (b - 1) / 2", Oft.DEFAULTS));
+                    "sum over targets of in (b - 1) / 2", Oft.DEFAULTS),
+            new MethodInfo("shira", "SHIRA", "SHiRA", "2406.13175", "projection", "W' = W + S, S sparse",
+                    "sum over targets of r (in + out)", Shira.DEFAULTS),
+            new MethodInfo("adalora", "ADALORA", "AdaLoRA", "2303.10512", "projection, training step", "W' = W + s P diag(e) Q",
+                    "sum over targets of init_r (in + out + 1)", AdaLora.DEFAULTS));
 
     private Methods() {}
 
@@ -53,6 +62,12 @@ public final class Methods {
      */
     public static TuningMethod configure(MethodInfo info, Map<String, ?> fields) {
         return AdapterConfig.with(info, fields);
+    }
+
+    /** The field of {@code adapter_config.json} that a component of a method's record is. */
+    public static String field(RecordComponent component) {
+        JsonProperty named = component.getAccessor().getAnnotation(JsonProperty.class);
+        return named != null ? named.value() : component.getName().replaceAll("([A-Z])", "_$1").toLowerCase(Locale.ROOT);
     }
 
     /** By PEFT's {@code peft_type}: the first of those that share one and differ by a field. */

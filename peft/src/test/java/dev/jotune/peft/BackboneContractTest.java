@@ -14,10 +14,13 @@ import dev.jotune.models.Seq2SeqLm;
 import dev.jotune.models.SequenceClassifier;
 import dev.jotune.models.decoder.Decoder;
 import dev.jotune.models.seam.EmbeddingSite;
+import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Pass;
+import dev.jotune.peft.methods.AdaLora;
 import dev.jotune.peft.methods.Lora;
 import dev.jotune.peft.methods.PrefixTuning;
 import dev.jotune.peft.methods.PromptTuning;
+import dev.jotune.peft.methods.Shira;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.random.Philox;
 import java.lang.foreign.ValueLayout;
@@ -28,6 +31,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BiConsumer;
+import java.util.function.ToLongFunction;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicContainer;
 import org.junit.jupiter.api.DynamicNode;
@@ -84,13 +88,27 @@ class BackboneContractTest {
         for (Specimen s : Specimen.all()) {
             List<DynamicTest> tests = new ArrayList<>();
             for (TuningMethod m : List.of(Lora.DEFAULTS.withRank(RANK, 4).withTargets(Targets.matching(Targets.ALL_LINEAR)),
+                    Lora.DEFAULTS.withDora().withRank(RANK, 4).withTargets(Targets.matching(Targets.ALL_LINEAR)),
+                    everywhere("shira", Map.of("r", 1)), everywhere("adalora", Map.of("init_r", RANK, "target_r", 1, "total_step", 9)),
                     PrefixTuning.DEFAULTS.withTokens(TOKENS), PromptTuning.DEFAULTS.withTokens(TOKENS))) {
-                points(s).forEach((name, test) -> tests.add(DynamicTest.dynamicTest(m.peftType() + " " + name,
+                String method = m instanceof Lora l && l.useDora() ? "DORA" : m.peftType();
+                points(s).forEach((name, test) -> tests.add(DynamicTest.dynamicTest(method + " " + name,
                         () -> test.accept(new Subject(s, m), s.model()))));
             }
             nodes.add(DynamicContainer.dynamicContainer(s.toString(), tests));
         }
         return nodes.stream();
+    }
+
+    /** A method on all linear layers. */
+    private static TuningMethod everywhere(String name, Map<String, ?> fields) {
+        Map<String, Object> all = new LinkedHashMap<>(fields);
+        all.put("target_modules", Targets.ALL_LINEAR);
+        return Methods.configure(Methods.named(name), all);
+    }
+
+    private static long sum(Adapter adapter, ToLongFunction<LinearLayer> each) {
+        return adapter.hooks().projections().keySet().stream().map(adapter.model().seams().projections()::get).mapToLong(each).sum();
     }
 
     /**
@@ -154,8 +172,9 @@ class BackboneContractTest {
         }
         Adapter adapter = s.attach(model, "a");
         long want = switch (s.method) {
-            case Lora _ -> adapter.hooks().projections().keySet().stream().map(model.seams().projections()::get)
-                    .mapToLong(l -> RANK * (l.in() + l.out())).sum();
+            case Lora m -> sum(adapter, l -> RANK * (l.in() + l.out()) + (m.useDora() ? l.out() : 0));
+            case Shira _ -> sum(adapter, l -> l.in() + l.out());
+            case AdaLora _ -> sum(adapter, l -> RANK * (l.in() + l.out() + 1));
             // As in peft: P has the layers of the encoder, whatever the decoder reads of it.
             case PrefixTuning _ when model instanceof Seq2SeqLm ->
                     2L * TOKENS * model.layers() * model.seams().attentions().getLast().groups() * model.seams().attentions().getLast().headDim();
@@ -310,11 +329,18 @@ class BackboneContractTest {
         Map<String, Integer> bytes = bytes(model);
         TuningMethod wrong = switch (s.method) {
             case Lora l -> l.withTargets(Targets.of("no_such_module"));
+            case Shira _ -> everywhere("shira", Map.of("r", 0));
+            case AdaLora _ -> AdaLora.DEFAULTS;
             case PrefixTuning p -> p.withTokens(0);
             default -> PromptTuning.DEFAULTS.withTokens(-1);
         };
         assertThatThrownBy(() -> Adapters.create(model, "a", wrong, 1)).isInstanceOf(AdapterException.class)
-                .hasMessageContainingAll(s.method instanceof Lora ? "no_such_module" : "num_virtual_tokens");
+                .hasMessageContaining(switch (s.method) {
+                    case Lora _ -> "no_such_module";
+                    case Shira _ -> "r is 0";
+                    case AdaLora _ -> "total_step is 0";
+                    default -> "num_virtual_tokens";
+                });
         assertThat(model.seams().attached()).isEmpty();
         assertThat(bytes(model)).isEqualTo(bytes);
     }

@@ -15,10 +15,14 @@ import java.util.stream.Stream;
  */
 final class ContractCases {
     static final String[] LINEAR = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
-    private static final Map<String, List<Case>> TABLE = Map.of("lora", lora(), "dora", ProjectionCases.dora(), "prefix", prefix(), "prompt", prompt(),
-            "ia3", ia3(), "vera", vera(), "oft", oft());
-    private static final Map<String, Map<String, Map<String, ?>>> SENSELESS = Map.of("lora", senselessLora(),
-            "dora", ProjectionCases.senselessDora(), "prefix", senselessPrefix(), "prompt", senselessPrompt(), "ia3", senselessIa3(), "vera", senselessVera(), "oft", senselessOft());
+    private static final Map<String, List<Case>> TABLE = Map.ofEntries(entry("lora", lora()), entry("prefix", prefix()),
+            entry("prompt", prompt()), entry("ia3", ia3()), entry("vera", vera()), entry("oft", oft()),
+            entry("dora", ProjectionCases.dora()), entry("shira", ProjectionCases.shira()), entry("adalora", ProjectionCases.adaLora()));
+    private static final Map<String, Map<String, Map<String, ?>>> SENSELESS = Map.ofEntries(entry("lora", senselessLora()),
+            entry("prefix", senselessPrefix()), entry("prompt", senselessPrompt()), entry("ia3", senselessIa3()),
+            entry("vera", senselessVera()), entry("oft", senselessOft()),
+            entry("dora", ProjectionCases.senselessDora()), entry("shira", ProjectionCases.senselessShira()),
+            entry("adalora", ProjectionCases.senselessAdaLora()));
 
     private ContractCases() {}
 
@@ -126,7 +130,7 @@ final class ContractCases {
                 "oft_block_size is -4", Map.of("r", 0, "oft_block_size", -4),
                 "num_cayley_neumann_terms is 0", Map.of("use_cayley_neumann", true, "num_cayley_neumann_terms", 0),
                 "module_dropout is 0.5", Map.of("module_dropout", 0.5),
-                "coft", Map.of("coft", true),
+                "eps is 0.0", Map.of("coft", true, "eps", 0),
                 "matches no linear layer", Map.of("target_modules", List.of("c_attn")));
     }
 
@@ -175,6 +179,8 @@ final class ContractCases {
                 new Case("plain", Map.of("oft_block_size", 4, "use_cayley_neumann", false),
                         c -> in(c, "q_proj", "v_proj") * 3 / 2),
                 new Case("neumann", Map.of("oft_block_size", 4), c -> in(c, "q_proj", "v_proj") * 3 / 2),
+                new Case("constrained", Map.of("oft_block_size", 4, "coft", true, "eps", 1.5, "use_cayley_neumann", false),
+                        c -> in(c, "q_proj", "v_proj") * 3 / 2),
                 new Case("shared blocks", Map.of("oft_block_size", 0, "r", 2, "block_share", true, "use_cayley_neumann", false,
                         "target_modules", "all-linear"),
                         c -> c.numHiddenLayers() * Stream.of(LINEAR).mapToLong(m -> triangle(TinyModels.linear(m, c)[1] / 2)).sum()),

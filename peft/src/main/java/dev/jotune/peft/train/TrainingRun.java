@@ -15,6 +15,7 @@ import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.peft.Adapter;
 import dev.jotune.peft.AdapterException;
+import dev.jotune.peft.StepHook;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.HostMemory;
@@ -34,6 +35,8 @@ import java.util.Set;
 final class TrainingRun {
     /** All losses of the run, beside the parameters in a checkpoint; no parameter's path begins with a #. */
     private static final String LOSSES = "#losses";
+    /** What the method itself remembers. */
+    private static final String METHOD = "#method.";
     private static final String TOKENS = "trained_tokens";
 
     private final Adapter adapter;
@@ -181,11 +184,13 @@ final class TrainingRun {
         double rate = optimizer.rate();
         Step result;
         try (Scope _ = Scope.open()) {
-            result = gradients();
+            Step made = gradients();
+            result = made;
             if (!Double.isFinite(result.loss())) {
                 throw diverged("the loss is " + result.loss());
             }
             optimizer.step(result.trainables());
+            adapter.stepHook().ifPresent(h -> h.updated(done + 1, made.trainables()));
         }
         done++;
         position += (long) options.gradientAccumulation() * options.batchSize();
@@ -226,7 +231,7 @@ final class TrainingRun {
             try (Scope scope = Scope.open()) {
                 // Each batch has noise of its own.
                 Pass pass = model.seams().training(options.seed(), done * accumulation + m);
-                Var part = pass.once(() -> parts.objective().loss(model, b, pass)).mul(share);
+                Var part = pass.once(() -> charged(parts.objective().loss(model, b, pass))).mul(share);
                 loss += part.item();
                 if (!Double.isFinite(loss)) {
                     return new Step(loss, tokens, List.of());
@@ -239,6 +244,11 @@ final class TrainingRun {
             Arrays.setAll(sums, i -> Tensor.zeros(model.backend(), model.computeType(), wrt.get(i).shape()));
         }
         return new Step(loss, tokens, Trainable.of(chosen, List.of(sums)));
+    }
+
+    /** A loss with the term that the method adds to every objective. */
+    private Var charged(Var loss) {
+        return adapter.stepHook().flatMap(StepHook::penalty).map(loss::add).orElse(loss);
     }
 
     private static void add(Tensor[] sums, List<Tensor> more, Scope scope) {
@@ -320,6 +330,13 @@ final class TrainingRun {
             }
             v.tensor().copyFrom(t);
         });
+        Map<String, Tensor> own = new LinkedHashMap<>();
+        state.parameters().forEach((name, t) -> {
+            if (name.startsWith(METHOD)) {
+                own.put(name.substring(METHOD.length()), t);
+            }
+        });
+        adapter.stepHook().ifPresent(h -> h.restore(own));
         optimizer.restore(state.optimizer(), state.step());
         done = state.step();
         position = state.dataPosition();
@@ -340,6 +357,7 @@ final class TrainingRun {
         try (Scope _ = Scope.open()) {
             Map<String, Tensor> parameters = new LinkedHashMap<>();
             adapter.trainables().forEach((name, v) -> parameters.put(name, v.tensor()));
+            adapter.stepHook().ifPresent(h -> h.state().forEach((name, t) -> parameters.put(METHOD + name, t)));
             parameters.put(LOSSES, Tensor.of(Backends.reference(), DType.F64,
                     losses.stream().mapToDouble(Double::doubleValue).toArray(), losses.size()));
             file = checkpoints.get().save(new RunState(done, options.seed(), position, losses, checkpoints.get().hash(),
