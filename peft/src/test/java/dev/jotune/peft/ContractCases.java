@@ -5,6 +5,7 @@ import static java.util.Map.entry;
 import dev.jotune.models.decoder.DecoderConfig;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Predicate;
 import java.util.function.ToLongFunction;
 import java.util.stream.Stream;
@@ -15,14 +16,10 @@ import java.util.stream.Stream;
  */
 final class ContractCases {
     static final String[] LINEAR = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
-    private static final Map<String, List<Case>> TABLE = Map.ofEntries(entry("lora", lora()), entry("prefix", prefix()),
-            entry("prompt", prompt()), entry("ia3", ia3()), entry("vera", vera()), entry("oft", oft()),
-            entry("dora", ProjectionCases.dora()), entry("shira", ProjectionCases.shira()), entry("adalora", ProjectionCases.adaLora()));
-    private static final Map<String, Map<String, Map<String, ?>>> SENSELESS = Map.ofEntries(entry("lora", senselessLora()),
-            entry("prefix", senselessPrefix()), entry("prompt", senselessPrompt()), entry("ia3", senselessIa3()),
-            entry("vera", senselessVera()), entry("oft", senselessOft()),
-            entry("dora", ProjectionCases.senselessDora()), entry("shira", ProjectionCases.senselessShira()),
-            entry("adalora", ProjectionCases.senselessAdaLora()));
+    private static final Map<String, List<Case>> TABLE = Map.of("lora", lora(), "prefix", prefix(), "prompt", prompt(),
+            "ia3", ia3(), "vera", vera(), "oft", oft());
+    private static final Map<String, Map<String, Map<String, ?>>> SENSELESS = Map.of("lora", senselessLora(),
+            "prefix", senselessPrefix(), "prompt", senselessPrompt(), "ia3", senselessIa3(), "vera", senselessVera(), "oft", senselessOft());
 
     private ContractCases() {}
 
@@ -54,7 +51,7 @@ final class ContractCases {
     }
 
     static List<Case> of(MethodInfo info) {
-        List<Case> cases = TABLE.get(info.name());
+        List<Case> cases = find(info, TABLE, ProjectionCases.TABLE, SegmentCases.TABLE, TapCases.TABLE, PromptCases.TABLE);
         if (cases == null) {
             throw new AssertionError("The method '" + info.name() + "' is registered but has no settings in ContractCases. "
                     + "Add some, each with the closed form of its trainable count.");
@@ -62,9 +59,15 @@ final class ContractCases {
         return cases;
     }
 
+    /** What the first table that knows a method has of it; null if none does. */
+    @SafeVarargs
+    private static <T> T find(MethodInfo info, Map<String, T>... tables) {
+        return Stream.of(tables).map(t -> t.get(info.name())).filter(Objects::nonNull).findFirst().orElse(null);
+    }
+
     /** Settings that must be refused, by a part of the message that says what is wrong. */
     static Map<String, Map<String, ?>> senseless(MethodInfo info) {
-        Map<String, Map<String, ?>> out = SENSELESS.get(info.name());
+        Map<String, Map<String, ?>> out = find(info, SENSELESS, ProjectionCases.SENSELESS, SegmentCases.SENSELESS, TapCases.SENSELESS, PromptCases.SENSELESS);
         if (out == null) {
             throw new AssertionError("The method '" + info.name() + "' has no senseless settings in ContractCases. Add some.");
         }

@@ -179,7 +179,8 @@ class MethodContractTest {
                     want.tensor().toDoubleArray());
         });
         DecoderInput in = h.input(1);
-        if (adapter.hooks().segments().isPresent()) {
+        // Steps after the keys have no form as keys: SegmentStepsTest has their formulas.
+        if (adapter.hooks().segments().filter(s -> s.positions() > 0).isPresent()) {
             h.assertClose("segments", Harness.logits(model, in), withCachedSegments(model, adapter, in));
         }
         if (!adapter.hooks().virtualTokens().isEmpty()) {

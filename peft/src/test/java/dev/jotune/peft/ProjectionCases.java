@@ -10,9 +10,13 @@ import java.util.Map;
 
 /** {@link ContractCases} of methods that reshape linear layers. */
 final class ProjectionCases {
+    static final Map<String, List<Case>> TABLE = Map.of("dora", dora(), "shira", shira(), "adalora", adaLora());
+    static final Map<String, Map<String, Map<String, ?>>> SENSELESS = Map.of("dora", senselessDora(), "shira", senselessShira(),
+            "adalora", senselessAdaLora());
+
     private ProjectionCases() {}
 
-    static List<Case> dora() {
+    private static List<Case> dora() {
         return List.of(
                 new Case("plain", Map.of("r", 2, "lora_alpha", 3), c -> pairs(c, 2, "q_proj", "v_proj") + out(c, "q_proj", "v_proj")),
                 new Case("rslora and dropout", Map.of("r", 3, "lora_alpha", 2, "use_rslora", true, "lora_dropout", 0.3,
@@ -24,14 +28,14 @@ final class ProjectionCases {
                         c -> pairs(c, 2, "q_proj", "v_proj") + 2 * out(c, "q_proj", "v_proj")).on(DecoderConfig::attentionBias));
     }
 
-    static Map<String, Map<String, ?>> senselessDora() {
+    private static Map<String, Map<String, ?>> senselessDora() {
         return Map.of(
                 "r is 0", Map.of("r", 0),
                 "lora_bias is true", Map.of("lora_bias", true),
                 "matches no linear layer", Map.of("target_modules", List.of("c_attn")));
     }
 
-    static List<Case> shira() {
+    private static List<Case> shira() {
         return List.of(
                 new Case("plain", Map.of("r", 1), c -> pairs(c, 1, "q_proj", "v_proj")),
                 new Case("of PyTorch's places", Map.of("r", 1, "random_seed", 3, "target_modules", List.of("q_proj", "down_proj")),
@@ -40,7 +44,7 @@ final class ProjectionCases {
                         c -> pairs(c, 1, ContractCases.LINEAR)));
     }
 
-    static Map<String, Map<String, ?>> senselessShira() {
+    private static Map<String, Map<String, ?>> senselessShira() {
         return Map.of(
                 "r is 0", Map.of("r", 0),
                 "more than the", Map.of("r", 32),
@@ -48,7 +52,7 @@ final class ProjectionCases {
                 "matches no linear layer", Map.of("r", 1, "target_modules", List.of("c_attn")));
     }
 
-    static List<Case> adaLora() {
+    private static List<Case> adaLora() {
         return List.of(
                 new Case("plain", Map.of("init_r", 3, "target_r", 2, "total_step", 10), c -> pairs(c, 3, "q_proj", "v_proj")
                         + 2L * c.numHiddenLayers() * 3),
@@ -60,7 +64,7 @@ final class ProjectionCases {
                         + 2L * c.numHiddenLayers() * 2) / c.numHiddenLayers()));
     }
 
-    static Map<String, Map<String, ?>> senselessAdaLora() {
+    private static Map<String, Map<String, ?>> senselessAdaLora() {
         return Map.of(
                 "init_r is 0", Map.of("init_r", 0, "total_step", 10),
                 "target_r is 0", Map.of("target_r", 0, "total_step", 10),
