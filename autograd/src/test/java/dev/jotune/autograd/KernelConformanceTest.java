@@ -7,6 +7,7 @@ import dev.jotune.autograd.ops.AttentionDefinition;
 import dev.jotune.autograd.ops.Norms;
 import dev.jotune.autograd.ops.Rotary;
 import dev.jotune.autograd.ops.SelectiveScan;
+import dev.jotune.autograd.ops.SparseLinear;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.cpu.ReferenceBackend;
@@ -16,6 +17,8 @@ import dev.jotune.tensor.kernels.FusedKernel;
 import dev.jotune.tensor.kernels.NormKernel;
 import dev.jotune.tensor.kernels.RotaryKernel;
 import dev.jotune.tensor.kernels.ScanKernel;
+import dev.jotune.tensor.kernels.SparseKernel;
+import dev.jotune.tensor.kernels.SparsePattern;
 import dev.jotune.testing.KernelConformance;
 import java.util.List;
 import java.util.Optional;
@@ -158,6 +161,19 @@ class KernelConformanceTest {
         }
     }
 
+    /** Right but for the gradient of the numbers. */
+    private static final class WrongSparse implements SparseKernel {
+        @Override
+        public void product(SparsePattern pattern, Tensor values, Tensor x, Tensor y) {
+            y.copyFrom(SparseLinear.definition(Var.constant(x.transpose(0, 1)), Var.constant(values), pattern).tensor().transpose(0, 1));
+        }
+
+        @Override
+        public void products(SparsePattern pattern, Tensor dy, Tensor x, Tensor out) {
+            out.backend().fill(out, 0);
+        }
+    }
+
     /** Lets the weights decay once more. */
     private static final class WrongAdamW implements AdamWKernel {
         @Override
@@ -178,6 +194,9 @@ class KernelConformanceTest {
                 .hasValueSatisfying(m -> assertThat(m).contains("output 0"));
         assertThat(KernelConformance.firstFailure(new With(new WrongScan()), "scan/from nothing"))
                 .hasValueSatisfying(m -> assertThat(m).contains("gradient"));
+        assertThat(KernelConformance.firstFailure(new With(new WrongSparse()), "sparse/frozen numbers")).isEmpty();
+        assertThat(KernelConformance.firstFailure(new With(new WrongSparse()), "sparse"))
+                .hasValueSatisfying(m -> assertThat(m).contains("gradient by parameter 1"));
         assertThat(KernelConformance.firstFailure(new With(new WrongAttention()), "attention/window"))
                 .hasValueSatisfying(m -> assertThat(m).contains("output 0"));
         assertThat(KernelConformance.firstFailure(new With(new WrongAttention()), "attention/causal"))

@@ -99,6 +99,7 @@ public final class KernelConformance {
         AttentionCases.add(all);
         FusedCases.add(all);
         ScanCases.add(all);
+        SparseCases.add(all);
         AdamWCases.add(all);
         TailCases.add(all);
         return all;

@@ -47,7 +47,7 @@ final class MethodOptions {
         SequencedMap<String, Field> all = new LinkedHashMap<>();
         for (MethodInfo m : Methods.all()) {
             for (RecordComponent c : m.defaults().getClass().getRecordComponents()) {
-                String name = c.getName().replaceAll("([A-Z])", "_$1").toLowerCase(Locale.ROOT);
+                String name = Methods.field(c);
                 Field f = all.computeIfAbsent(name, n -> new Field(n, c.getGenericType(), new LinkedHashMap<>()));
                 f.defaults().put(m.name(), valueOf(c, m.defaults()));
             }

@@ -31,7 +31,8 @@ import java.util.function.Supplier;
 public final class Adapter {
     private final Backbone model;
     private final String name;
-    private final TuningMethod method;
+    private final Supplier<TuningMethod> method;
+    private final Optional<StepHook> stepHook;
     private final Hooks hooks;
     private final Optional<HookSource> source;
     private final SequencedMap<String, Var> trainables;
@@ -45,7 +46,8 @@ public final class Adapter {
     Adapter(Backbone model, String name, TuningMethod method, Attachment a) {
         this.model = model;
         this.name = name;
-        this.method = method;
+        this.method = a.method(method);
+        this.stepHook = a.hook();
         this.hooks = a.hooks(name);
         this.source = a.source();
         this.trainables = a.trainables();
@@ -57,8 +59,14 @@ public final class Adapter {
         return name;
     }
 
+    /** Its hyper-parameters, as a file would state them now: training may have changed them. */
     public TuningMethod method() {
-        return method;
+        return method.get();
+    }
+
+    /** What the method does in every training step beside its forward; absent for most. */
+    public Optional<StepHook> stepHook() {
+        return stepHook;
     }
 
     public Backbone model() {
@@ -105,7 +113,7 @@ public final class Adapter {
         Map<String, Object> extra = new LinkedHashMap<>(describe());
         baseModel.ifPresent(name -> extra.put("base_model_name_or_path", name));
         List<String> labels = model instanceof SequenceClassifier c ? c.labels() : List.of();
-        AdapterFiles.write(folder, method, state(), extra, labels);
+        AdapterFiles.write(folder, method(), state(), extra, labels);
     }
 
     /** Notes the name or folder of the base model, which PEFT's automatic classes look for in saved adapters. */
@@ -116,7 +124,7 @@ public final class Adapter {
 
     /** The text of {@code adapter_config.json}: equal for equal hyper-parameters. */
     public String configuration() {
-        return AdapterConfig.write(method, describe());
+        return AdapterConfig.write(method(), describe());
     }
 
     /** What PEFT notes about the model beside the hyper-parameters: its task, and its shape for methods that do not target modules. */
@@ -181,7 +189,7 @@ public final class Adapter {
 
     private Map<Parameter, Var> changed() {
         if (!canMerge()) {
-            throw new AdapterException(method.peftType() + " cannot be merged into the weights: it adds to the input of the "
+            throw new AdapterException(method().peftType() + " cannot be merged into the weights: it adds to the input of the "
                     + "model, not to its matrices. Keep the adapter beside the model.");
         }
         return Recording.off(this::replacements);
@@ -252,6 +260,6 @@ public final class Adapter {
 
     @Override
     public String toString() {
-        return name + ": " + method + ", " + trainableCount() + " trainable";
+        return name + ": " + method() + ", " + trainableCount() + " trainable";
     }
 }

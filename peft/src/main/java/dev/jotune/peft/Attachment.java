@@ -42,18 +42,19 @@ public final class Attachment {
 
     private final Backbone model;
     private final long seed;
-    private final Optional<Map<String, Tensor>> saved;
+    private final Optional<Stored> saved;
     private final Optional<Function<String, int[]>> tokenizer;
     private final SequencedMap<String, Var> trainables = new LinkedHashMap<>();
     private final SequencedMap<String, Supplier<Tensor>> exports = new LinkedHashMap<>();
     private final Map<String, Projection> projections = new LinkedHashMap<>();
     private final Map<String, Var> overrides = new LinkedHashMap<>();
     private final Map<String, Tap> taps = new LinkedHashMap<>();
-    private final Set<String> read = new HashSet<>();
     private final List<String> whole;
     private Optional<SegmentSource> segments = Optional.empty();
     private Optional<HookSource> source = Optional.empty();
     private final Map<String, VirtualTokens> virtualTokens = new LinkedHashMap<>();
+    private Optional<StepHook> hook = Optional.empty();
+    private Optional<Supplier<TuningMethod>> savedAs = Optional.empty();
 
     /**
      * @param saved the tensors of an adapter file, if one is being loaded
@@ -64,7 +65,7 @@ public final class Attachment {
             List<String> whole) {
         this.model = model;
         this.seed = seed;
-        this.saved = saved;
+        this.saved = saved.map(Stored::new);
         this.tokenizer = tokenizer;
         this.whole = List.copyOf(whole);
     }
@@ -91,7 +92,7 @@ public final class Attachment {
 
     /** Whether the adapter file being loaded holds {@code key}. */
     public boolean holds(String key) {
-        return saved.map(s -> s.containsKey(key)).orElse(false);
+        return saved.map(s -> s.holds(key)).orElse(false);
     }
 
     /** The adapter file's key of a tensor that belongs to a module of the model. */
@@ -139,6 +140,21 @@ public final class Attachment {
     }
 
     /**
+     * Whole numbers that the adapter file holds as I32, and that do not train.
+     *
+     * @param start what a new adapter takes
+     * @param bounds of each row of {@code shape [rows, n]}: its numbers are in {@code [0, bound)}
+     */
+    public long[][] integers(String key, Supplier<long[][]> start, long[] bounds, long n) {
+        long[] shape = {bounds.length, n};
+        long[][] values = isLoading() ? saved.orElseThrow().integers(key, bounds, n) : start.get();
+        Tensor t = dev.jotune.tensor.Scope.detach(Tensor.of(model.backend(), Arrays.stream(values).flatMapToLong(Arrays::stream).toArray(), shape)
+                .to(DType.I32));
+        exports.put(key, () -> t);
+        return values;
+    }
+
+    /**
      * A weight of the model that PEFT writes into the adapter's file although it does not train. A file may lack it.
      *
      * @throws AdapterException if the file holds another one than the model
@@ -153,29 +169,7 @@ public final class Attachment {
     }
 
     private Tensor stored(String key, long... shape) {
-        Tensor t = saved.orElseThrow().get(key);
-        if (t == null) {
-            throw new AdapterException("the adapter file lacks the tensor " + key + " of shape " + Arrays.toString(shape)
-                    + ". Its adapter_config.json and its tensors do not belong together.");
-        }
-        read.add(key);
-        if (!Arrays.equals(t.shape(), shape)) {
-            throw new AdapterException("the adapter's tensor " + key + " has shape " + Arrays.toString(t.shape())
-                    + ", this model and configuration ask for " + Arrays.toString(shape)
-                    + ". Was it made for another base model?");
-        }
-        if (!t.dtype().isFloating()) {
-            throw new AdapterException("the adapter's tensor " + key + " has type " + t.dtype() + ", expected a floating type. "
-                    + "Save the adapter again as F32.");
-        }
-        double[] values = t.toDoubleArray();
-        for (int i = 0; i < values.length; i++) {
-            if (!Double.isFinite(values[i])) {
-                throw new AdapterException("the adapter's tensor " + key + " holds " + values[i] + " at element " + i
-                        + ". Its training went wrong: use an earlier checkpoint.");
-            }
-        }
-        return t.to(model.backend());
+        return saved.orElseThrow().numbers(key, shape).to(model.backend());
     }
 
     /** A tensor of the adapter file that is computed from trainables when it is saved. */
@@ -224,13 +218,32 @@ public final class Attachment {
         taps.put(name, tap);
     }
 
+    /** What the method does in every training step beside its forward (seam 6). */
+    public void eachStep(StepHook h) {
+        hook = Optional.of(h);
+    }
+
+    /** The hyper-parameters that a file of the adapter states, of a method that training changes. */
+    public void savedAs(Supplier<TuningMethod> method) {
+        savedAs = Optional.of(method);
+    }
+
+    Optional<StepHook> hook() {
+        return hook;
+    }
+
+    Supplier<TuningMethod> method(TuningMethod unchanged) {
+        return savedAs.orElse(() -> unchanged);
+    }
+
     /** A trainable copy of one of the model's own weights, stored under {@code key}. */
     public void override(Parameter p, String key) {
         overrides.put(p.path(), trainable(key, Init.copyOf(p.base().tensor()), p.shape()));
     }
 
     /**
-     * Trainable copies of the model's own biases, as PEFT's field {@code bias} asks for.
+     * Trainable copies of the model's own biases, as PEFT's field {@code bias} asks for; those of modules that are trained
+     * whole are among theirs.
      *
      * @param which {@code none}, {@code all}, or {@code only}
      * @param only the method's word for those of the targets: {@code lora_only}
@@ -242,7 +255,8 @@ public final class Attachment {
         }
         for (Parameter p : model.seams().parameters().values()) {
             boolean adapted = targets.stream().anyMatch(l -> p.path().equals(l.path() + ".bias"));
-            if (p.path().endsWith(".bias") && (which.equals("all") || which.equals(only) && adapted)) {
+            boolean kept = whole.stream().anyMatch(m -> isWithin(m, p.path()));
+            if (p.path().endsWith(".bias") && !kept && (which.equals("all") || which.equals(only) && adapted)) {
                 override(p, key(adapted ? p.path().replaceFirst("bias$", "base_layer.bias") : p.path()));
             }
         }
@@ -350,8 +364,6 @@ public final class Attachment {
 
     /** Tensors of the file being loaded that nothing asked for. */
     Set<String> unread() {
-        Set<String> rest = new java.util.TreeSet<>(saved.map(Map::keySet).orElse(Set.of()));
-        rest.removeAll(read);
-        return rest;
+        return saved.map(Stored::unread).orElse(Set.of());
     }
 }

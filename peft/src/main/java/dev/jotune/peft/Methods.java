@@ -1,5 +1,7 @@
 package dev.jotune.peft;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
+import dev.jotune.peft.methods.AdaLora;
 import dev.jotune.peft.methods.AdaptionPrompt;
 import dev.jotune.peft.methods.Aligner;
 import dev.jotune.peft.methods.BottleneckAdapter;
@@ -16,9 +18,12 @@ import dev.jotune.peft.methods.Pasta;
 import dev.jotune.peft.methods.PrefixTuning;
 import dev.jotune.peft.methods.PromptTuning;
 import dev.jotune.peft.methods.ResidualPromptTuning;
+import dev.jotune.peft.methods.Shira;
 import dev.jotune.peft.methods.StateOffset;
 import dev.jotune.peft.methods.Vera;
+import java.lang.reflect.RecordComponent;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
 
@@ -48,6 +53,10 @@ public final class Methods {
                     "sum over targets of out + r", Vera.DEFAULTS),
             new MethodInfo("oft", "OFT", "OFT", "2306.07280", "projection", "W' = W R^T, R = (I - Q)(I + Q)^-1",
                     "sum over targets of in (b - 1) / 2", Oft.DEFAULTS),
+            new MethodInfo("shira", "SHIRA", "SHiRA", "2406.13175", "projection", "W' = W + S, S sparse",
+                    "sum over targets of r (in + out)", Shira.DEFAULTS),
+            new MethodInfo("adalora", "ADALORA", "AdaLoRA", "2303.10512", "projection, training step", "W' = W + s P diag(e) Q",
+                    "sum over targets of init_r (in + out + 1)", AdaLora.DEFAULTS),
             new MethodInfo("adaption_prompt", "ADAPTION_PROMPT", "LLaMA-Adapter", "2303.16199", "attention segments",
                     "o = softmax(q K^T) V + g softmax(q K_p^T) V_p", "L (n C + 1)", AdaptionPrompt.DEFAULTS),
             new MethodInfo("ntk_attention", "NTK_ATTENTION", "NTK-Attention", "2406.14036", "attention segments",
@@ -110,6 +119,12 @@ public final class Methods {
      */
     public static TuningMethod configure(MethodInfo info, Map<String, ?> fields) {
         return AdapterConfig.with(info, fields);
+    }
+
+    /** The field of {@code adapter_config.json} that a component of a method's record is. */
+    public static String field(RecordComponent component) {
+        JsonProperty named = component.getAccessor().getAnnotation(JsonProperty.class);
+        return named != null ? named.value() : component.getName().replaceAll("([A-Z])", "_$1").toLowerCase(Locale.ROOT);
     }
 
     /** By PEFT's {@code peft_type}: the first of those that share one and differ by a field. */

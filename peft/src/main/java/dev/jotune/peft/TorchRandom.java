@@ -1,5 +1,7 @@
 package dev.jotune.peft;
 
+import java.util.Arrays;
+
 /**
  * PyTorch's generator on the CPU, for adapters that store a seed instead of the noise made with it: MT19937 (Matsumoto and
  * Nishimura 1998), of whose numbers a float in [0, 1) takes the lower 24 bits.
@@ -43,5 +45,21 @@ public final class TorchRandom {
     public float uniform(float from, float to) {
         float x = (nextInt() & 0xffffff) * 0x1p-24f;
         return x * (to - from) + from;
+    }
+
+    /** The first {@code count} numbers of {@code torch.randperm(n)}. */
+    public long[] permutation(long n, int count) {
+        if (n >= 1L << 31) {
+            throw new IllegalArgumentException("a permutation of " + n + " numbers was asked for; there may be 2^31 - 1 at most.");
+        }
+        int[] all = new int[Math.toIntExact(n)];
+        Arrays.setAll(all, i -> i);
+        for (int i = 0; i < Math.min(count, n - 1); i++) {
+            int other = i + (int) (Integer.toUnsignedLong(nextInt()) % (n - i));
+            int swapped = all[i];
+            all[i] = all[other];
+            all[other] = swapped;
+        }
+        return Arrays.stream(all, 0, count).asLongStream().toArray();
     }
 }

@@ -7,7 +7,9 @@ import dev.jotune.models.mamba.Mamba;
 import dev.jotune.models.mamba.MambaConfig;
 import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.EmbeddingSite;
+import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.TapSite;
+import dev.jotune.peft.methods.AdaLora;
 import dev.jotune.peft.methods.BottleneckAdapter;
 import dev.jotune.peft.methods.Lofit;
 import dev.jotune.peft.methods.Lora;
@@ -17,8 +19,10 @@ import dev.jotune.peft.methods.PromptTuning;
 import dev.jotune.peft.methods.StateOffset;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Predicate;
 import java.util.function.ToLongBiFunction;
+import java.util.function.ToLongFunction;
 import java.util.stream.IntStream;
 
 /**
@@ -36,7 +40,8 @@ record BackboneCase(String name, TuningMethod method, Predicate<Backbone> place,
 
     /** What is tried on a specimen; or of that only what begins as the property {@code jotune.contract} says. */
     static List<BackboneCase> on(Specimen s) {
-        List<BackboneCase> out = new ArrayList<>(List.of(LORA, prefix(), prompt(), adapter("houlsby"), lofit(), offset("h", 0), offset("h", 2), offset("y", 0), pasta()));
+        List<BackboneCase> out = new ArrayList<>(List.of(LORA, dora(), shira(), adaLora(), prefix(), prompt(), adapter("houlsby"), lofit(),
+                offset("h", 0), offset("h", 2), offset("y", 0), pasta()));
         if (!s.wide()) {
             // Their derivatives are the first one's; the reference backend takes its time.
             out.add(adapter("pfeiffer"));
@@ -57,9 +62,29 @@ record BackboneCase(String name, TuningMethod method, Predicate<Backbone> place,
 
     private static BackboneCase lora() {
         Lora lora = Lora.DEFAULTS.withRank(RANK, 4).withTargets(Targets.matching(Targets.ALL_LINEAR));
-        return new BackboneCase("lora", lora, m -> true, "", (model, a) -> a.hooks().projections().keySet().stream()
-                .map(model.seams().projections()::get).mapToLong(l -> RANK * (l.in() + l.out())).sum(),
-                lora.withTargets(Targets.of("no_such_module")), "no_such_module");
+        return linear("lora", lora, l -> RANK * (l.in() + l.out()), lora.withTargets(Targets.of("no_such_module")), "no_such_module");
+    }
+
+    private static BackboneCase dora() {
+        Lora dora = Lora.DEFAULTS.withDora().withRank(RANK, 4).withTargets(Targets.matching(Targets.ALL_LINEAR));
+        return linear("dora", dora, l -> RANK * (l.in() + l.out()) + l.out(), dora.withRank(0, 4), "r is 0");
+    }
+
+    private static BackboneCase shira() {
+        MethodInfo info = Methods.named("shira");
+        return linear("shira", Methods.configure(info, Map.of("r", 1, "target_modules", Targets.ALL_LINEAR)), l -> l.in() + l.out(),
+                Methods.configure(info, Map.of("r", 0)), "r is 0");
+    }
+
+    private static BackboneCase adaLora() {
+        return linear("adalora", Methods.configure(Methods.named("adalora"), Map.of("init_r", RANK, "target_r", 1, "total_step", 9,
+                "target_modules", Targets.ALL_LINEAR)), l -> RANK * (l.in() + l.out() + 1), AdaLora.DEFAULTS, "total_step is 0");
+    }
+
+    /** A method on all linear layers, which every model has. */
+    private static BackboneCase linear(String name, TuningMethod method, ToLongFunction<LinearLayer> count, TuningMethod wrong, String error) {
+        return new BackboneCase(name, method, m -> true, "", (model, a) -> a.hooks().projections().keySet().stream()
+                .map(model.seams().projections()::get).mapToLong(count).sum(), wrong, error);
     }
 
     /** Mamba has no attention to put a prefix into. */

@@ -143,6 +143,10 @@ class BadInputContractTest {
             missingTensor(h, model, from, key);
             rewrite(from, good, key, x -> Tensor.zeros(x.backend(), x.dtype(), x.numel() + 1));
             refused(h, model, from, key, Arrays.toString(t.shape()));
+            if (!t.dtype().isFloating()) {
+                outOfRange(h, model, from, good, key);
+                continue;
+            }
             rewrite(from, good, key, x -> Tensor.zeros(x.backend(), DType.I64, x.shape()));
             refused(h, model, from, key, "I64");
             for (double wrong : new double[] {Double.NaN, Double.NEGATIVE_INFINITY}) {
@@ -156,6 +160,16 @@ class BadInputContractTest {
         more.put("something_else", good.values().iterator().next());
         SafeTensorsWriter.writeTensors(from.resolve(AdapterFiles.TENSORS), more, Map.of());
         refused(h, model, from, "something_else");
+    }
+
+    /** Numbers of places: of any integer type, but within what they number. */
+    private static void outOfRange(Harness h, CausalLm model, Path from, Map<String, Tensor> good, String key) throws IOException {
+        for (long wrong : new long[] {-1, Integer.MAX_VALUE}) {
+            long[] values = good.get(key).toLongArray();
+            values[values.length - 1] = wrong;
+            rewrite(from, good, key, x -> Tensor.of(x.backend(), values, x.shape()));
+            refused(h, model, from, key, String.valueOf((double) wrong));
+        }
     }
 
     /** Only what the model has as well may be missing. */

@@ -16,10 +16,10 @@ import java.util.stream.Stream;
  */
 final class ContractCases {
     static final String[] LINEAR = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
-    private static final Map<String, List<Case>> TABLE = Map.of("lora", lora(), "dora", ProjectionCases.dora(), "prefix", prefix(), "prompt", prompt(),
+    private static final Map<String, List<Case>> TABLE = Map.of("lora", lora(), "prefix", prefix(), "prompt", prompt(),
             "ia3", ia3(), "vera", vera(), "oft", oft(), "full", full());
     private static final Map<String, Map<String, Map<String, ?>>> SENSELESS = Map.of("lora", senselessLora(),
-            "dora", ProjectionCases.senselessDora(), "prefix", senselessPrefix(), "prompt", senselessPrompt(), "ia3", senselessIa3(), "vera", senselessVera(), "oft", senselessOft(),
+            "prefix", senselessPrefix(), "prompt", senselessPrompt(), "ia3", senselessIa3(), "vera", senselessVera(), "oft", senselessOft(),
             "full", senselessFull());
 
     private ContractCases() {}
@@ -52,7 +52,7 @@ final class ContractCases {
     }
 
     static List<Case> of(MethodInfo info) {
-        List<Case> cases = find(info, TABLE, SegmentCases.TABLE, TapCases.TABLE, PromptCases.TABLE);
+        List<Case> cases = find(info, TABLE, ProjectionCases.TABLE, SegmentCases.TABLE, TapCases.TABLE, PromptCases.TABLE);
         if (cases == null) {
             throw new AssertionError("The method '" + info.name() + "' is registered but has no settings in ContractCases. "
                     + "Add some, each with the closed form of its trainable count.");
@@ -73,7 +73,7 @@ final class ContractCases {
 
     /** Settings that must be refused, by a part of the message that says what is wrong. */
     static Map<String, Map<String, ?>> senseless(MethodInfo info) {
-        Map<String, Map<String, ?>> out = find(info, SENSELESS, SegmentCases.SENSELESS, TapCases.SENSELESS, PromptCases.SENSELESS);
+        Map<String, Map<String, ?>> out = find(info, SENSELESS, ProjectionCases.SENSELESS, SegmentCases.SENSELESS, TapCases.SENSELESS, PromptCases.SENSELESS);
         if (out == null) {
             throw new AssertionError("The method '" + info.name() + "' has no senseless settings in ContractCases. Add some.");
         }
@@ -139,7 +139,7 @@ final class ContractCases {
                 "oft_block_size is -4", Map.of("r", 0, "oft_block_size", -4),
                 "num_cayley_neumann_terms is 0", Map.of("use_cayley_neumann", true, "num_cayley_neumann_terms", 0),
                 "module_dropout is 0.5", Map.of("module_dropout", 0.5),
-                "coft", Map.of("coft", true),
+                "eps is 0.0", Map.of("coft", true, "eps", 0),
                 "matches no linear layer", Map.of("target_modules", List.of("c_attn")));
     }
 
@@ -209,6 +209,8 @@ final class ContractCases {
                 new Case("plain", Map.of("oft_block_size", 4, "use_cayley_neumann", false),
                         c -> in(c, "q_proj", "v_proj") * 3 / 2),
                 new Case("neumann", Map.of("oft_block_size", 4), c -> in(c, "q_proj", "v_proj") * 3 / 2),
+                new Case("constrained", Map.of("oft_block_size", 4, "coft", true, "eps", 1.5, "use_cayley_neumann", false),
+                        c -> in(c, "q_proj", "v_proj") * 3 / 2),
                 new Case("shared blocks", Map.of("oft_block_size", 0, "r", 2, "block_share", true, "use_cayley_neumann", false,
                         "target_modules", "all-linear"),
                         c -> c.numHiddenLayers() * Stream.of(LINEAR).mapToLong(m -> triangle(TinyModels.linear(m, c)[1] / 2)).sum()),

@@ -15,6 +15,7 @@ import dev.jotune.tensor.Tensor;
 import dev.jotune.testing.Golden;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -31,11 +32,13 @@ import java.util.stream.Stream;
 record PeftCase(Path folder, JsonNode json, boolean wide) {
     private static final String ENCODER = "prompt_encoder.default.";
 
+    /** Of the types that are registered; with the property {@code jotune.cases}, those whose names match it. */
     static Stream<PeftCase> all(boolean wide) {
         List<String> types = Methods.all().stream().map(MethodInfo::peftType).toList();
         return Golden.cases("peft", "adapters/").filter(c -> Files.exists(c.file("case.json")))
                 .map(c -> new PeftCase(c.folder(), Golden.json(c.file("case.json")), wide))
-                .filter(c -> types.contains(c.json.get("peft_type").asText()));
+                .filter(c -> types.contains(c.json.get("peft_type").asText()))
+                .filter(c -> c.json.get("name").asText().matches(System.getProperty("jotune.cases", ".*")));
     }
 
     Path base() {
@@ -60,10 +63,11 @@ record PeftCase(Path folder, JsonNode json, boolean wide) {
         return Recording.off(() -> PeftRun.of(model, this).logits(pass)).tensor();
     }
 
-    /** The loss of the case's batch, in training mode as it was recorded. */
-    Var loss(Backbone model) {
+    /** The loss of the case's batch, in training mode as it was recorded, with what the method charges. */
+    Var loss(Backbone model, Adapter adapter) {
         boolean training = json.path("gradients_in_training_mode").asBoolean(true);
-        return PeftRun.of(model, this).loss(training ? model.seams().training(0, 0) : model.seams().inference());
+        Var loss = PeftRun.of(model, this).loss(training ? model.seams().training(0, 0) : model.seams().inference());
+        return adapter.stepHook().flatMap(StepHook::penalty).map(loss::add).orElse(loss);
     }
 
     /** The recorded numbers are rounded to F32; F64 must come that close. In F32 the case's own tolerance holds. */
@@ -139,6 +143,19 @@ record PeftCase(Path folder, JsonNode json, boolean wide) {
     /** peft's name of a tensor behind a prefix or of a module that is trained whole, as Jotune calls it. */
     static String plain(String name) {
         return (name.startsWith(ENCODER) ? name.substring(ENCODER.length()) : name).replace("modules_to_save.default.", "");
+    }
+
+    /** Compares how many ranks of each layer a step left, and where it is logged, which. */
+    void ranks(Adapter adapter, JsonNode logged) {
+        Map<String, Tensor> state = adapter.stepHook().orElseThrow().state();
+        logged.get("kept_ranks").properties().forEach(e -> {
+            double[] kept = state.get("kept." + e.getKey().replace(".lora_E.default", "")).toDoubleArray();
+            assertThat(Arrays.stream(kept).sum()).as("%s after step %s", e.getKey(), logged.get("global_step")).isEqualTo(e.getValue().asInt());
+            if (logged.get("kept_masks").has(e.getKey())) {
+                assertThat(kept).as(e.getKey()).isEqualTo(Golden.children(logged.get("kept_masks").get(e.getKey())).stream()
+                        .mapToDouble(JsonNode::asDouble).toArray());
+            }
+        });
     }
 
     void close(String what, String tolerance, Golden.Array want, double[] got) {

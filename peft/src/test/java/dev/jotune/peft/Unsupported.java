@@ -10,7 +10,7 @@ final class Unsupported {
     /** Variants of LoRA that are methods of their own: any value that switches them on is refused. */
     private static final List<String> SWITCHES = List.of("kasa_config", "alora_invocation_tokens", "use_bdlora",
             "monteclora_config", "velora_config", "layer_replication", "trainable_token_indices", "target_parameters",
-            "arrow_config", "ensure_weight_tying", "coft");
+            "arrow_config", "ensure_weight_tying");
     /** Starts that rewrite the base model's weights, which an adapter's file does not hold. */
     private static final List<String> STARTS = List.of("pissa", "olora", "corda", "lora_ga", "loftq");
 

@@ -117,13 +117,13 @@ public final class FrozenLinear {
                 // dy B, through which everything of the term but B itself goes.
                 Tensor h = Tensor.empty(dy.backend(), DType.F32, dy.size(0), l.up().size(1));
                 h.backend().matmul(dy, l.up().tensor(), h, false);
-                Tensor down = scaledDown(l);
+                // A is read only here: where no input wants a gradient it may be gone by now.
                 if (needed[0] && same) {
                     left = Optional.of(h);
-                    right = Optional.of(down.transpose(0, 1));
+                    right = Optional.of(scaledDown(l).transpose(0, 1));
                 } else if (needed[1]) {
                     g[1] = Tensor.empty(dy.backend(), DType.F32, l.input().shape());
-                    g[1].backend().matmul(h, down, rows(g[1]), false);
+                    g[1].backend().matmul(h, scaledDown(l), rows(g[1]), false);
                 }
                 if (needed[2]) {
                     Tensor product = Tensor.empty(dy.backend(), DType.F32, l.down().shape());

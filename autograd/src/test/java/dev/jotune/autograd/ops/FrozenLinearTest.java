@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.jotune.autograd.Gradients;
+import dev.jotune.autograd.Recording;
+import dev.jotune.autograd.Trim;
 import dev.jotune.autograd.Var;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Backends;
@@ -15,6 +17,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 
 /** The map over a packed weight is the map over the weight, forward and backward, with everything that joins it. */
@@ -84,6 +87,24 @@ class FrozenLinearTest {
         same(List.of(x, down, up),
                 v -> Gradients.differentiable(FrozenLinear.apply(x, w, terms, Precision.F32).square().sum(), List.of(x)).getFirst(),
                 v -> Gradients.differentiable(FrozenLinear.definition(x, w, terms).square().sum(), List.of(x)).getFirst());
+    }
+
+    /** A computed factor A may be gone on the way back where no input wants a gradient: then nothing reads it. */
+    @Test
+    void aFactorIsNotReadForAnInputWithoutGradient() {
+        FrozenMatrix w = packed(DType.F32, 70, 33);
+        Var x = leaf(20, 5, 33).detach();
+        Var a = leaf(21, 3, 33);
+        Var b = leaf(22, 70, 3);
+        Var e = leaf(23, 3, 1);
+        List<Var> leaves = List.of(a, b, e);
+        Supplier<Var> f = () -> Trim.apply(v -> new Var[] {FrozenLinear.apply(x, w,
+                Terms.NONE.withLowRank(new Terms.LowRank(x, v[0].mul(v[2]), v[1], 0.5)), Precision.F32)}, a, b, e)[0].square().sum();
+        List<Tensor> trimmed = Gradients.of(Recording.once(f), leaves);
+        List<Tensor> whole = Gradients.of(f.get(), leaves);
+        for (int i = 0; i < 3; i++) {
+            assertThat(trimmed.get(i).toDoubleArray()).isEqualTo(whole.get(i).toDoubleArray());
+        }
     }
 
     @Test

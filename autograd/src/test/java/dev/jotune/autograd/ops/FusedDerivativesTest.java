@@ -11,6 +11,7 @@ import dev.jotune.autograd.ops.CrossEntropy.Options;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.expr.Expr;
+import dev.jotune.tensor.kernels.SparsePattern;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.UnaryOperator;
@@ -86,6 +87,13 @@ class FusedDerivativesTest {
             }, normal(30, 2, 3, 2), normal(31, 2, 3, 2), normal(32, 2, states), normal(33, 2, 3, states), normal(34, 2, 3, states),
                     normal(35, 2), normal(36, 2, 2, states));
         }
+    }
+
+    @Test
+    void sparseMaps() {
+        SparsePattern p = SparsePattern.of(3, 4, new long[] {2, 0, 2, 2}, new long[] {1, 3, 1, 0});
+        checkTwice(v -> SparseLinear.apply(v.get(0), v.get(1), p), normal(40, 2, 3, 4), normal(41, 4));
+        checkTwice(v -> SparseLinear.dense(v.getFirst(), p).square(), normal(42, 4));
     }
 
     @Test

@@ -58,20 +58,22 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
     public static final Lora DEFAULTS = new Lora(8, 8, 0, false, false, Targets.DEFAULT, Optional.empty(), Map.of(),
             Map.of(), List.of(), List.of(), "none", false, BooleanNode.TRUE, List.of());
 
+    private Lora with(int rank, double alpha, boolean dora, Targets targets, List<String> modules) {
+        return new Lora(rank, alpha, loraDropout, useRslora, dora, targets, excludeModules, rankPattern, alphaPattern,
+                layersToTransform, layersPattern, bias, loraBias, initLoraWeights, modules);
+    }
+
     public Lora withRank(int rank, double alpha) {
-        return new Lora(rank, alpha, loraDropout, useRslora, useDora, targetModules, excludeModules, rankPattern, alphaPattern,
-                layersToTransform, layersPattern, bias, loraBias, initLoraWeights, modulesToSave);
+        return with(rank, alpha, useDora, targetModules, modulesToSave);
     }
 
     /** DoRA, with what else is said here. */
     public Lora withDora() {
-        return new Lora(r, loraAlpha, loraDropout, useRslora, true, targetModules, excludeModules, rankPattern, alphaPattern,
-                layersToTransform, layersPattern, bias, loraBias, initLoraWeights, modulesToSave);
+        return with(r, loraAlpha, true, targetModules, modulesToSave);
     }
 
     public Lora withTargets(Targets targets) {
-        return new Lora(r, loraAlpha, loraDropout, useRslora, useDora, targets, excludeModules, rankPattern, alphaPattern,
-                layersToTransform, layersPattern, bias, loraBias, initLoraWeights, modulesToSave);
+        return with(r, loraAlpha, useDora, targets, modulesToSave);
     }
 
     @Override
@@ -81,8 +83,7 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
 
     @Override
     public Lora withModulesToSave(List<String> modules) {
-        return new Lora(r, loraAlpha, loraDropout, useRslora, useDora, targetModules, excludeModules, rankPattern, alphaPattern,
-                layersToTransform, layersPattern, bias, loraBias, initLoraWeights, modules);
+        return with(r, loraAlpha, useDora, targetModules, modules);
     }
 
     @Override

@@ -28,7 +28,7 @@ final class Backpropagation implements Descent {
             return new Outcome(slope.loss(), Double.NaN);
         }
         optimizer.step(slope.gradients());
-        return new Outcome(slope.loss(), clip.lastNorm());
+        return new Outcome(slope.loss(), clip.lastNorm(), slope.gradients());
     }
 
     /** The last link of the chain: parameters are not touched by a gradient that is not a number. */

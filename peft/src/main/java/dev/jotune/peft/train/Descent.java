@@ -1,6 +1,8 @@
 package dev.jotune.peft.train;
 
+import dev.jotune.autograd.optim.Trainable;
 import dev.jotune.tensor.Tensor;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -20,8 +22,14 @@ public interface Descent extends AutoCloseable {
      *
      * @param loss before the update; one that is not a number ends the run before anything has changed
      * @param gradNorm Euclidean norm of the gradient, or of what was estimated of it
+     * @param gradients of the loss, before clipping; empty where there are none
      */
-    record Outcome(double loss, double gradNorm) {}
+    record Outcome(double loss, double gradNorm, List<Trainable> gradients) {
+        /** Without gradients. */
+        public Outcome(double loss, double gradNorm) {
+            this(loss, gradNorm, List.of());
+        }
+    }
 
     /**
      * One update, in place.

@@ -10,7 +10,9 @@ import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.SequencedMap;
+import java.util.function.Supplier;
 
 /**
  * One step, as a {@link Descent} sees it.
@@ -19,11 +21,16 @@ import java.util.SequencedMap;
  * @param objective what is minimised: the mean over the batches by their weights
  * @param batches of the step, each a forward pass
  * @param trainables what the selector chose, by name
+ * @param penalty a scalar that the method adds to every objective, if any; asked for in every pass
  * @param seed of the run
  * @param step how many came before
  */
-public record StepInput(Backbone model, Objective objective, List<Batch> batches, SequencedMap<String, Var> trainables, long seed,
-        long step) {
+public record StepInput(Backbone model, Objective objective, List<Batch> batches, SequencedMap<String, Var> trainables,
+        Supplier<Optional<Var>> penalty, long seed, long step) {
+    /** Without a penalty. */
+    public StepInput(Backbone model, Objective objective, List<Batch> batches, SequencedMap<String, Var> trainables, long seed, long step) {
+        this(model, objective, batches, trainables, Optional::empty, seed, step);
+    }
 
     /**
      * A loss and its gradients.
@@ -55,6 +62,10 @@ public record StepInput(Backbone model, Objective objective, List<Batch> batches
         return loss;
     }
 
+    private Var charged(Var loss) {
+        return penalty.get().map(loss::add).orElse(loss);
+    }
+
     /** No dropout; what else an objective draws follows from the step. */
     private Pass evaluation() {
         return new Pass(model.seams().inference().groups(), false, seed, step);
@@ -74,7 +85,7 @@ public record StepInput(Backbone model, Objective objective, List<Batch> batches
             try (Scope scope = Scope.open()) {
                 // Each batch has noise of its own.
                 Pass pass = model.seams().training(seed, step * shares.length + m);
-                Var part = pass.once(() -> objective.loss(model, b, pass)).mul(shares[m]);
+                Var part = pass.once(() -> charged(objective.loss(model, b, pass))).mul(shares[m]);
                 loss += part.item();
                 if (!Double.isFinite(loss)) {
                     return new Slope(loss, List.of());

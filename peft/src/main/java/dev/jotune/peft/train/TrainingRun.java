@@ -9,6 +9,7 @@ import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.peft.Adapter;
 import dev.jotune.peft.AdapterException;
+import dev.jotune.peft.StepHook;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.HostMemory;
@@ -29,6 +30,8 @@ import java.util.function.Supplier;
 final class TrainingRun {
     /** All losses of the run, beside the parameters in a checkpoint; no parameter's path begins with a #. */
     private static final String LOSSES = "#losses";
+    /** What the method itself remembers. */
+    private static final String METHOD = "#method.";
     private static final String TOKENS = "trained_tokens";
 
     private final Adapter adapter;
@@ -70,6 +73,10 @@ final class TrainingRun {
         if (room < 2) {
             throw new AdapterException("virtual tokens leave " + room + " of the model's " + model.contextLength()
                     + " positions for text. Use fewer virtual tokens.");
+        }
+        if (parts.descent().isPresent() && adapter.stepHook().isPresent()) {
+            throw new AdapterException("the method " + adapter.method().peftType() + " learns from gradients what to do after a step, and '"
+                    + parts.name() + "' has none. Train it with gradients, or take another method.");
         }
         maxLength = (int) (options.maxLength() == 0 ? room : Math.min(room, options.maxLength()));
         data = given.cutTo(maxLength);
@@ -201,7 +208,11 @@ final class TrainingRun {
         try (Scope _ = Scope.open()) {
             List<Batch> batches = batches();
             tokens = batches.stream().mapToLong(Batch::tokens).sum();
-            result = descent.step(new StepInput(model, parts.objective(), batches, chosen(), options.seed(), done));
+            Descent.Outcome made = descent.step(new StepInput(model, parts.objective(), batches, chosen(), penalty(), options.seed(), done));
+            if (Double.isFinite(made.loss())) {
+                adapter.stepHook().ifPresent(h -> h.updated(done + 1, made.gradients()));
+            }
+            result = made;
         } catch (DivergedException e) {
             throw diverged(e.getMessage());
         }
@@ -215,6 +226,11 @@ final class TrainingRun {
         double seconds = Math.max(1e-9, (System.nanoTime() - begun) / 1e9);
         listener.onStep(new StepReport(done, totalSteps, result.loss(), rate, result.gradNorm(), tokens / seconds,
                 HostMemory.peakBytes()));
+    }
+
+    /** The term that the method adds to every objective. */
+    private Supplier<Optional<Var>> penalty() {
+        return () -> adapter.stepHook().flatMap(StepHook::penalty);
     }
 
     private List<Batch> batches() {
@@ -287,6 +303,13 @@ final class TrainingRun {
             }
             v.tensor().copyFrom(t);
         });
+        Map<String, Tensor> own = new LinkedHashMap<>();
+        state.parameters().forEach((name, t) -> {
+            if (name.startsWith(METHOD)) {
+                own.put(name.substring(METHOD.length()), t);
+            }
+        });
+        adapter.stepHook().ifPresent(h -> h.restore(own));
         descent.restore(state.optimizer(), state.step());
         done = state.step();
         position = state.dataPosition();
@@ -307,6 +330,7 @@ final class TrainingRun {
         try (Scope _ = Scope.open()) {
             Map<String, Tensor> parameters = new LinkedHashMap<>();
             adapter.trainables().forEach((name, v) -> parameters.put(name, v.tensor()));
+            adapter.stepHook().ifPresent(h -> h.state().forEach((name, t) -> parameters.put(METHOD + name, t)));
             parameters.put(LOSSES, Tensor.of(Backends.reference(), DType.F64,
                     losses.stream().mapToDouble(Double::doubleValue).toArray(), losses.size()));
             file = checkpoints.get().save(new RunState(done, options.seed(), position, losses, checkpoints.get().hash(),

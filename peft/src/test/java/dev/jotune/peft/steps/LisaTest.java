@@ -141,7 +141,7 @@ class LisaTest {
 
     private static TuningMethod lora() {
         Lora d = Lora.DEFAULTS.withTargets(Targets.matching(Targets.ALL_LINEAR));
-        return new Lora(16, 32, 0, false, d.targetModules(), Optional.empty(), Map.of(), Map.of(), List.of(), List.of(), "none", false,
+        return new Lora(16, 32, 0, false, false, d.targetModules(), Optional.empty(), Map.of(), Map.of(), List.of(), List.of(), "none", false,
                 d.initLoraWeights(), List.of());
     }
 

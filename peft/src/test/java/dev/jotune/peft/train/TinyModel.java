@@ -4,6 +4,7 @@ import dev.jotune.models.Architectures;
 import dev.jotune.models.CausalLm;
 import dev.jotune.models.Config;
 import dev.jotune.models.Weights;
+import dev.jotune.peft.Methods;
 import dev.jotune.peft.TuningMethod;
 import dev.jotune.peft.methods.Lora;
 import dev.jotune.peft.methods.PrefixTuning;
@@ -94,8 +95,13 @@ final class TinyModel {
             case "lora" -> new Lora(2, 4, 0.2, false, false, Lora.DEFAULTS.targetModules(), Optional.empty(), Map.of(),
                     Map.of(),
                     List.of(), List.of(), "none", false, Lora.DEFAULTS.initLoraWeights(), List.of());
+            case "dora" -> Methods.configure(Methods.named("dora"), Map.of("r", 2, "lora_dropout", 0.2));
+            case "shira" -> Methods.configure(Methods.named("shira"), Map.of("r", 1));
             case "prefix" -> PrefixTuning.DEFAULTS.withTokens(3);
             case "prefix-mlp" -> new PrefixTuning(3, true, Optional.of(6), Optional.empty(), List.of());
+            // The third of eight updates takes the first ranks, the sixth the last.
+            case "adalora" -> Methods.configure(Methods.named("adalora"), Map.of("init_r", 3, "target_r", 1, "tinit", 2, "tfinal", 2,
+                    "total_step", 8, "lora_dropout", 0.1));
             case "prompt" -> PromptTuning.DEFAULTS.withTokens(3);
             default -> throw new IllegalArgumentException(name);
         };

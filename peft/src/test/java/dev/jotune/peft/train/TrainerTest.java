@@ -71,7 +71,7 @@ class TrainerTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"lora", "prefix", "prefix-mlp", "prompt"})
+    @ValueSource(strings = {"lora", "prefix", "prefix-mlp", "prompt", "adalora", "dora", "shira"})
     void aRunThatWasStoppedTwiceEndsAsOneThatWasNot(String method) throws IOException {
         TrainReport whole = train(adapter(method), OPTIONS, folder.resolve("whole"), false, TrainListener.NONE);
         Path run = folder.resolve("stopped");

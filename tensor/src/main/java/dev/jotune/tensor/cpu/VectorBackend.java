@@ -20,6 +20,7 @@ import dev.jotune.tensor.kernels.NormKernel;
 import dev.jotune.tensor.kernels.QuantizedProductKernel;
 import dev.jotune.tensor.kernels.RotaryKernel;
 import dev.jotune.tensor.kernels.ScanKernel;
+import dev.jotune.tensor.kernels.SparseKernel;
 import dev.jotune.tensor.random.Philox;
 import java.lang.ref.Reference;
 import java.util.Arrays;
@@ -40,6 +41,7 @@ final class VectorBackend extends ReferenceBackend {
             NormKernel.class, new VectorNorm(),
             RotaryKernel.class, new VectorRotary(),
             ScanKernel.class, new VectorScan(),
+            SparseKernel.class, new VectorSparse(),
             DequantizeKernel.class, new VectorDequantize(),
             AdamWKernel.class, new VectorAdamW(),
             DecodeKernel.class, new VectorDecode());

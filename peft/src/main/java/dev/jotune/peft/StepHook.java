@@ -1,0 +1,36 @@
+package dev.jotune.peft;
+
+import dev.jotune.autograd.Var;
+import dev.jotune.autograd.optim.Trainable;
+import dev.jotune.tensor.Tensor;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * What a method does in every training step beside its forward (seam 6): a term of the loss, and work after the update
+ * with the gradients still at hand. Whoever trains the adapter calls it; what it remembers is saved with the run.
+ */
+@FunctionalInterface
+public interface StepHook {
+    /** A scalar added to the loss whatever the objective; empty for none. */
+    default Optional<Var> penalty() {
+        return Optional.empty();
+    }
+
+    /**
+     * Called after each update; may change parameters in place.
+     *
+     * @param step updates made, this one included
+     * @param trainables the updated parameters with the gradients of the loss, before clipping
+     */
+    void updated(long step, List<Trainable> trainables);
+
+    /** What must be saved for an exact continuation, by name; live tensors. */
+    default Map<String, Tensor> state() {
+        return Map.of();
+    }
+
+    /** Takes back what {@link #state()} gave; values are copied. */
+    default void restore(Map<String, Tensor> state) {}
+}
