@@ -3,6 +3,8 @@ module dev.jotune.peft {
     requires transitive dev.jotune.models;
     requires com.fasterxml.jackson.databind;
     requires com.fasterxml.jackson.datatype.jdk8;
+    requires ejml.ddense;
+    requires ejml.core;
 
     exports dev.jotune.peft;
     exports dev.jotune.peft.methods;
