@@ -95,7 +95,7 @@ class SeveralAtOnceTest {
     @Test
     void rowsThatLeaveOrMoveTakeTheirAdaptersAlong() {
         fourMethods();
-        Pass pass = model.seams().rows(List.of("lora", "prefix", "", "ia3"));
+        Pass pass = model.seams().rows(List.of("prompt", "prefix", "", "ia3"));
         LanguageModel mixed = new CausalLanguageModel(model, pass);
         int v = model.vocabularySize();
         try (var batch = mixed.openBatch(4)) {

@@ -25,6 +25,7 @@ public final class CausalLanguageModel implements StatefulModel {
     private final CausalLm model;
     private final Supplier<Pass> pass;
     private final int blockSize;
+    private final int leastShared;
     /** Whether sessions ask for the adapters before everything they read. */
     private final boolean swapping;
 
@@ -38,13 +39,14 @@ public final class CausalLanguageModel implements StatefulModel {
      * those active then.
      */
     public CausalLanguageModel(CausalLm model, Supplier<Pass> pass) {
-        this(model, pass, 0, false);
+        this(model, pass, 0, 0, false);
     }
 
-    private CausalLanguageModel(CausalLm model, Supplier<Pass> pass, int blockSize, boolean swapping) {
+    private CausalLanguageModel(CausalLm model, Supplier<Pass> pass, int blockSize, int leastShared, boolean swapping) {
         this.model = model;
         this.pass = pass;
         this.blockSize = blockSize;
+        this.leastShared = leastShared;
         this.swapping = swapping;
     }
 
@@ -54,7 +56,7 @@ public final class CausalLanguageModel implements StatefulModel {
      * context as the old; a session refuses others, and goes on once it is given adapters that do.
      */
     public CausalLanguageModel swapping() {
-        return new CausalLanguageModel(model, pass, blockSize, true);
+        return new CausalLanguageModel(model, pass, blockSize, leastShared, true);
     }
 
     /**
@@ -64,7 +66,19 @@ public final class CausalLanguageModel implements StatefulModel {
      * @throws IllegalArgumentException if a block is to hold no token
      */
     public CausalLanguageModel inBlocks(int size) {
-        return new CausalLanguageModel(model, pass, Require.atLeast("The number of tokens of a block", size, 1, "16 is usual."), swapping);
+        return new CausalLanguageModel(model, pass, Require.atLeast("The number of tokens of a block", size, 1, "16 is usual."), 0, swapping);
+    }
+
+    /**
+     * The same model, where the texts of a batch share what they begin with: keys and values of a common beginning are
+     * computed and stored once, and all rows under it attend to it together (see {@link dev.jotune.models.PrefixTree}). Each
+     * text is what it would be alone. A model whose angles depend on the text's length reads every row as ever.
+     *
+     * @param least how many tokens texts must have in common to share them
+     * @throws IllegalArgumentException if that is none
+     */
+    public CausalLanguageModel sharingPrefixes(int least) {
+        return new CausalLanguageModel(model, pass, 0, Require.atLeast("The least shared length", least, 1, "16 is usual."), swapping);
     }
 
     @Override
@@ -111,6 +125,11 @@ public final class CausalLanguageModel implements StatefulModel {
 
     @Override
     public BatchSession openBatch(int rows) {
+        Pass chosen = pass.get();
+        // What rows under different adapters begin with is not the same, and adapters that change make it another.
+        if (leastShared > 0 && !swapping && chosen.isUniform() && model.readsIndependently()) {
+            return new SharedRows(model, chosen, this, contextLength(chosen), rows, leastShared, ROOM);
+        }
         return open(rows, false);
     }
 
@@ -187,6 +206,11 @@ public final class CausalLanguageModel implements StatefulModel {
         @Override
         public DecoderCache cache() {
             return cache;
+        }
+
+        @Override
+        public boolean isMixed() {
+            return !current.isUniform();
         }
 
         @Override

@@ -178,7 +178,7 @@ public final class AdapterMerge {
             }
         }
         Lora first = (Lora) parts.getFirst().method();
-        Lora merged = new Lora(rank, rank, first.loraDropout(), false, targets(), Optional.empty(), ranks, alphas, List.of(),
+        Lora merged = new Lora(rank, rank, first.loraDropout(), false, false, targets(), Optional.empty(), ranks, alphas, List.of(),
                 List.of(), "none", false, Lora.DEFAULTS.initLoraWeights(), List.of());
         return new AdapterFiles.Contents(merged, out);
     }

@@ -2,6 +2,7 @@ package dev.jotune.peft.weights;
 
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.io.RawTensor;
+import java.lang.ref.Reference;
 import java.util.List;
 import java.util.function.DoubleUnaryOperator;
 
@@ -59,7 +60,21 @@ public interface Values {
 
     /** A tensor of any backend and strides. */
     static Values of(Tensor tensor) {
-        return of(RawTensor.of(tensor));
+        Tensor dense = tensor.contiguous();
+        RawTensor bytes = RawTensor.of(dense);
+        return new Values() {
+            @Override
+            public long size() {
+                return bytes.elements();
+            }
+
+            @Override
+            public void read(long from, int n, double[] out) {
+                bytes.read(from, n, out);
+                // The bytes are the tensor's own and go with it.
+                Reference.reachabilityFence(dense);
+            }
+        };
     }
 
     /** Numbers at hand. */
