@@ -5,6 +5,8 @@ module dev.jotune.peft {
     requires com.fasterxml.jackson.datatype.jdk8;
     requires hipparchus.core;
     requires hipparchus.optim;
+    requires ejml.ddense;
+    requires ejml.core;
 
     exports dev.jotune.peft;
     exports dev.jotune.peft.decoding;

@@ -73,7 +73,7 @@ final class MergeCommand implements Runnable {
             throw new UsageException("--quantize: merged weights are written as they are computed. Leave it out");
         }
         Backend backend = common.backend();
-        checkOut();
+        checkNew(out);
         List<String> labels = adapters.labels();
         Models.Loaded loaded = labels.isEmpty() ? model.load(backend) : model.classifier(backend, labels, 0);
         Map<String, DType> before = types(loaded);
@@ -101,7 +101,7 @@ final class MergeCommand implements Runnable {
     }
 
     /** Overwriting the very model that is being read would leave no way back. */
-    private void checkOut() {
+    static void checkNew(Path out) {
         try {
             if (Files.isDirectory(out)) {
                 try (Stream<Path> files = Files.list(out)) {

@@ -70,6 +70,21 @@ public final class AdapterFiles {
         }
     }
 
+    /** The text of {@code adapter_config.json} for a method, without what it says of a model. */
+    public static String configuration(TuningMethod method) {
+        return AdapterConfig.write(method, Map.of());
+    }
+
+    /**
+     * The method that the text of an {@code adapter_config.json} describes.
+     *
+     * @param origin what messages call the text
+     * @throws AdapterException if it is malformed or asks for what is not supported
+     */
+    public static TuningMethod method(String configuration, String origin) {
+        return AdapterConfig.read(configuration, origin);
+    }
+
     /** Old files name the wrapper: {@code modules_to_save.default.}. */
     private static String plain(String key) {
         return key.replaceFirst("modules_to_save\\.[^.]+\\.", "");
@@ -100,6 +115,27 @@ public final class AdapterFiles {
                 .filter(e -> e.getKey().matches(".*\\.(classifier|score)(\\.out_proj)?\\.weight") && e.getValue().rank() == 2)
                 .map(e -> IntStream.range(0, (int) e.getValue().size(0)).mapToObj(i -> "LABEL_" + i).toList())
                 .findFirst().orElse(List.of());
+    }
+
+    /**
+     * Writes an adapter that was made of others, for the model that the adapter in {@code like} was made for.
+     *
+     * @throws AdapterException if {@code like} cannot be read or {@code folder} not be written
+     */
+    public static void write(Path folder, Contents contents, Path like) {
+        Map<String, Object> extra = new LinkedHashMap<>();
+        try {
+            JsonNode config = JSON.readTree(Files.readString(like.resolve(CONFIG)));
+            // What says which model it is for; hyper-parameters come from the method.
+            for (String field : List.of("task_type", "base_model_name_or_path", "fan_in_fan_out")) {
+                if (config.hasNonNull(field)) {
+                    extra.put(field, config.get(field));
+                }
+            }
+        } catch (IOException e) {
+            throw new AdapterException("cannot read " + like.resolve(CONFIG) + ": " + e.getMessage(), e);
+        }
+        write(folder, contents.method(), contents.tensors(), extra, labels(like));
     }
 
     /** @param labels names of the classes; none if the model is no classifier */

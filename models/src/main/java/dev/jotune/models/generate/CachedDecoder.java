@@ -21,6 +21,9 @@ interface CachedDecoder {
 
     DecoderCache cache();
 
+    /** Whether rows run under different adapters, so that what stands before their texts may differ in length. */
+    boolean isMixed();
+
     /** Whether what is read after a token in the same pass leaves its logits what they are. */
     boolean readsIndependently();
 

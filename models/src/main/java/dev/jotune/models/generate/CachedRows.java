@@ -22,6 +22,8 @@ final class CachedRows extends BatchRows implements StatefulBatch {
     CachedRows(CachedDecoder decoder, LanguageModel model, int contextLength, int rows, boolean keepStates) {
         super(rows, model.vocabularySize(), contextLength);
         this.decoder = decoder;
+        // Rows that leave would otherwise take what they had before their texts out of the others' positions.
+        this.padded = decoder.isMixed();
         this.keepStates = keepStates;
     }
 

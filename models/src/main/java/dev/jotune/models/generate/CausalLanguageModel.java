@@ -6,9 +6,11 @@ import dev.jotune.models.DecoderCache;
 import dev.jotune.models.DecoderInput;
 import dev.jotune.models.TokenSteps;
 import dev.jotune.models.seam.Group;
+import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.VirtualTokens;
 import dev.jotune.tensor.Backend;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
 
@@ -25,6 +27,8 @@ public final class CausalLanguageModel implements StatefulModel {
     private final Supplier<Pass> pass;
     private final int blockSize;
     private final int leastShared;
+    /** Whether sessions ask for the adapters before everything they read. */
+    private final boolean swapping;
 
     /** Always under the same adapters. */
     public CausalLanguageModel(CausalLm model, Pass pass) {
@@ -36,14 +40,24 @@ public final class CausalLanguageModel implements StatefulModel {
      * those active then.
      */
     public CausalLanguageModel(CausalLm model, Supplier<Pass> pass) {
-        this(model, pass, 0, 0);
+        this(model, pass, 0, 0, false);
     }
 
-    private CausalLanguageModel(CausalLm model, Supplier<Pass> pass, int blockSize, int leastShared) {
+    private CausalLanguageModel(CausalLm model, Supplier<Pass> pass, int blockSize, int leastShared, boolean swapping) {
         this.model = model;
         this.pass = pass;
         this.blockSize = blockSize;
         this.leastShared = leastShared;
+        this.swapping = swapping;
+    }
+
+    /**
+     * The same model whose sessions ask for the adapters before everything they read, so that they change while texts are being
+     * written. What was read stays in the cache as the former adapters made it. The new ones must take as much of the
+     * context as the old; a session refuses others, and goes on once it is given adapters that do.
+     */
+    public CausalLanguageModel swapping() {
+        return new CausalLanguageModel(model, pass, blockSize, leastShared, true);
     }
 
     /**
@@ -53,7 +67,7 @@ public final class CausalLanguageModel implements StatefulModel {
      * @throws IllegalArgumentException if a block is to hold no token
      */
     public CausalLanguageModel inBlocks(int size) {
-        return new CausalLanguageModel(model, pass, Require.atLeast("The number of tokens of a block", size, 1, "16 is usual."), 0);
+        return new CausalLanguageModel(model, pass, Require.atLeast("The number of tokens of a block", size, 1, "16 is usual."), 0, swapping);
     }
 
     /**
@@ -65,7 +79,7 @@ public final class CausalLanguageModel implements StatefulModel {
      * @throws IllegalArgumentException if that is none
      */
     public CausalLanguageModel sharingPrefixes(int least) {
-        return new CausalLanguageModel(model, pass, 0, Require.atLeast("The least shared length", least, 1, "16 is usual."));
+        return new CausalLanguageModel(model, pass, 0, Require.atLeast("The least shared length", least, 1, "16 is usual."), swapping);
     }
 
     @Override
@@ -76,19 +90,27 @@ public final class CausalLanguageModel implements StatefulModel {
     /** Tokens of text that fit beside what the adapters add. */
     @Override
     public int contextLength() {
-        return contextLength(group(pass.get()));
+        return contextLength(pass.get());
     }
 
-    private int contextLength(Group group) {
-        return (int) Math.max(0, model.contextLength() - group.virtualTokens(model.input().name()) - group.segmentPositions(model.input().name()));
+    private int contextLength(Pass pass) {
+        long most = pass.groups().stream().mapToLong(this::taken).max().orElse(0);
+        return (int) Math.max(0, model.contextLength() - most);
     }
 
-    private static Group group(Pass pass) {
-        if (!pass.isUniform()) {
-            throw new IllegalArgumentException("the pass has " + pass.groups().size() + " groups of rows, but all texts of a "
-                    + "model run under the same adapters. Give a pass with the adapters of those texts.");
+    /** Positions before the text. */
+    private long taken(Group group) {
+        return group.virtualTokens(model.input().name()) + group.segmentPositions(model.input().name());
+    }
+
+    /** Which rows a batch has must be known where they run under different adapters: {@code pass} then has as many as it. */
+    private static Pass checked(Pass pass, int rows) {
+        int named = pass.groups().stream().mapToInt(g -> g.rows().size()).sum();
+        if (!pass.isUniform() && named != rows) {
+            throw new IllegalArgumentException("the pass names the adapters of " + named + " rows, but " + rows + " texts are to be read "
+                    + "together. Give a pass with the adapters of those texts.");
         }
-        return pass.groups().getFirst();
+        return pass;
     }
 
     @Override
@@ -98,15 +120,16 @@ public final class CausalLanguageModel implements StatefulModel {
 
     @Override
     public Session open() {
-        Pass chosen = pass.get();
-        return new CachedSession(causal(chosen, 1), this, contextLength(group(chosen)));
+        Pass chosen = checked(pass.get(), 1);
+        return new CachedSession(causal(chosen, 1), this, contextLength(chosen));
     }
 
     @Override
     public BatchSession openBatch(int rows) {
-        if (leastShared > 0 && model.readsIndependently()) {
-            Pass chosen = pass.get();
-            return new SharedRows(model, chosen, this, contextLength(group(chosen)), rows, leastShared, ROOM);
+        Pass chosen = pass.get();
+        // What rows under different adapters begin with is not the same, and adapters that change make it another.
+        if (leastShared > 0 && !swapping && chosen.isUniform() && model.readsIndependently()) {
+            return new SharedRows(model, chosen, this, contextLength(chosen), rows, leastShared, ROOM);
         }
         return open(rows, false);
     }
@@ -117,33 +140,55 @@ public final class CausalLanguageModel implements StatefulModel {
     }
 
     private CachedRows open(int rows, boolean keepStates) {
-        Pass chosen = pass.get();
-        return new CachedRows(causal(chosen, rows), this, contextLength(group(chosen)), rows, keepStates);
+        Pass chosen = checked(pass.get(), rows);
+        return new CachedRows(causal(chosen, rows), this, contextLength(chosen), rows, keepStates);
     }
 
     private Causal causal(Pass chosen, int rows) {
-        Causal causal = new Causal(model, chosen, group(chosen), rows);
+        Causal causal = new Causal(chosen, rows);
         if (blockSize > 0) {
             causal.cache().inBlocks(blockSize);
         }
         return causal;
     }
 
-    private static final class Causal implements CachedDecoder {
-        private final CausalLm model;
-        private final Pass pass;
+    private final class Causal implements CachedDecoder {
+        /** The adapters that what has been read ran under. */
+        private Pass current;
         private final long virtualTokens;
         private final boolean readsFirst;
         private final DecoderCache cache;
         private Optional<TokenSteps> steps = Optional.empty();
         private boolean asked;
 
-        Causal(CausalLm model, Pass pass, Group group, int rows) {
-            this.model = model;
-            this.pass = pass;
-            this.virtualTokens = group.virtualTokens(model.input().name());
-            this.readsFirst = group.tokensAt(model.input().name()).stream().anyMatch(VirtualTokens::readText);
+        Causal(Pass chosen, int rows) {
+            this.current = chosen;
+            this.virtualTokens = chosen.groups().stream().mapToLong(g -> g.virtualTokens(model.input().name())).max().orElse(0);
+            this.readsFirst = chosen.groups().stream().flatMap(g -> g.tokensAt(model.input().name()).stream()).anyMatch(VirtualTokens::readText);
             this.cache = model.newCache(rows, virtualTokens + ROOM);
+        }
+
+        /** The adapters to read on under. */
+        private Pass adapters() {
+            Pass next = swapping ? pass.get() : current;
+            if (!next.equals(current)) {
+                for (Pass p : List.of(current, next)) {
+                    if (!p.isUniform() || p.groups().getFirst().virtualTokens(model.input().name()) > 0
+                            || taken(p.groups().getFirst()) != taken(current.groups().getFirst())) {
+                        throw new IllegalStateException("adapters cannot change from " + names(current) + " to " + names(next) + " within a text: "
+                                + "rows of their own, virtual tokens, or another number of positions lie in the cache. Begin the text anew.");
+                    }
+                }
+                current = next;
+                steps.ifPresent(TokenSteps::close);
+                steps = Optional.empty();
+                asked = false;
+            }
+            return current;
+        }
+
+        private static List<String> names(Pass p) {
+            return p.groups().stream().flatMap(g -> g.hooks().stream()).map(Hooks::name).toList();
         }
 
         @Override
@@ -172,26 +217,32 @@ public final class CausalLanguageModel implements StatefulModel {
         }
 
         @Override
+        public boolean isMixed() {
+            return !current.isUniform();
+        }
+
+        @Override
         public boolean readsIndependently() {
             return model.readsIndependently();
         }
 
         @Override
         public Var states(DecoderInput input) {
-            return model.forward(input, pass, Optional.of(cache)).text();
+            return model.forward(input, adapters(), Optional.of(cache)).text();
         }
 
         @Override
         public Var logits(Var states) {
-            return model.logits(states, pass);
+            return model.logits(states, current);
         }
 
         @Override
         public boolean step(int token, float[] logits) {
+            Pass chosen = adapters();
             if (!asked && cache.batch() == 1) {
                 // A text's prompt is read the general way: only who goes on from there asks for steps.
                 asked = true;
-                steps = model.steps(pass, cache);
+                steps = model.steps(chosen, cache);
             }
             return steps.isPresent() && steps.get().read(token, logits);
         }
@@ -199,6 +250,7 @@ public final class CausalLanguageModel implements StatefulModel {
         @Override
         public void reorder(int[] rows) {
             cache.reorder(rows);
+            current = current.reordered(rows);
         }
 
         @Override

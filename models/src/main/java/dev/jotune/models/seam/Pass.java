@@ -81,6 +81,16 @@ public record Pass(List<Group> groups, boolean training, long seed, long step, O
         return new Pass(groups, false, 0, 0);
     }
 
+    /** Row i as row {@code rows[i]} is now: for a batch whose rows are copied, dropped or put in another order. */
+    public Pass reordered(int... rows) {
+        if (isUniform()) {
+            return this;
+        }
+        Pass p = rows(Arrays.stream(rows).mapToObj(row -> groups.stream().filter(g -> g.rows().contains(row)).findFirst()
+                .orElseThrow(() -> new IllegalArgumentException("the pass has no row " + row)).hooks()).toList());
+        return new Pass(p.groups(), training, seed, step);
+    }
+
     /** True if all rows run under the same adapters. */
     public boolean isUniform() {
         return groups.size() == 1;

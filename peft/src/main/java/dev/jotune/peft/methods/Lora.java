@@ -96,8 +96,7 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
         check(a.isLoading());
         List<LinearLayer> targets = a.linears(targetModules, excludeModules, layersToTransform, layersPattern);
         for (LinearLayer layer : targets) {
-            int rank = pattern(rankPattern, layer.path()).orElse(r);
-            double alpha = pattern(alphaPattern, layer.path()).orElse(loraAlpha);
+            int rank = rank(layer.path());
             if (rank <= 0) {
                 throw new AdapterException("rank_pattern gives " + layer.path() + " the rank " + rank + "; it must be positive.");
             }
@@ -110,7 +109,7 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
             if (layer.path().endsWith("lm_head") && targetModules.mentions("lm_head")) {
                 a.note(layer.weight(), key + ".base_layer.weight");
             }
-            double scale = useRslora ? alpha / Math.sqrt(rank) : alpha / rank;
+            double scale = scale(layer.path());
             a.project(layer, useDora ? dora(a, layer, new Dora(new Dora.Direction(down, up, scale), loraDropout))
                     : new Factors(down, up, upBias, scale, loraDropout));
         }
@@ -127,6 +126,17 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
     @Override
     public String changesAtStart() {
         return start().equals("false") ? "init_lora_weights false starts A and B at random" : "";
+    }
+
+    /** The rank at a layer. */
+    public int rank(String path) {
+        return pattern(rankPattern, path).orElse(r);
+    }
+
+    /** The factor s of {@code B A} at a layer. */
+    public double scale(String path) {
+        double alpha = pattern(alphaPattern, path).orElse(loraAlpha);
+        return useRslora ? alpha / Math.sqrt(rank(path)) : alpha / rank(path);
     }
 
     /** What {@code init_lora_weights} says, as a text. */

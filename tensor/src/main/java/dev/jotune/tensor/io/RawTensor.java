@@ -136,6 +136,18 @@ public record RawTensor(StoredType type, long[] shape, MemorySegment data) {
     }
 
     /**
+     * A run of elements as doubles, as {@link #toDoubles()} gives all of them: for tensors that are larger than memory.
+     *
+     * @param from the first one
+     * @param out  takes the first {@code count} of its places
+     */
+    public void read(long from, int count, double[] out) {
+        for (int i = 0; i < count; i++) {
+            out[i] = doubleAt(from + i);
+        }
+    }
+
+    /**
      * All elements as floats, rounded to nearest where float cannot hold them.
      *
      * @throws UnsupportedOperationException as {@link #toDoubles()}

@@ -11,6 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
@@ -51,28 +52,48 @@ public final class SafeTensorsWriter {
         write(target, RawTensor.of(tensors), metadata);
     }
 
+    /**
+     * A tensor whose bytes are made while they are written, so that a file may be larger than memory.
+     *
+     * @param type  element type
+     * @param shape sizes of the axes
+     * @param bytes writes exactly the bytes that type and shape demand
+     */
+    public record Streamed(StoredType type, long[] shape, AtomicFiles.Content bytes) {}
+
     /** The file as content for {@link AtomicFiles#writeAll}. */
     public static AtomicFiles.Content content(Map<String, RawTensor> tensors, Map<String, String> metadata) {
-        List<Map.Entry<String, RawTensor>> ordered = order(tensors);
+        Map<String, Streamed> all = new LinkedHashMap<>();
+        tensors.forEach((name, t) -> all.put(name, new Streamed(t.type(), t.shape(), c -> writeFully(c, t.data()))));
+        return streamed(all, metadata);
+    }
+
+    /**
+     * The file as content, each tensor being made when its turn comes.
+     *
+     * @throws IllegalArgumentException as {@link #write}
+     */
+    public static AtomicFiles.Content streamed(Map<String, Streamed> tensors, Map<String, String> metadata) {
+        List<Map.Entry<String, Streamed>> ordered = order(tensors);
         byte[] header = header(ordered, metadata);
         return channel -> {
             writeFully(channel, ByteBuffer.wrap(header));
-            for (Map.Entry<String, RawTensor> tensor : ordered) {
-                writeFully(channel, tensor.getValue().data());
+            for (Map.Entry<String, Streamed> tensor : ordered) {
+                tensor.getValue().bytes().writeTo(channel);
             }
         };
     }
 
-    private static List<Map.Entry<String, RawTensor>> order(Map<String, RawTensor> tensors) {
-        Comparator<Map.Entry<String, RawTensor>> byType =
-                Comparator.comparing((Map.Entry<String, RawTensor> e) -> e.getValue().type()).reversed();
+    private static List<Map.Entry<String, Streamed>> order(Map<String, Streamed> tensors) {
+        Comparator<Map.Entry<String, Streamed>> byType =
+                Comparator.comparing((Map.Entry<String, Streamed> e) -> e.getValue().type()).reversed();
         // Strings compare by UTF-16 units, which order characters beyond the basic plane otherwise.
         return tensors.entrySet().stream()
                 .sorted(byType.thenComparing(e -> utf8(e.getKey()), Arrays::compareUnsigned))
                 .toList();
     }
 
-    private static byte[] header(List<Map.Entry<String, RawTensor>> tensors, Map<String, String> metadata) {
+    private static byte[] header(List<Map.Entry<String, Streamed>> tensors, Map<String, String> metadata) {
         StringBuilder json = new StringBuilder("{");
         if (!metadata.isEmpty()) {
             JsonText.append(json, SafeTensorsHeaderParser.METADATA_KEY).append(":{");
@@ -84,13 +105,13 @@ public final class SafeTensorsWriter {
             json.append("},");
         }
         long offset = 0;
-        for (Map.Entry<String, RawTensor> e : tensors) {
+        for (Map.Entry<String, Streamed> e : tensors) {
             if (e.getKey().equals(SafeTensorsHeaderParser.METADATA_KEY)) {
                 throw new IllegalArgumentException("A tensor cannot be named " + e.getKey()
                         + ", which the format reserves. Rename it.");
             }
-            RawTensor tensor = e.getValue();
-            long end = Math.addExact(offset, tensor.data().byteSize());
+            Streamed tensor = e.getValue();
+            long end = Math.addExact(offset, tensor.type().byteSize(tensor.shape()));
             JsonText.append(json, requireWritable(e.getKey())).append(":{\"dtype\":\"").append(tensor.type())
                     .append("\",\"shape\":").append(compact(tensor.shape()))
                     .append(",\"data_offsets\":[").append(offset).append(',').append(end).append("]},");

@@ -10,7 +10,7 @@ import java.lang.ref.Reference;
  * A frozen weight {@code [rows, columns]} in fewer bits than a {@link DType} has. It stays as it is stored, mapped or
  * packed; who uses it widens a few rows at a time into memory of his own.
  */
-public sealed interface QuantizedMatrix permits BlockMatrix, Nf4Matrix {
+public sealed interface QuantizedMatrix permits BlockMatrix, Nf4Matrix, SignMatrix {
     /** The first size: outputs of a projection, entries of an embedding. */
     long rows();
 

@@ -8,6 +8,7 @@ import dev.jotune.tensor.kernels.QuantizedProductKernel;
 import dev.jotune.tensor.quant.BlockFormat;
 import dev.jotune.tensor.quant.Nf4Matrix;
 import dev.jotune.tensor.quant.QuantizedMatrix;
+import dev.jotune.tensor.quant.SignMatrix;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
@@ -39,10 +40,26 @@ final class SkinnyCases {
             }
             compare(b, nf4(b, 2053, 256), 1);
         }));
+        all.add(new Case("quantised product/signs", b -> {
+            for (int columns = 1; columns <= 131; columns++) {
+                compare(b, signs(b, 1 + columns % 23, columns), 1 + columns % 10);
+            }
+            for (int rows = 1; rows <= 67; rows++) {
+                compare(b, signs(b, rows, 61 + rows % 5), 1 + rows % 10);
+            }
+            // Enough for several threads.
+            compare(b, signs(b, 2053, 519), 1);
+            compare(b, signs(b, 1031, 264), 9);
+        }));
     }
 
     private static QuantizedMatrix nf4(Backend b, long rows, long columns) {
         return Nf4Matrix.quantize(Twin.normal(b, DType.F32, Twin.Layout.DENSE, 9, rows, columns).tested());
+    }
+
+    private static QuantizedMatrix signs(Backend b, int rows, int columns) {
+        double[] noise = Twin.normal(b, DType.F32, Twin.Layout.DENSE, 9, rows, columns).tested().toDoubleArray();
+        return SignMatrix.of(b, rows, columns, noise);
     }
 
     /** All rows, x and y being parts of wider tensors; what lies around y stays. */

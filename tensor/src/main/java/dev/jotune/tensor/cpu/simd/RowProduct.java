@@ -10,6 +10,7 @@ import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.quant.BlockMatrix;
 import dev.jotune.tensor.quant.Nf4Matrix;
 import dev.jotune.tensor.quant.QuantizedMatrix;
+import dev.jotune.tensor.quant.SignMatrix;
 import java.util.Optional;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.LongVector;
@@ -74,6 +75,7 @@ public abstract class RowProduct {
         return switch (weight) {
             case BlockMatrix m -> BlockRows.of(m);
             case Nf4Matrix m -> Nf4Rows.of(m);
+            case SignMatrix m -> SignRows.of(m);
         };
     }
 
