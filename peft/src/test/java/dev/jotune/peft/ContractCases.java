@@ -104,6 +104,7 @@ final class ContractCases {
                 "num_virtual_tokens is 0", Map.of("num_virtual_tokens", 0),
                 "num_virtual_tokens is -1", Map.of("num_virtual_tokens", -1),
                 "init_weights is 'ones'", Map.of("init_weights", "ones"),
+                "prefix_attentions is 'cross'", Map.of("prefix_attentions", "cross"),
                 "encoder_hidden_size is 0", Map.of("prefix_projection", true, "encoder_hidden_size", 0),
                 "no module of the model is called 'x'", Map.of("modules_to_save", List.of("x")),
                 "64", Map.of("num_virtual_tokens", 65));

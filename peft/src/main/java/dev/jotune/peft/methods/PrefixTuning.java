@@ -29,28 +29,40 @@ import java.util.Optional;
  * <p>On an encoder-decoder, as in PEFT: only the decoder's own attention has a prefix; P has the L layers of the encoder, and
  * layer l of the decoder reads {@code P_j}, {@code j = 2 l mod L}. (PEFT joins P twice, {@code [P; P]}, and deals it out four
  * slices a layer, two for the decoder's own attention and two for the source, which it then drops.) Only the decoder's
- * positions begin at n.
+ * positions begin at n. With {@code prefix_attentions} "all", as in the paper, the encoder's attentions, the decoder's own and
+ * those to the source each have keys and values in P, and the positions of both inputs begin at n; PEFT cannot read that.
  *
  * @param numVirtualTokens n
  * @param prefixProjection whether P comes from the MLP
  * @param encoderHiddenSize width of the MLP; absent: that of a token, G D
  * @param initWeights {@code "zero"} starts P at 0; absent: standard normal, as torch's Embedding
+ * @param prefixAttentions {@code "all"}: an encoder-decoder has a prefix everywhere; absent: where PEFT puts it
  */
 public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
         @JsonInclude(JsonInclude.Include.ALWAYS) Optional<Integer> encoderHiddenSize, Optional<String> initWeights,
-        List<String> modulesToSave) implements TuningMethod {
+        List<String> modulesToSave, Optional<String> prefixAttentions) implements TuningMethod {
     private static final String TABLE = "prompt_embeddings";
     private static final String EMBEDDING = "embedding.weight";
 
     public static final PrefixTuning DEFAULTS = new PrefixTuning(20, false, Optional.empty(), Optional.empty(), List.of());
 
+    public PrefixTuning(int numVirtualTokens, boolean prefixProjection, Optional<Integer> encoderHiddenSize, Optional<String> initWeights,
+            List<String> modulesToSave) {
+        this(numVirtualTokens, prefixProjection, encoderHiddenSize, initWeights, modulesToSave, Optional.empty());
+    }
+
     public PrefixTuning withTokens(int n) {
-        return new PrefixTuning(n, prefixProjection, encoderHiddenSize, initWeights, modulesToSave);
+        return new PrefixTuning(n, prefixProjection, encoderHiddenSize, initWeights, modulesToSave, prefixAttentions);
     }
 
     @Override
     public PrefixTuning withModulesToSave(List<String> modules) {
-        return new PrefixTuning(numVirtualTokens, prefixProjection, encoderHiddenSize, initWeights, modules);
+        return new PrefixTuning(numVirtualTokens, prefixProjection, encoderHiddenSize, initWeights, modules, prefixAttentions);
+    }
+
+    /** With a prefix in every attention of an encoder-decoder too. */
+    public PrefixTuning everywhere() {
+        return new PrefixTuning(numVirtualTokens, prefixProjection, encoderHiddenSize, initWeights, modulesToSave, Optional.of("all"));
     }
 
     @Override
@@ -69,6 +81,9 @@ public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
         if (initWeights.isPresent() && !initWeights.get().equals("zero")) {
             throw new AdapterException("init_weights is '" + initWeights.get() + "'; it must be \"zero\" or absent.");
         }
+        if (!prefixAttentions.orElse("all").equals("all")) {
+            throw new AdapterException("prefix_attentions is '" + prefixAttentions.get() + "'; it must be \"all\" or absent.");
+        }
         if (encoderHiddenSize.orElse(1) <= 0) {
             throw new AdapterException("encoder_hidden_size is " + encoderHiddenSize.get() + "; it must be positive or absent.");
         }
@@ -77,7 +92,7 @@ public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
             throw new AdapterException("prefix tuning needs attentions to add keys to, and a " + a.model().modelType()
                     + " model has none. Choose another method.");
         }
-        boolean withSource = sites.stream().anyMatch(s -> s.kind() == Kind.CROSS);
+        boolean withSource = prefixAttentions.isEmpty() && sites.stream().anyMatch(s -> s.kind() == Kind.CROSS);
         long[] columns = withSource ? columnsWithSource(sites, a.model().layers()) : columns(sites);
         AttentionSite some = sites.get(first(columns));
         long token = width(some);
