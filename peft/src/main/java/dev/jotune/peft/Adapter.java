@@ -118,9 +118,9 @@ public final class Adapter {
         if (hooks.projections().keySet().stream().anyMatch(p -> model.seams().projections().get(p).transposed())) {
             extra.put("fan_in_fan_out", true);
         }
-        if (hooks.segments().isPresent() || !hooks.virtualTokens().isEmpty()) {
+        boolean prefix = hooks.segments().filter(s -> s.positions() > 0).isPresent();
+        if (prefix || !hooks.virtualTokens().isEmpty()) {
             List<AttentionSite> sites = model.seams().attentions();
-            boolean prefix = hooks.segments().isPresent();
             extra.put("num_layers", model.layers());
             sites.stream().findFirst().ifPresent(s -> extra.put("num_attention_heads", prefix ? s.groups() : s.heads()));
             extra.put("num_transformer_submodules", model instanceof Seq2SeqLm ? 2 : 1);

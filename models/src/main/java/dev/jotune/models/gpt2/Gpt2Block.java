@@ -43,7 +43,7 @@ final class Gpt2Block {
         String tap = "layers." + layer;
         int hidden = c.hiddenSize();
         site = seams.add(new AttentionSite(path + ".attn", layer, c.heads(), c.heads(), c.headDim(), AttentionSite.Kind.CAUSAL,
-                tap + ".attn", c.dropout().attention()));
+                tap + ".attn", c.dropout().attention()), this::keysAndValues);
         attentionNorm = Norm.of(path + ".ln_1", hidden, c.epsilon(), w);
         queryKeyValue = w.conv1d(path + ".attn.c_attn", hidden, 3L * hidden, true);
         output = w.conv1d(path + ".attn.c_proj", hidden, hidden, true);
@@ -74,15 +74,26 @@ final class Gpt2Block {
 
     private Var attention(Var x, List<Attention.Segment> added, TokenLayout layout, Pass pass, Optional<KvCache> cache) {
         int n = config.heads();
-        // [B, T, 3 C] -> [B, 3 H, T, D]: all queries, then all keys, then all values.
-        Var all = queryKeyValue.forward(x, pass).reshape(x.size(0), x.size(1), 3L * n, config.headDim()).transpose(1, 2);
+        Var all = project(x, pass);
+        Var queries = all.slice(1, 0, n);
         Var keys = all.slice(1, n, 2L * n);
         Var values = all.slice(1, 2L * n, 3L * n);
         List<Attention.Segment> segments = new ArrayList<>(added);
         segments.addAll(cache.isPresent() ? cache.get().append(layer, keys.tensor(), values.tensor(), layout.visible())
                 : List.of(new Attention.Segment(keys, values, layout.visible())));
-        Var mixed = site.attend(all.slice(1, 0, n), segments, config.attentionScale(layer), 0, pass);
+        Var mixed = layout.attend(site, queries, segments, config.attentionScale(layer), 0, pass);
         Var flat = pass.tap(headOut, mixed.transpose(1, 2)).reshape(x.size(0), x.size(1), -1);
-        return pass.tap(attentionOut, output.forward(flat, pass), x);
+        return pass.tap(attentionOut, site.behind(output.forward(flat, pass), queries, config.attentionScale(layer), 0, pass), x);
+    }
+
+    /** {@code [B, T, C] -> [B, 3 H, T, D]}: all queries, then all keys, then all values. */
+    private Var project(Var x, Pass pass) {
+        return queryKeyValue.forward(x, pass).reshape(x.size(0), x.size(1), 3L * config.heads(), config.headDim()).transpose(1, 2);
+    }
+
+    private Var[] keysAndValues(Var states, Pass pass) {
+        int n = config.heads();
+        Var all = project(states, pass);
+        return new Var[] {all.slice(1, n, 2L * n), all.slice(1, 2L * n, 3L * n)};
     }
 }

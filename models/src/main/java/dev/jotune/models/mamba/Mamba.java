@@ -103,6 +103,10 @@ public final class Mamba extends Network implements CausalLm {
         if (given.isPresent() && Recording.isOn()) {
             return Recording.off(() -> forward(input, asked, given));
         }
+        if (input.branches().isPresent()) {
+            throw new IllegalArgumentException("a mamba model cannot read branches: its state runs through the whole row. "
+                    + "Give each text a row of its own.");
+        }
         Pass pass = asked.reading(input.ids());
         Optional<MambaCache> cache = given.map(Mamba::own);
         DecoderInput unplaced = new DecoderInput(input.ids(), input.embeds(), input.mask(), Optional.empty());

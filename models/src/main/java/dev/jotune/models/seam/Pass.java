@@ -165,6 +165,18 @@ public record Pass(List<Group> groups, boolean training, long seed, long step, O
         return false;
     }
 
+    /** Whether any adapter of the pass takes a step at this attention. */
+    boolean hasStep(AttentionSite site) {
+        for (Group g : groups) {
+            for (Hooks h : g.hooks()) {
+                if (h.segments().isPresent() && h.segments().get().step(site).isPresent()) {
+                    return true;
+                }
+            }
+        }
+        return false;
+    }
+
     /** Lets the taps of each group see and change the activation {@code x [B, ..]}. */
     public Var tap(String name, Var x) {
         return isTapped(name) ? perGroup(x, (rows, g) -> tap(name, rows, Optional.empty(), g)) : x;

@@ -3,6 +3,7 @@ package dev.jotune.models.seam;
 import dev.jotune.tensor.kernels.Precision;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -17,6 +18,7 @@ public final class Seams {
     private final SequencedMap<String, Parameter> parameters = new LinkedHashMap<>();
     private final SequencedMap<String, LinearLayer> projections = new LinkedHashMap<>();
     private final List<AttentionSite> attentions = new ArrayList<>();
+    private final Map<AttentionSite, KeysAndValues> keysAndValues = new HashMap<>();
     private final SequencedMap<String, EmbeddingSite> embeddings = new LinkedHashMap<>();
     private final SequencedMap<String, TapSite> taps = new LinkedHashMap<>();
     private final SequencedMap<String, Hooks> attached = new LinkedHashMap<>();
@@ -43,6 +45,12 @@ public final class Seams {
         attentions.add(a);
         add(new TapSite(a.weightsTap(), TapSite.Kind.SHOWN, List.of(), Optional.empty()));
         return a;
+    }
+
+    /** As {@link #add(AttentionSite)}, and says how the attention makes its keys and values. */
+    public AttentionSite add(AttentionSite a, KeysAndValues keys) {
+        keysAndValues.put(a, keys);
+        return add(a);
     }
 
     public EmbeddingSite add(EmbeddingSite e) {
@@ -104,6 +112,11 @@ public final class Seams {
     /** Every attention, first layer first. */
     public List<AttentionSite> attentions() {
         return List.copyOf(attentions);
+    }
+
+    /** How an attention makes its keys and values; absent where a model does not say. */
+    public Optional<KeysAndValues> keysAndValues(AttentionSite site) {
+        return Optional.ofNullable(keysAndValues.get(site));
     }
 
     /** Every place where embeddings enter, by name, the main one first. */
