@@ -36,7 +36,8 @@ record BackboneCase(String name, TuningMethod method, Predicate<Backbone> place,
 
     /** What is tried on a specimen; or of that only what begins as the property {@code jotune.contract} says. */
     static List<BackboneCase> on(Specimen s) {
-        List<BackboneCase> out = new ArrayList<>(List.of(LORA, prefix(), prompt(), adapter("houlsby"), lofit(), offset("h", 0), offset("h", 2), offset("y", 0), pasta()));
+        List<BackboneCase> out = new ArrayList<>(List.of(LORA, prefix(), prompt(), adapter("houlsby"), lofit(),
+                offset("h", 0), offset("h", 2), offset("y", 0), pasta()));
         if (!s.wide()) {
             // Their derivatives are the first one's; the reference backend takes its time.
             out.add(adapter("pfeiffer"));
@@ -88,8 +89,9 @@ record BackboneCase(String name, TuningMethod method, Predicate<Backbone> place,
     private static BackboneCase adapter(String placement) {
         BottleneckAdapter method = new BottleneckAdapter(placement, 4, "gelu", 1, List.of());
         boolean parts = !placement.equals("pfeiffer");
-        return new BackboneCase("adapter " + placement, method, m -> !parts || m.seams().taps().keySet().stream().anyMatch(t -> t.endsWith(".attn.out")
-                || t.endsWith(".mixer.out")), "has no place in", (model, _) -> model.seams().taps().values().stream()
+        return new BackboneCase("adapter " + placement, method,
+                m -> !parts || m.seams().taps().keySet().stream().anyMatch(t -> t.endsWith(".attn.out") || t.endsWith(".mixer.out")),
+                "has no place in", (model, _) -> model.seams().taps().values().stream()
                         .filter(t -> placement.equals("houlsby") ? isPart(t.name()) || isMlp(t.name()) : parts ? isMlp(t.name()) : isBlock(t.name()))
                         .mapToLong(BackboneCase::bottleneck).sum(), method.reducedBy(0), "reduction_factor is 0");
     }
@@ -102,7 +104,8 @@ record BackboneCase(String name, TuningMethod method, Predicate<Backbone> place,
 
     private static BackboneCase offset(String variant, int r) {
         StateOffset method = new StateOffset(variant, r, List.of());
-        return new BackboneCase("state-offset " + variant + (r > 0 ? " of rank " + r : ""), method, m -> m instanceof Mamba, "is for state space models",
+        return new BackboneCase("state-offset " + variant + (r > 0 ? " of rank " + r : ""), method,
+                m -> m instanceof Mamba, "is for state space models",
                 (model, _) -> {
                     MambaConfig c = ((Mamba) model).config();
                     long e = c.intermediateSize();
