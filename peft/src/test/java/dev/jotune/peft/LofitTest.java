@@ -119,7 +119,8 @@ class LofitTest {
         // Of 64 heads 3% are two.
         Lofit second = Lofit.selected(scales, 2);
         assertThat(second.heads()).contains(PLANTED);
-        List<String> others = IntStream.range(0, 2).mapToObj(i -> "layers." + Philox.nextInt(9, 0, i, 4) + ".attn." + Philox.nextInt(9, 1, i, 16)).toList();
+        List<String> others = IntStream.range(0, 2)
+                .mapToObj(i -> "layers." + Philox.nextInt(9, 0, i, 4) + ".attn." + Philox.nextInt(9, 1, i, 16)).toList();
         assertThat(others).doesNotContain(PLANTED).doesNotHaveDuplicates();
         double selected = tuned(second, 2e-2);
         double random = tuned(Lofit.DEFAULTS.at(others), 2e-2);
@@ -156,7 +157,8 @@ class LofitTest {
     @Test
     void headsAreSelectedFromScalesAlone() {
         Adapter offsets = Adapters.create(planted(), "a", Lofit.DEFAULTS.at(List.of(PLANTED)), 1);
-        assertThatThrownBy(() -> Lofit.selected(offsets, 1)).isInstanceOf(AdapterException.class).hasMessageContaining("the 0 heads that have scales");
+        assertThatThrownBy(() -> Lofit.selected(offsets, 1)).isInstanceOf(AdapterException.class)
+                .hasMessageContaining("the 0 heads that have scales");
         assertThatThrownBy(() -> Lofit.penalty(offsets)).isInstanceOf(AdapterException.class).hasMessageContaining("has no scales");
         Adapter scales = Adapters.create(planted(), "b", Lofit.DEFAULTS, 1);
         assertThatThrownBy(() -> Lofit.selected(scales, 65)).isInstanceOf(AdapterException.class).hasMessageContaining("65 of the 64 heads");

@@ -66,7 +66,8 @@ public record Lofit(String stage, List<String> heads, double initStd, List<Strin
     /** The sum of {@code |A|} over all heads, to be added to the loss with a small factor. */
     public static Var penalty(Adapter scales) {
         return scales.trainables().entrySet().stream().filter(e -> e.getKey().endsWith(SCALES)).map(Map.Entry::getValue)
-                .map(a -> Activations.relu(a).add(Activations.relu(a.neg())).sum()).reduce(Var::add).orElseThrow(() -> new AdapterException("adapter '" + scales.name() + "' has no scales. Its stage is another."));
+                .map(a -> Activations.relu(a).add(Activations.relu(a.neg())).sum()).reduce(Var::add)
+                .orElseThrow(() -> new AdapterException("adapter '" + scales.name() + "' has no scales. Its stage is another."));
     }
 
     @Override
@@ -126,8 +127,8 @@ public record Lofit(String stage, List<String> heads, double initStd, List<Strin
             }
         }
         if (heads.isEmpty() || !left.isEmpty()) {
-            throw new AdapterException((heads.isEmpty() ? "heads is empty" : "heads: the model has no head " + left.getFirst() + ", or it is named twice")
-                    + ". Name heads as layers.0.attn.1, up to those of "
+            String wrong = heads.isEmpty() ? "heads is empty" : "heads: the model has no head " + left.getFirst() + ", or it is named twice";
+            throw new AdapterException(wrong + ". Name heads as layers.0.attn.1, up to those of "
                     + outputs.stream().map(TapSite::name).reduce((_, last) -> last).orElse("no attention: this model has none") + ".");
         }
     }

@@ -67,7 +67,8 @@ public record Pasta(List<Integer> specialTokenIds, int numSlots, double dropout,
             throw new AdapterException("num_slots is " + numSlots + "; it must be positive.");
         }
         if (!(dropout >= 0 && dropout < 1) || !(initStd >= 0 && initStd < Double.POSITIVE_INFINITY)) {
-            throw new AdapterException("dropout is " + dropout + " and init_std " + initStd + "; the one must lie in [0, 1), the other be 0 or more.");
+            throw new AdapterException("dropout is " + dropout + " and init_std " + initStd
+                    + "; the one must lie in [0, 1), the other be 0 or more.");
         }
         // What enters block l is what left the one before it.
         List<TapSite> entering = a.taps(Pattern.compile("embed|layers\\.\\d+"));
