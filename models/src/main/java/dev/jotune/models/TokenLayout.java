@@ -44,6 +44,7 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
         long past = cache.map(DecoderCache::length).orElse(0L);
         long[] own = new long[batch];
         long[] shift = new long[batch];
+        long[] before = new long[batch];
         for (Group g : pass.groups()) {
             for (int b = 0; b < batch; b++) {
                 if (g.rows().isEmpty() || g.rows().contains(b)) {
@@ -52,16 +53,18 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
                 }
             }
         }
+        Arrays.setAll(before, b -> cache.map(c -> c.before(b)).orElse(0L));
+        long shared = Arrays.stream(before).max().orElse(0);
         long most = Arrays.stream(own).max().orElse(0);
         // A cache already holds the virtual tokens of its first pass.
-        int virtual = past == 0 ? Math.toIntExact(most) : 0;
+        int virtual = past + shared == 0 ? Math.toIntExact(most) : 0;
         int time = virtual + text;
         boolean[][] real = real(input, own, virtual, text);
-        long[][] positions = positions(input, own, shift, virtual, text, past);
+        long[][] positions = positions(input, own, shift, virtual, text, Arrays.stream(before).map(n -> n + past).toArray());
         // Where positions are given, padding before a text takes none of the context.
-        long columns = past + time + Arrays.stream(shift).max().orElse(0);
+        long columns = shared + past + time + Arrays.stream(shift).max().orElse(0);
         long taken = 1 + Arrays.stream(positions).mapToLong(row -> Arrays.stream(row).max().orElse(0)).max().orElse(0);
-        checkContext(input.positions().isEmpty() ? columns : Math.min(columns, taken), contextLength, text, past);
+        checkContext(input.positions().isEmpty() ? columns : Math.min(columns, taken), contextLength, text, shared + past);
         if (input.branches().isPresent() && (cache.isPresent() || !causal)) {
             throw new IllegalArgumentException("branches are read in one causal pass without a cache. Feed each text on its own.");
         }
@@ -97,7 +100,7 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
         return all ? null : real;
     }
 
-    private static long[][] positions(DecoderInput input, long[] own, long[] shift, int virtual, int text, long past) {
+    private static long[][] positions(DecoderInput input, long[] own, long[] shift, int virtual, int text, long[] past) {
         long[] given = input.positions().map(Tensor::toLongArray).orElse(null);
         if (given != null && given.length != (long) own.length * text) {
             throw new IllegalArgumentException("positions " + input.positions().get() + " do not cover [" + own.length + ", " + text + "]");
@@ -109,7 +112,7 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
                 boolean explicit = t >= virtual && given != null;
                 // Rows with fewer virtual tokens begin with padding, which takes no positions.
                 p[b][t] = Math.max(0, explicit ? shift[b] + own[b] + given[b * text + t - virtual]
-                        : shift[b] + past + t - (most - own[b]));
+                        : shift[b] + past[b] + t - (most - own[b]));
             }
         }
         return p;

@@ -46,12 +46,12 @@ public final class Mamba extends Network implements CausalLm {
         Weights w = new Weights(source, seams);
         Parameter tokens = w.parameter("backbone.embeddings.weight", config.vocabSize(), config.hiddenSize());
         embedding = TokenEmbedding.of("embed", tokens, 1, computeType, seams);
-        seams.addTap("embed");
+        seams.addTap("embed", config.hiddenSize());
         for (int i = 0; i < config.numHiddenLayers(); i++) {
             blocks.add(new MambaBlock(config, i, w, seams));
         }
         norm = w.parameter("backbone.norm_f.weight", config.hiddenSize());
-        seams.addTap("final");
+        seams.addTap("final", config.hiddenSize());
         head = new CausalHead(config.tieWordEmbeddings() ? seams.add(new LinearLayer("lm_head", tokens, Optional.empty()))
                 : w.linear("lm_head", config.vocabSize(), config.hiddenSize(), false), 0);
     }
