@@ -16,8 +16,8 @@ import java.util.stream.Stream;
  */
 final class ContractCases {
     static final String[] LINEAR = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
-    private static final Map<String, List<Case>> TABLE = Map.of("lora", lora(), "dora", ProjectionCases.dora(), "prefix", prefix(), "prompt", prompt(),
-            "ia3", ia3(), "vera", vera(), "oft", oft());
+    private static final Map<String, List<Case>> TABLE = Map.of("lora", lora(), "dora", ProjectionCases.dora(), "prefix", prefix(),
+            "prompt", prompt(), "ia3", ia3(), "vera", vera(), "oft", oft());
     private static final Map<String, Map<String, Map<String, ?>>> SENSELESS = Map.of("lora", senselessLora(),
             "dora", ProjectionCases.senselessDora(), "prefix", senselessPrefix(), "prompt", senselessPrompt(), "ia3", senselessIa3(),
             "vera", senselessVera(), "oft", senselessOft());
