@@ -33,7 +33,8 @@ final class StepOptions {
     private String objective;
 
     @Option(names = "--trainer", paramLabel = "NAMES", defaultValue = "gradients", split = ",", description = "How: gradients; mezo "
-            + "(forward passes alone, the memory of inference); lisa (a few layers at a time); gmt (the largest gradients alone); bbt (CMA-ES, no gradients). "
+            + "(forward passes alone, the memory of inference); lisa (a few layers at a time); gmt (the largest gradients alone); "
+            + "bbt (CMA-ES, no gradients). "
             + "lisa,gmt go together. Default: ${DEFAULT-VALUE}.")
     private List<String> trainers;
 

@@ -62,7 +62,8 @@ class StepOptionsTest {
     @CsvSource({"asft, gradients, lora", "dft, mezo, lora", "sft-kl, gmt, prefix", "cross-entropy, lisa, full", "cross-entropy, 'lisa,gmt', full",
             "grpo, gradients, lora", "cross-entropy, bbt, prefix"})
     void everythingElseIsLearntFromTextsAndGoesOnBitForBit(String objective, String trainer, String method) throws IOException {
-        Object[] how = {"--objective", objective, "--trainer", trainer, "--answers", 2, "--answer-tokens", 4, "--lisa-interval", 1, "--bbt-parts", 5, "--bbt-dimensions", 4, "--bbt-population", 4,
+        Object[] how = {"--objective", objective, "--trainer", trainer, "--answers", 2, "--answer-tokens", 4, "--lisa-interval", 1,
+            "--bbt-parts", 5, "--bbt-dimensions", 4, "--bbt-population", 4,
             "--save-every", 1, "--max-steps", 3};
         Jotune whole = tune(method, texts, dir.resolve("whole"), how);
         assertThat(whole.code()).as(whole.err()).isZero();

@@ -83,7 +83,14 @@ public final class Methods {
             decoding("eft", "Emulated Fine-Tuning", "2310.12962", "s = ln p_base + (1 / beta) (ln p_tuned - ln p_untuned)",
                     "eft(base, tuned, untuned)"),
             decoding("air", "Air-Decoding", "2310.14892", "s = ln p_base + lambda ln P(a | x), r_a = -1 / ln p_a",
-                    "base + 140*posterior(wanted, other)"));
+                    "base + 140*posterior(wanted, other)"),
+            step("dpo", "DPO, its prompts shared", "2410.20305", "-ln s(beta (ln p_w / r_w - ln p_l / r_l))", "--objective dpo"),
+            step("asft", "Anchored SFT", "2509.23753", "sg(p_t) (-ln p_t) + lambda KL(ref || p)", "--objective asft"),
+            step("grpo", "GRPO", "2402.03300", "-min(rho A, clip(rho) A) + beta KL, A = (r - mean) / std", "--objective grpo"),
+            step("mezo", "MeZO", "2305.17333", "theta -= rate (L(theta + eps z) - L(theta - eps z)) / (2 eps) z", "--trainer mezo"),
+            step("lisa", "LISA", "2403.17919", "gamma of L layers train, drawn every K steps", "--method full --trainer lisa"),
+            step("gmt", "Gradient-Mask Tuning", "2406.15330", "theta -= rate Opt(M G), M the largest k of |G|", "--trainer gmt"),
+            step("bbt", "BBTv2", "2205.11200", "p_l = start_l + A_l z_l, z_l by CMA-ES", "--trainer bbt"));
 
     private Methods() {}
 
@@ -91,7 +98,11 @@ public final class Methods {
         return new UnattachedMethod(name, title, paper, "logits", equation, "--lm \"" + formula + "\"");
     }
 
-    /** Methods that attach nothing: those that work while models write. */
+    private static UnattachedMethod step(String name, String title, String paper, String equation, String options) {
+        return new UnattachedMethod(name, title, paper, "training step", equation, options);
+    }
+
+    /** Methods that attach nothing: those that work while models write, and ways to train. */
     public static List<UnattachedMethod> unattached() {
         return UNATTACHED;
     }

@@ -17,10 +17,9 @@ import java.util.stream.Stream;
 final class ContractCases {
     static final String[] LINEAR = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
     private static final Map<String, List<Case>> TABLE = Map.of("lora", lora(), "prefix", prefix(), "prompt", prompt(),
-            "ia3", ia3(), "vera", vera(), "oft", oft(), "full", full());
+            "ia3", ia3(), "vera", vera(), "oft", oft());
     private static final Map<String, Map<String, Map<String, ?>>> SENSELESS = Map.of("lora", senselessLora(),
-            "prefix", senselessPrefix(), "prompt", senselessPrompt(), "ia3", senselessIa3(), "vera", senselessVera(), "oft", senselessOft(),
-            "full", senselessFull());
+            "prefix", senselessPrefix(), "prompt", senselessPrompt(), "ia3", senselessIa3(), "vera", senselessVera(), "oft", senselessOft());
 
     private ContractCases() {}
 
@@ -52,7 +51,7 @@ final class ContractCases {
     }
 
     static List<Case> of(MethodInfo info) {
-        List<Case> cases = find(info, TABLE, ProjectionCases.TABLE, SegmentCases.TABLE, TapCases.TABLE, PromptCases.TABLE);
+        List<Case> cases = find(info, TABLE, ProjectionCases.TABLE, SegmentCases.TABLE, TapCases.TABLE, PromptCases.TABLE, WeightCases.TABLE);
         if (cases == null) {
             throw new AssertionError("The method '" + info.name() + "' is registered but has no settings in ContractCases. "
                     + "Add some, each with the closed form of its trainable count.");
@@ -73,7 +72,8 @@ final class ContractCases {
 
     /** Settings that must be refused, by a part of the message that says what is wrong. */
     static Map<String, Map<String, ?>> senseless(MethodInfo info) {
-        Map<String, Map<String, ?>> out = find(info, SENSELESS, ProjectionCases.SENSELESS, SegmentCases.SENSELESS, TapCases.SENSELESS, PromptCases.SENSELESS);
+        Map<String, Map<String, ?>> out = find(info, SENSELESS, ProjectionCases.SENSELESS, SegmentCases.SENSELESS, TapCases.SENSELESS,
+                PromptCases.SENSELESS, WeightCases.SENSELESS);
         if (out == null) {
             throw new AssertionError("The method '" + info.name() + "' has no senseless settings in ContractCases. Add some.");
         }
@@ -182,27 +182,6 @@ final class ContractCases {
                         c -> out(c, "q_proj", "down_proj", "up_proj") + 3L * c.numHiddenLayers() * 2),
                 new Case("random start", Map.of("r", 2, "init_weights", false, "layers_to_transform", List.of(1)),
                         c -> out(c, "q_proj", "v_proj") / c.numHiddenLayers() + 2L * 2));
-    }
-
-    private static Map<String, Map<String, ?>> senselessFull() {
-        return Map.of(
-                "matches no weight", Map.of("target_modules", List.of("c_attn")),
-                "leaves no weight", Map.of("exclude_modules", ".*"));
-    }
-
-    private static List<Case> full() {
-        return List.of(
-                new Case("plain", Map.of(), ContractCases::weights),
-                new Case("without embedding and head", Map.of("exclude_modules", List.of("embed_tokens", "lm_head")),
-                        c -> weights(c) - (c.tieWordEmbeddings() ? 1L : 2L) * c.vocabSize() * c.hiddenSize()),
-                new Case("norms", Map.of("target_modules", ".*norm"), c -> (2L * c.numHiddenLayers() + 1) * c.hiddenSize()));
-    }
-
-    private static long weights(DecoderConfig c) {
-        long matrices = c.numHiddenLayers() * Stream.of(LINEAR).mapToLong(m -> TinyModels.linear(m, c)[0] * TinyModels.linear(m, c)[1]).sum();
-        long biases = (c.attentionBias() ? out(c, "q_proj", "k_proj", "v_proj") : 0) + (c.outputBias() ? out(c, "o_proj") : 0)
-                + (c.mlpBias() ? out(c, "gate_proj", "up_proj", "down_proj") : 0);
-        return matrices + biases + ((c.tieWordEmbeddings() ? 1L : 2L) * c.vocabSize() + 2L * c.numHiddenLayers() + 1) * c.hiddenSize();
     }
 
     private static List<Case> oft() {

@@ -135,7 +135,8 @@ public final class AttentionDefinition {
         }
         Var scores = scores(query, s, scale, softcap);
         Var v = s.value().reshape(s.value().size(0), groups, 1, keys, s.value().size(3));
-        Var p = Dropout.apply(PROBABILITIES.apply(scores), noise.p(), noise.seed(), noise.stream()).reshape(batch, groups, heads / groups, time, keys);
+        Var p = Dropout.apply(PROBABILITIES.apply(scores), noise.p(), noise.seed(), noise.stream())
+                .reshape(batch, groups, heads / groups, time, keys);
         Var out = p.matmul(v).reshape(batch, heads, time, s.value().size(3));
         return new Result(out, LSE.apply(scores).reshape(batch, heads, time));
     }

@@ -52,9 +52,12 @@ record Labelled(Var states, Tensor labels, long[] text, int texts, long columns)
 
     private Labelled and(Labelled more) {
         return new Labelled(Var.concat(0, states, more.states),
-                Tensor.of(labels.backend(), LongStream.concat(Arrays.stream(labels.toLongArray()), Arrays.stream(more.labels.toLongArray())).toArray(),
-                        labels.numel() + more.labels.numel()),
-                LongStream.concat(Arrays.stream(text), Arrays.stream(more.text)).toArray(), texts, columns + more.columns);
+                Tensor.of(labels.backend(), joined(labels.toLongArray(), more.labels.toLongArray()), labels.numel() + more.labels.numel()),
+                joined(text, more.text), texts, columns + more.columns);
+    }
+
+    private static long[] joined(long[] a, long[] b) {
+        return LongStream.concat(Arrays.stream(a), Arrays.stream(b)).toArray();
     }
 
     /** How many tokens the texts of a group have in common before the first label of any. */

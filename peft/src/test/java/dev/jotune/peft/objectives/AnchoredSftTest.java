@@ -48,7 +48,8 @@ class AnchoredSftTest {
     }
 
     private double[] slope(Var loss) {
-        return Gradients.of(loss, List.copyOf(adapter.trainables().values())).stream().flatMapToDouble(t -> Arrays.stream(t.toDoubleArray())).toArray();
+        return Gradients.of(loss, List.copyOf(adapter.trainables().values())).stream()
+                .flatMapToDouble(t -> Arrays.stream(t.toDoubleArray())).toArray();
     }
 
     private Var loss(Objective o) {

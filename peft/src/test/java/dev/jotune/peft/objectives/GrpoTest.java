@@ -79,7 +79,8 @@ class GrpoTest {
             // Half of the vocabulary ends an answer, so that they differ in length.
             List<Integer> ends = IntStream.range(0, 20).boxed().toList();
             Grpo grpo = new Grpo(watch, 4, 6, 0.04, 0.2, Aggregate.SEQUENCE, ends);
-            double loss = grpo.loss(model, Batch.of(ToyTexts.parity(3).stream(1, 0, 3), model.backend(), false), model.seams().training(9, step)).item();
+            Batch batch = Batch.of(ToyTexts.parity(3).stream(1, 0, 3), model.backend(), false);
+            double loss = grpo.loss(model, batch, model.seams().training(9, step)).item();
             assertThat(loss).isFinite();
             assertThat(written).hasSize(12).allSatisfy(a -> assertThat(Arrays.stream(a)).allMatch(t -> t >= 20));
             runs.add(written);

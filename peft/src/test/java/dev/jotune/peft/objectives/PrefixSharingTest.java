@@ -160,7 +160,7 @@ class PrefixSharingTest {
         Pass pass = model.seams().inference();
         assertThat(Labelled.of(model, group, true, pass).columns()).isEqualTo(64 + 8 + 8);
         assertThat(Labelled.of(model, group, false, pass).columns()).isEqualTo(2 * (64 + 8));
-        // An attention that visits what a query sees and nothing else looks at this many keys.
+        // What a query sees; that nothing else is scored follows from the segments, and is not counted here.
         assertThat(visited(model, group, pass)).isEqualTo(64 * 65 / 2 + 2 * (8 * 64 + 8 * 9 / 2));
     }
 

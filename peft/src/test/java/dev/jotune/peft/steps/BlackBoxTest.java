@@ -156,7 +156,7 @@ class BlackBoxTest {
             gain += deep[1] / 5;
         }
         assertThat(wins).isGreaterThanOrEqualTo(4);
-        assertThat(gain).as("accuracy won on texts that were not seen").isGreaterThanOrEqualTo(0.08);
+        assertThat(gain).as("accuracy won on 96 texts, the 32 that it learnt from among them").isGreaterThanOrEqualTo(0.08);
     }
 
     @Test

@@ -140,15 +140,14 @@ class LisaTest {
     }
 
     private static TuningMethod lora() {
-        Lora d = Lora.DEFAULTS.withTargets(Targets.matching(Targets.ALL_LINEAR));
-        return new Lora(16, 32, 0, false, false, d.targetModules(), Optional.empty(), Map.of(), Map.of(), List.of(), List.of(), "none", false,
-                d.initLoraWeights(), List.of());
+        return Lora.DEFAULTS.withRank(16, 32).withTargets(Targets.matching(Targets.ALL_LINEAR));
     }
 
     private static double validation(Adapter a) {
-        List<Example> unseen = ToyTexts.counting(64, 16).stream(1, 0, 64);
+        // 24 of the 64 are those it learnt from.
+        List<Example> texts = ToyTexts.counting(64, 16).stream(1, 0, 64);
         try (Scope _ = Scope.open()) {
-            Batch b = Batch.of(unseen, a.model().backend(), false);
+            Batch b = Batch.of(texts, a.model().backend(), false);
             return new StepInput(a.model(), Objective.CAUSAL_LM, List.of(b), a.trainables(), 0, 0).loss();
         }
     }
@@ -162,7 +161,8 @@ class LisaTest {
             Set<String> chosen = new Lisa(1, 1, 2).select(step, names);
             assertThat(chosen).hasSize(2).contains("base_model.model.shared.weight");
         }
-        assertThat(new Lisa(1, 1, 2).select(0, List.of("base_model.model.transformer.h.0.ln_1.weight", "base_model.model.transformer.h.1.ln_1.weight")))
+        assertThat(new Lisa(1, 1, 2).select(0, List.of("base_model.model.transformer.h.0.ln_1.weight",
+                "base_model.model.transformer.h.1.ln_1.weight")))
                 .hasSize(1);
         assertThatThrownBy(() -> new Lisa(1, 1, 1).select(0, List.of("prompt_embeddings"))).hasMessageContaining("belongs to none");
         assertThatThrownBy(() -> new Lisa(0, 1, 1)).hasMessageContaining("0 active layers");
