@@ -67,6 +67,17 @@ public final class Attention {
     }
 
     /**
+     * Dropout of the probabilities, over the keys of all segments.
+     *
+     * @param p the probability that a key is not seen; what remains is scaled by {@code 1 / (1 - p)}
+     * @param seed of the run
+     * @param stream what makes this use unique, see {@link Dropout#apply}
+     */
+    public record Noise(double p, long seed, long stream) {
+        public static final Noise NONE = new Noise(0, 0, 0);
+    }
+
+    /**
      * The output {@code [B, H, T, Dv]} and the log-sum-exp of the scores {@code [B, H, T]}. A query that sees nothing
      * has output 0 and log-sum-exp -infinity.
      */
@@ -80,7 +91,18 @@ public final class Attention {
      * @param softcap c &gt; 0: scores pass through {@code c tanh(score / c)}; 0: none
      */
     public static Result attend(Var query, List<Segment> segments, double scale, double softcap) {
+        return attend(query, segments, scale, softcap, Noise.NONE);
+    }
+
+    /**
+     * As {@link #attend(Var, List, double, double)}, with dropout of the probabilities. The log-sum-exp is that of all keys. With
+     * noise the probabilities are formed: memory grows with T times S.
+     */
+    public static Result attend(Var query, List<Segment> segments, double scale, double softcap, Noise noise) {
         check(query, segments);
+        if (noise.p() > 0) {
+            return AttentionDefinition.attend(query, segments, scale, softcap, noise);
+        }
         Optional<AttentionKernel> kernel = query.backend().kernel(AttentionKernel.class);
         boolean biasGradient = segments.stream().anyMatch(s -> s.visible().bias().stream().anyMatch(Var::requiresGrad));
         AttentionKernel.Problem problem = problem(query, segments, scale, softcap);

@@ -2,6 +2,7 @@ package dev.jotune.autograd.ops;
 
 import dev.jotune.autograd.MapOp;
 import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.Attention.Noise;
 import dev.jotune.autograd.ops.Attention.Result;
 import dev.jotune.autograd.ops.Attention.Segment;
 import dev.jotune.autograd.ops.Attention.Visible;
@@ -30,6 +31,8 @@ public final class AttentionDefinition {
     private static final MapOp MASKED = MapOp.of("mask", 2, Expr.select(Expr.input(1), X, MINUS_INFINITY));
     private static final MapOp MERGED_LSE = mergedLse();
     private static final MapOp SHARE = share();
+    /** From the noise of a segment to that of the next. */
+    private static final long NEXT = 0x9e3779b97f4a7c15L;
 
     private AttentionDefinition() {}
 
@@ -50,11 +53,17 @@ public final class AttentionDefinition {
         return MapOp.of("merge_lse", 2, Expr.select(total.gt(Expr.of(0)), safe.plus(some.log()), MINUS_INFINITY));
     }
 
-    /** The definition of {@link Attention#attend}. */
+    /** The definition of {@link Attention#attend} without noise. */
     public static Result attend(Var query, List<Segment> segments, double scale, double softcap) {
+        return attend(query, segments, scale, softcap, Noise.NONE);
+    }
+
+    /** The definition of {@link Attention#attend}. */
+    public static Result attend(Var query, List<Segment> segments, double scale, double softcap, Noise noise) {
         Result all = null;
-        for (Segment s : segments) {
-            Result one = segment(query, s, scale, softcap);
+        for (int i = 0; i < segments.size(); i++) {
+            // A key's share of all segments is its share of its own times a factor, so dropping it here drops it there.
+            Result one = segment(query, segments.get(i), scale, softcap, new Noise(noise.p(), noise.seed(), noise.stream() + i * NEXT));
             all = all == null ? one : merge(all, one);
         }
         return all;
@@ -71,7 +80,7 @@ public final class AttentionDefinition {
         return v.reshape(v.size(0), v.size(1), v.size(2), 1);
     }
 
-    private static Result segment(Var query, Segment s, double scale, double softcap) {
+    private static Result segment(Var query, Segment s, double scale, double softcap, Noise noise) {
         long batch = query.size(0);
         long heads = query.size(1);
         long time = query.size(2);
@@ -82,7 +91,7 @@ public final class AttentionDefinition {
         }
         Var scores = scores(query, s, scale, softcap);
         Var v = s.value().reshape(s.value().size(0), groups, 1, keys, s.value().size(3));
-        Var p = PROBABILITIES.apply(scores).reshape(batch, groups, heads / groups, time, keys);
+        Var p = Dropout.apply(PROBABILITIES.apply(scores), noise.p(), noise.seed(), noise.stream()).reshape(batch, groups, heads / groups, time, keys);
         Var out = p.matmul(v).reshape(batch, heads, time, s.value().size(3));
         return new Result(out, LSE.apply(scores).reshape(batch, heads, time));
     }

@@ -15,8 +15,7 @@ import java.util.List;
 /**
  * One block: {@code h = norm(h + attention(h)); h = norm(h + mlp(h))}.
  *
- * <p>While training, what is added to the stream passes through dropout, as the configuration says. Attention
- * probabilities are never formed, so {@code attention_probs_dropout_prob} has no effect.
+ * <p>While training, what is added to the stream and the probabilities of attention pass through dropout, as the configuration says.
  */
 public final class PostNormBlock {
     /** How queries, keys and values {@code [B, H, T, D]} of a text become {@code [B, H, T, D]}. */
@@ -46,7 +45,7 @@ public final class PostNormBlock {
         long hidden = shape.hidden();
         long wide = (long) shape.heads() * shape.headDim();
         site = seams.add(new AttentionSite(at + names.attention(), layer, shape.heads(), shape.heads(), shape.headDim(),
-                AttentionSite.Kind.BIDIRECTIONAL, tap + ".attn"));
+                AttentionSite.Kind.BIDIRECTIONAL, tap + ".attn", shape.dropout().attention()));
         query = w.linear(at + names.query(), wide, hidden, true);
         key = w.linear(at + names.key(), wide, hidden, true);
         value = w.linear(at + names.value(), wide, hidden, true);
@@ -82,10 +81,10 @@ public final class PostNormBlock {
                 added, pass);
         Var flat = pass.tap(tap + ".attn.head_out", mixed.transpose(1, 2)).reshape(h.size(0), h.size(1), -1);
         Var attended = pass.tap(tap + ".attn.out", out.forward(flat, pass));
-        Var x = attentionNorm.forward(h.add(Noise.dropout(attended, shape.dropout(), pass, tap + ".attn")), pass);
+        Var x = attentionNorm.forward(h.add(Noise.dropout(attended, shape.dropout().attended(), pass, tap + ".attn")), pass);
         Var middle = pass.tap(tap + ".mlp.act", Activations.byName(shape.activation(), up.forward(x, pass)));
         Var fed = pass.tap(tap + ".mlp.out", down.forward(middle, pass));
-        return pass.tap(tap, outNorm.forward(x.add(Noise.dropout(fed, shape.dropout(), pass, tap + ".mlp")), pass));
+        return pass.tap(tap, outNorm.forward(x.add(Noise.dropout(fed, shape.dropout().fed(), pass, tap + ".mlp")), pass));
     }
 
     /** {@code [B, T, H D] -> [B, H, T, D]}. */

@@ -10,6 +10,7 @@ import dev.jotune.models.Network;
 import dev.jotune.models.Table;
 import dev.jotune.models.TokenLayout;
 import dev.jotune.models.Weights;
+import dev.jotune.models.head.DropoutRates;
 import dev.jotune.models.head.Norm;
 import dev.jotune.models.patch.BlockNames;
 import dev.jotune.models.patch.PreNormStack;
@@ -60,7 +61,8 @@ public final class ClipText extends Network implements Encoder {
 
     static StackOptions options(ClipConfig.Tower t, String path, String tap, AttentionSite.Kind kind) {
         return new StackOptions(path + "encoder.layers.", BlockNames.CLIP, tap, kind, t.numHiddenLayers(), t.hiddenSize(),
-                t.intermediateSize(), t.numAttentionHeads(), t.hiddenAct(), t.layerNormEps(), true, 0);
+                t.intermediateSize(), t.numAttentionHeads(), t.hiddenAct(), t.layerNormEps(), true,
+                new DropoutRates(0, t.attentionDropout(), 0, 0));
     }
 
     /** The tower alone, as {@code CLIPTextModel} is stored. */

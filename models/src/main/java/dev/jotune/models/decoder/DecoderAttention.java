@@ -35,7 +35,7 @@ final class DecoderAttention {
         long queries = (long) c.numAttentionHeads() * c.headDim();
         long keys = (long) c.numKeyValueHeads() * c.headDim();
         site = seams.add(new AttentionSite(path, layer, c.numAttentionHeads(), c.numKeyValueHeads(), c.headDim(),
-                AttentionSite.Kind.CAUSAL, tap));
+                AttentionSite.Kind.CAUSAL, tap, c.dropout().attention()));
         inputs = c.fusedProjections() ? List.of(w.linear(path + ".qkv_proj", queries + 2 * keys, hidden, c.attentionBias()))
                 : List.of(w.linear(path + ".q_proj", queries, hidden, c.attentionBias()),
                         w.linear(path + ".k_proj", keys, hidden, c.attentionBias()),

@@ -4,6 +4,7 @@ import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Attention;
 import dev.jotune.models.Weights;
 import dev.jotune.models.decoder.DecoderConfig.NormPlacement;
+import dev.jotune.models.head.Noise;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.Seams;
 import dev.jotune.tensor.kernels.DecodeKernel;
@@ -29,6 +30,7 @@ final class DecoderBlock {
     private final Optional<RmsNorm> afterMlp;
     private final String mlpOut;
     private final String out;
+    private final double dropout;
 
     DecoderBlock(DecoderConfig c, int layer, Weights w, Seams seams) {
         String path = "model.layers." + layer;
@@ -44,6 +46,7 @@ final class DecoderBlock {
         afterMlp = norm(after, path + ".post_feedforward_layernorm", c, w);
         mlpOut = seams.addTap(tap + ".mlp.out");
         out = seams.addTap(tap);
+        dropout = c.dropout().residual();
     }
 
     private static FeedForward mlp(DecoderConfig c, int layer, String path, String tap, Weights w, Seams seams) {
@@ -67,9 +70,10 @@ final class DecoderBlock {
     Var[] forward(Var h, List<Attention.Segment> added, DecoderPass run) {
         Pass pass = run.pass();
         List<Var> said = new ArrayList<>();
-        Var x = h.add(normed(afterAttention, attention.forward(normed(beforeAttention, h, pass), added, run), pass));
+        Var mixed = normed(afterAttention, attention.forward(normed(beforeAttention, h, pass), added, run), pass);
+        Var x = h.add(Noise.dropout(mixed, dropout, pass, out + ".attn"));
         Var y = pass.tap(mlpOut, mlp.forward(normed(beforeMlp, x, pass), pass, said));
-        said.addFirst(pass.tap(out, x.add(normed(afterMlp, y, pass))));
+        said.addFirst(pass.tap(out, x.add(Noise.dropout(normed(afterMlp, y, pass), dropout, pass, out + ".mlp"))));
         return said.toArray(Var[]::new);
     }
 

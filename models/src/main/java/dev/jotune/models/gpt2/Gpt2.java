@@ -8,6 +8,7 @@ import dev.jotune.models.Table;
 import dev.jotune.models.TokenEmbedding;
 import dev.jotune.models.TokenLayout;
 import dev.jotune.models.Weights;
+import dev.jotune.models.head.Noise;
 import dev.jotune.models.head.Norm;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Parameter;
@@ -91,7 +92,7 @@ public final class Gpt2 extends CausalTransformer {
     protected Var entering(Var embeddings, TokenLayout layout, Pass pass) {
         long[][] p = layout.positions();
         Tensor ids = Tensor.of(backend(), Arrays.stream(p).flatMapToLong(Arrays::stream).toArray(), p.length, layout.time());
-        return embeddings.add(positions.rows(ids, pass));
+        return Noise.dropout(embeddings.add(positions.rows(ids, pass)), config.dropout().embedding(), pass, "embed");
     }
 
     @Override

@@ -6,6 +6,7 @@ import dev.jotune.autograd.ops.Attention;
 import dev.jotune.models.KvCache;
 import dev.jotune.models.TokenLayout;
 import dev.jotune.models.Weights;
+import dev.jotune.models.head.Noise;
 import dev.jotune.models.head.Norm;
 import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.LinearLayer;
@@ -15,7 +16,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** One block: {@code h += attention(norm(h)); h += mlp(norm(h))}, its linear layers stored {@code [in, out]}. */
+/**
+ * One block: {@code h += attention(norm(h)); h += mlp(norm(h))}, its linear layers stored {@code [in, out]}. While training, what is
+ * added passes through dropout.
+ */
 final class Gpt2Block {
     private final Gpt2Config config;
     private final int layer;
@@ -39,7 +43,7 @@ final class Gpt2Block {
         String tap = "layers." + layer;
         int hidden = c.hiddenSize();
         site = seams.add(new AttentionSite(path + ".attn", layer, c.heads(), c.heads(), c.headDim(), AttentionSite.Kind.CAUSAL,
-                tap + ".attn"));
+                tap + ".attn", c.dropout().attention()));
         attentionNorm = Norm.of(path + ".ln_1", hidden, c.epsilon(), w);
         queryKeyValue = w.conv1d(path + ".attn.c_attn", hidden, 3L * hidden, true);
         output = w.conv1d(path + ".attn.c_proj", hidden, hidden, true);
@@ -59,10 +63,13 @@ final class Gpt2Block {
      * @param added segments that adapters put before the text's own
      */
     Var forward(Var h, List<Attention.Segment> added, TokenLayout layout, Pass pass, Optional<KvCache> cache) {
-        Var x = h.add(attention(attentionNorm.forward(h, pass), added, layout, pass, cache));
+        double p = config.dropout().residual();
+        Var attended = attention(attentionNorm.forward(h, pass), added, layout, pass, cache);
+        Var x = h.add(Noise.dropout(attended, p, pass, attentionOut));
         Var inner = up.forward(mlpNorm.forward(x, pass), pass);
         Var middle = pass.tap(act, Activations.byName(config.activation(), inner));
-        return pass.tap(out, x.add(pass.tap(mlpOut, down.forward(middle, pass))));
+        Var fed = pass.tap(mlpOut, down.forward(middle, pass));
+        return pass.tap(out, x.add(Noise.dropout(fed, p, pass, mlpOut)));
     }
 
     private Var attention(Var x, List<Attention.Segment> added, TokenLayout layout, Pass pass, Optional<KvCache> cache) {

@@ -15,8 +15,9 @@ import java.util.List;
  * @param headDim features of a head (D)
  * @param kind what its queries see
  * @param tap how the names of its taps begin: {@code layers.0.attn}, {@code decoder.layers.0.cross}
+ * @param dropout of the probabilities, while training
  */
-public record AttentionSite(String path, int layer, int heads, int groups, int headDim, Kind kind, String tap) {
+public record AttentionSite(String path, int layer, int heads, int groups, int headDim, Kind kind, String tap, double dropout) {
     /** What the queries of an attention see of its own keys. */
     public enum Kind {
         /** A text: each token sees itself and those before it. */
@@ -27,7 +28,7 @@ public record AttentionSite(String path, int layer, int heads, int groups, int h
         CROSS
     }
 
-    /** The tap that shows the probabilities {@code [B, H, T, S]} over all segments; what it returns is not used. */
+    /** The tap that shows the probabilities {@code [B, H, T, S]} over all segments, before dropout; what it returns is not used. */
     public String weightsTap() {
         return tap + ".weights";
     }
@@ -42,7 +43,9 @@ public record AttentionSite(String path, int layer, int heads, int groups, int h
      * @return {@code [B, H, T, D]}
      */
     public Var attend(Var query, List<Attention.Segment> segments, double scale, double softcap, Pass pass) {
-        Attention.Result result = Attention.attend(query, segments, scale, softcap);
+        Attention.Noise noise = pass.training() && dropout > 0
+                ? new Attention.Noise(dropout, pass.seed(), pass.stream("dropout." + weightsTap())) : Attention.Noise.NONE;
+        Attention.Result result = Attention.attend(query, segments, scale, softcap, noise);
         // Probabilities are formed for whoever asks to see them, never otherwise.
         if (pass.isTapped(weightsTap())) {
             pass.tap(weightsTap(), AttentionDefinition.probabilities(query, segments, result.lse(), scale, softcap));
