@@ -7,6 +7,7 @@ module dev.jotune.peft {
     exports dev.jotune.peft;
     exports dev.jotune.peft.decoding;
     exports dev.jotune.peft.methods;
+    exports dev.jotune.peft.objectives;
     exports dev.jotune.peft.train;
     exports dev.jotune.peft.weights;
 

@@ -1,8 +1,13 @@
 package dev.jotune.peft;
 
+import dev.jotune.peft.methods.AdaptionPrompt;
+import dev.jotune.peft.methods.Aligner;
+import dev.jotune.peft.methods.BottleneckAdapter;
 import dev.jotune.peft.methods.Ia3;
 import dev.jotune.peft.methods.Lora;
+import dev.jotune.peft.methods.NtkAttention;
 import dev.jotune.peft.methods.Oft;
+import dev.jotune.peft.methods.PTuning;
 import dev.jotune.peft.methods.PrefixTuning;
 import dev.jotune.peft.methods.PromptTuning;
 import dev.jotune.peft.methods.Vera;
@@ -17,14 +22,26 @@ public final class Methods {
                     "attention over [K; k], [V; v]", "2 n L G D", PrefixTuning.DEFAULTS),
             new MethodInfo("prompt", "PROMPT_TUNING", "Prompt Tuning", "2104.08691", "virtual tokens",
                     "input [P; E(x)]", "n C", PromptTuning.DEFAULTS),
+            new MethodInfo("p-tuning", "P_TUNING", "P-Tuning", "2103.10385", "virtual tokens", "input [MLP(e); E(x)], or [MLP(LSTM(e)); E(x)]",
+                    "n C + h (2 C + h + 2) + C with the MLP", PTuning.DEFAULTS),
             new MethodInfo("lora", "LORA", "LoRA", "2106.09685", "projection", "W' = W + (alpha / r) B A",
                     "sum over targets of r (in + out)", Lora.DEFAULTS),
+            new MethodInfo("dora", "LORA", "DoRA", "2402.09353", "projection", "W' = m (W + s B A) / |W + s B A|",
+                    "sum over targets of r (in + out) + out", Lora.DEFAULTS.withDora()),
             new MethodInfo("ia3", "IA3", "(IA)^3", "2205.05638", "projection", "y = l * (W x)", "sum over targets of out, or in",
                     Ia3.DEFAULTS),
             new MethodInfo("vera", "VERA", "VeRA", "2310.11454", "projection", "W' = W + diag(b) B diag(d) A",
                     "sum over targets of out + r", Vera.DEFAULTS),
             new MethodInfo("oft", "OFT", "OFT", "2306.07280", "projection", "W' = W R^T, R = (I - Q)(I + Q)^-1",
-                    "sum over targets of in (b - 1) / 2", Oft.DEFAULTS));
+                    "sum over targets of in (b - 1) / 2", Oft.DEFAULTS),
+            new MethodInfo("adaption_prompt", "ADAPTION_PROMPT", "LLaMA-Adapter", "2303.16199", "attention segments",
+                    "o = softmax(q K^T) V + g softmax(q K_p^T) V_p", "L (n C + 1)", AdaptionPrompt.DEFAULTS),
+            new MethodInfo("ntk_attention", "NTK_ATTENTION", "NTK-Attention", "2406.14036", "attention segments",
+                    "o = (sum_j e^(q k_j) v_j + phi(q) Z) / (sum_j e^(q k_j) + phi(q) |k|)", "L H (D^2 + D)", NtkAttention.DEFAULTS),
+            new MethodInfo("aligner", "ALIGNER", "Aligner", "2312.05503", "attention segments",
+                    "o = softmax(q K^T) V + b_lh softmax(q K_p^T) V_p, one P for all layers", "n C + L H", Aligner.DEFAULTS),
+            new MethodInfo("adapter", "BOTTLENECK_ADAPTER", "Bottleneck adapters", "1902.00751", "taps",
+                    "h' = h + s (W_up a(W_down x + b_down) + b_up)", "sum over places of 2 C m + m + C", BottleneckAdapter.DEFAULTS));
 
     private static final List<UnattachedMethod> UNATTACHED = List.of(
             decoding("proxy", "Proxy-Tuning", "2401.08565", "s = s_base + alpha (s_expert - s_anti)", "base + 1.0*(expert - anti)"),
@@ -74,10 +91,10 @@ public final class Methods {
         return AdapterConfig.with(info, fields);
     }
 
-    /** By PEFT's {@code peft_type}. */
+    /** By PEFT's {@code peft_type}: the first of those that share one and differ by a field. */
     public static MethodInfo ofType(String peftType) {
         return ALL.stream().filter(m -> m.peftType().equals(peftType)).findFirst().orElseThrow(() ->
                 new AdapterException("peft_type '" + peftType + "' is not supported. Supported: "
-                        + ALL.stream().map(MethodInfo::peftType).collect(Collectors.joining(", ")) + "."));
+                        + ALL.stream().map(MethodInfo::peftType).distinct().collect(Collectors.joining(", ")) + "."));
     }
 }

@@ -108,16 +108,21 @@ final class TrainingRun {
                 throw new AdapterException("example " + i + " is of class " + e.category() + ", but the model has " + classes
                         + " classes. Load it as a classifier of as many labels as the data have.");
             }
-            for (int t = 0; t < e.length(); t++) {
-                int label = e.labels()[t];
-                if (!known(e.ids()[t]) || label != Example.IGNORED && !known(label)) {
-                    throw new AdapterException("example " + i + " holds the token id "
-                            + (known(e.ids()[t]) ? label : e.ids()[t])
-                            + ", but the model's vocabulary has " + vocabulary()
-                            + " tokens. Use the tokenizer that belongs to the model.");
-                }
+            checkTokens(i, e);
+        }
+    }
+
+    private void checkTokens(int i, Example e) {
+        for (int t = 0; t < e.length(); t++) {
+            int label = e.labels()[t];
+            if (!known(e.ids()[t]) || label != Example.IGNORED && !known(label)) {
+                throw new AdapterException("example " + i + " holds the token id "
+                        + (known(e.ids()[t]) ? label : e.ids()[t])
+                        + ", but the model's vocabulary has " + vocabulary()
+                        + " tokens. Use the tokenizer that belongs to the model.");
             }
         }
+        e.rejected().ifPresent(r -> checkTokens(i, r));
     }
 
     /** Rows of the table that token ids are looked up in. */
