@@ -157,7 +157,7 @@ class DecodingGoldenTest {
     private static void greedy(String name, Family f) {
         LanguageModel combination = f.of(name);
         JsonNode greedy = JSON.at("/cases").get(name).get("greedy");
-        assertThat(greedy.get("smallest_margin").asDouble()).as("a margin that rounding cannot cross").
+        assertThat(greedy.get("smallest_margin").asDouble()).as("a margin that rounding cannot cross")
                 .isGreaterThan(2 * tolerance("from the models in float32"));
         int[][] want = Golden.children(greedy.get("tokens")).stream()
                 .map(row -> Golden.children(row).stream().mapToInt(JsonNode::asInt).toArray()).toArray(int[][]::new);
