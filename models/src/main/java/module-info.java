@@ -22,6 +22,7 @@ module dev.jotune.models {
     exports dev.jotune.models.image;
     exports dev.jotune.models.mamba;
     exports dev.jotune.models.patch;
+    exports dev.jotune.models.remote;
     exports dev.jotune.models.seam;
     exports dev.jotune.models.seq2seq;
     exports dev.jotune.models.t5;

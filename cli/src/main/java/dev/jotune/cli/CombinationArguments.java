@@ -1,9 +1,13 @@
 package dev.jotune.cli;
 
 import dev.jotune.models.CausalLm;
+import dev.jotune.models.ModelException;
 import dev.jotune.models.Models;
 import dev.jotune.models.generate.CausalLanguageModel;
 import dev.jotune.models.generate.LanguageModel;
+import dev.jotune.models.generate.Logits;
+import dev.jotune.models.remote.RemoteModel;
+import dev.jotune.models.remote.RemoteSettings;
 import dev.jotune.models.tokenizer.Tokenizer;
 import dev.jotune.peft.Adapters;
 import dev.jotune.peft.decoding.Formula;
@@ -32,8 +36,13 @@ final class CombinationArguments {
     private String formula;
 
     @Option(names = "--member", paramLabel = "NAME=WHERE", description = "A member of --lm: an adapter's folder (of the --model, or of "
-            + "an earlier member M if @M follows), or a model as for --model; repeatable.")
+            + "an earlier member M if @M follows), a model as for --model, or an OpenAI-compatible https://HOST/v1#MODEL, of which "
+            + "the likeliest tokens are known; repeatable.")
     private List<String> given = new ArrayList<>();
+
+    @Option(names = "--remote-top-k", paramLabel = "N", description = "How many tokens remote members are asked for; the combination "
+            + "chooses among these. Default: 20. Their key is read from " + RemoteSettings.KEY + ".")
+    private int remoteTopK = RemoteSettings.DEFAULT_TOP_K;
 
     private record Member(String name, String where) {}
 
@@ -72,7 +81,12 @@ final class CombinationArguments {
     }
 
     /** A model with its members by name. */
-    record Combination(LanguageModel model, SequencedMap<String, LanguageModel> members) {}
+    record Combination(LanguageModel model, SequencedMap<String, LanguageModel> members) {
+        /** What is to be known about members of which little is known. */
+        List<String> notes() {
+            return Logits.members(model).stream().filter(RemoteModel.class::isInstance).map(m -> ((RemoteModel) m).note()).toList();
+        }
+    }
 
     /**
      * Loads the members and reads the formula.
@@ -87,12 +101,21 @@ final class CombinationArguments {
         loaded.put(BASE, own);
         models.put(BASE, new CausalLanguageModel(own, own.seams().inference()));
         for (Member m : members()) {
-            models.put(m.name(), adapter(m, loaded).orElseGet(() -> model(m, base, loaded, backend)));
+            models.put(m.name(), m.where().matches("https?://.*") ? remote(m, base)
+                    : adapter(m, loaded).orElseGet(() -> model(m, base, loaded, backend)));
         }
         try {
             return new Combination(Formula.parse(formula, models), models);
         } catch (IllegalArgumentException e) {
             throw new UsageException("--lm: " + e.getMessage(), e);
+        }
+    }
+
+    private LanguageModel remote(Member m, Models.Loaded base) {
+        try {
+            return new RemoteModel(RemoteSettings.parse(m.where(), remoteTopK), base.requireTokenizer(), base.model().vocabularySize());
+        } catch (ModelException e) {
+            throw new UsageException("--member " + m.name() + ": " + e.getMessage(), e);
         }
     }
 

@@ -117,6 +117,7 @@ final class GenerateCommand implements Runnable {
         } catch (IllegalArgumentException e) {
             throw new UsageException("--lm: " + e.getMessage(), e);
         }
+        combined.notes().forEach(spec.commandLine().getErr()::println);
         return search.apply(plain, sampling.topK(), backend, combined.members());
     }
 

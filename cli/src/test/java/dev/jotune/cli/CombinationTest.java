@@ -2,7 +2,11 @@ package dev.jotune.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -97,6 +101,33 @@ class CombinationTest {
         assertThat(j.code()).as(j.err()).isEqualTo(2);
         assertThat(j.err()).contains(place, message).hasLineCount(1);
         assertThat(j.out()).isEmpty();
+    }
+
+    @Test
+    void aServedMemberIsReRankedAndThePersonIsTold() throws IOException {
+        HttpServer server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+        server.createContext("/v1/completions", exchange -> {
+            try (exchange) {
+                byte[] body = "{\"choices\":[{\"logprobs\":{\"top_logprobs\":[{\" was\": -1.0, \" the\": -1.1}]}}]}"
+                        .getBytes(StandardCharsets.UTF_8);
+                exchange.sendResponseHeaders(200, body.length);
+                exchange.getResponseBody().write(body);
+            }
+        });
+        server.start();
+        try {
+            String big = "big=http://127.0.0.1:" + server.getAddress().getPort() + "/v1#some-model";
+            Jotune alone = generate("--lm", "big", "--member", big, "--remote-top-k", 2);
+            assertThat(alone.out()).as(alone.err()).startsWith("Tom said was was was");
+            assertThat(alone.err()).contains("some-model tells its 2 likeliest tokens only").hasLineCount(1);
+            String steered = write("--lm", "big + 100*(expert - base)", "--member", big, "--member", "expert=" + expert);
+            assertThat(steered).matches("Tom said( was| the)+\\R");
+            Jotune nameless = generate("--lm", "big", "--member", "big=https://host/v1");
+            assertThat(nameless.code()).isEqualTo(2);
+            assertThat(nameless.err()).contains("--member big", "does not say which model");
+        } finally {
+            server.stop(0);
+        }
     }
 
     @Test

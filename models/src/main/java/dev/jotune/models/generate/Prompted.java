@@ -109,7 +109,8 @@ final class Prompted implements LanguageModel {
                 int[] shorter = Arrays.copyOf(prompt, to);
                 session.rewind(0);
                 length = 0;
-                prompt = shorter;
+                prompt = new int[0];
+                own = new int[0];
                 feed(shorter);
             }
         }

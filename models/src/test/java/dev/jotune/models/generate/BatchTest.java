@@ -22,10 +22,12 @@ class BatchTest {
         Random random = new Random(seed);
         TableModel a = TableModel.hashing(V, random.nextInt());
         TableModel b = TableModel.hashing(V, random.nextInt());
-        LanguageModel model = switch (random.nextInt(4)) {
+        LanguageModel model = switch (random.nextInt(6)) {
             case 0 -> a;
             case 1 -> a.plus(0.5, b.minus(a));
             case 2 -> Logits.mix(new LanguageModel[] {a, b}, 0.25, 0.75);
+            case 3 -> Logits.prompted(a, 1, prompt -> new int[] {V - 1, prompt[0]}).plus(b);
+            case 4 -> Logits.posterior(List.of(a, b), 1, Evidence.RECONSTRUCTED).plus(a);
             default -> Logits.mask(a.minus(b), a, () -> new MinP(0.1));
         };
         SamplingOptions options = SamplingOptions.builder().doSample(random.nextBoolean()).temperature(0.9).seed(seed)

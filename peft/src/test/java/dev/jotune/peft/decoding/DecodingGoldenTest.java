@@ -132,11 +132,17 @@ class DecodingGoldenTest {
         return Stream.of(true, false).flatMap(wide -> {
             Family f = loaded(wide);
             return formulas().stream().map(name -> DynamicTest.dynamicTest(name + (wide ? " F64" : " F32"),
-                    () -> fromModels(name, f, !wide)));
+                    () -> {
+                        scores(name, f);
+                        // The reference backend takes its time; what is greedy does not depend on the last digits.
+                        if (!wide) {
+                            greedy(name, f);
+                        }
+                    }));
         });
     }
 
-    private static void fromModels(String name, Family f, boolean drafted) {
+    private static void scores(String name, Family f) {
         LanguageModel combination = f.of(name);
         double tolerance = tolerance("from the models in float32");
         for (int row = 0; row < PROMPTS.length; row++) {
@@ -146,16 +152,18 @@ class DecodingGoldenTest {
             assertEqual(name, wide, expected(name + "/scores")[row], tolerance);
             assertEqual(name, Table.softmax(wide), expected(name + "/probabilities")[row], tolerance);
         }
+    }
+
+    private static void greedy(String name, Family f) {
+        LanguageModel combination = f.of(name);
         JsonNode greedy = JSON.at("/cases").get(name).get("greedy");
-        assertThat(greedy.get("smallest_margin").asDouble()).as("a margin that rounding cannot cross").isGreaterThan(2 * tolerance);
+        assertThat(greedy.get("smallest_margin").asDouble()).as("a margin that rounding cannot cross")
+                .isGreaterThan(2 * tolerance("from the models in float32"));
         int[][] want = Golden.children(greedy.get("tokens")).stream()
                 .map(row -> Golden.children(row).stream().mapToInt(JsonNode::asInt).toArray()).toArray(int[][]::new);
         Generator generator = new Generator(combination, SamplingOptions.greedy(JSON.get("steps").asInt()));
         List<TextRequest> requests = Arrays.stream(PROMPTS).map(TextRequest::of).toList();
         assertThat(generator.generate(requests).stream().map(Generation::tokens)).as("in a batch").containsExactly(want);
-        if (!drafted) {
-            return;
-        }
         assertThat(generator.with(new SpeculativeDecoding(f.expert, 3)).generate(requests).stream().map(Generation::tokens))
                 .as("with a draft").containsExactly(want);
     }
