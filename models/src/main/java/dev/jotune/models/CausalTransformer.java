@@ -34,7 +34,8 @@ import java.util.Optional;
  * {@code 2 a + 3 C + D + 2} for the block that is computed again.
  * </ul>
  * To that come the logits of one chunk of labelled rows, whatever the length. The exceptions: texts packed into one row
- * without a mask take a bias {@code [B, T, T]}, and the tap {@code layers.N.attn.weights} shows what it is asked for.
+ * without a mask take a bias {@code [B, T, T]}, training with dropout of attention's probabilities forms them, and the tap
+ * {@code layers.N.attn.weights} shows what it is asked for.
  */
 public abstract class CausalTransformer extends Network implements CausalLm {
 
@@ -121,6 +122,16 @@ public abstract class CausalTransformer extends Network implements CausalLm {
     @Override
     public Var logits(Var hidden, Pass pass) {
         return head().logits(hidden, pass);
+    }
+
+    @Override
+    public Var losses(Var states, Tensor labels, Pass pass) {
+        return head().losses(states, labels, pass);
+    }
+
+    @Override
+    public boolean readsBranches() {
+        return readsIndependently();
     }
 
     @Override

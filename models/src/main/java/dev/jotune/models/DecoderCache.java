@@ -5,6 +5,11 @@ public interface DecoderCache {
     /** Tokens stored, virtual ones included. */
     long length();
 
+    /** Tokens that lie before those stored and belong to several rows: those of a {@link PrefixTree}, virtual ones included. */
+    default long before(int row) {
+        return 0;
+    }
+
     /** Rows (B). */
     long batch();
 

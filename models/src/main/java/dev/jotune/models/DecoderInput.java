@@ -12,19 +12,21 @@ import java.util.Optional;
  * @param mask {@code [B, T]}, non-zero where there is a token and zero at padding
  * @param positions I64 {@code [B, T]}, counted within the text: what is virtual or prefixed is added by the model.
  *     By default they count on from the cache, over padding too.
+ * @param branches where a row holds several continuations of one text; positions are then given
  * @param instruction {@code [B, T]}, non-zero where the text is given and zero where it is to be written: what virtual tokens
  *     may depend on. By default the tokens before the first label of a loss, and else all of the first pass over a text.
  */
 public record DecoderInput(Optional<Tensor> ids, Optional<Var> embeds, Optional<Tensor> mask, Optional<Tensor> positions,
-        Optional<Tensor> instruction) {
+        Optional<Branches> branches, Optional<Tensor> instruction) {
     public DecoderInput {
         if (ids.isPresent() == embeds.isPresent()) {
             throw new IllegalArgumentException("give either token ids or embeddings");
         }
     }
 
+    /** One text a row. */
     public DecoderInput(Optional<Tensor> ids, Optional<Var> embeds, Optional<Tensor> mask, Optional<Tensor> positions) {
-        this(ids, embeds, mask, positions, Optional.empty());
+        this(ids, embeds, mask, positions, Optional.empty(), Optional.empty());
     }
 
     public static DecoderInput of(Tensor ids) {
@@ -40,15 +42,15 @@ public record DecoderInput(Optional<Tensor> ids, Optional<Var> embeds, Optional<
     }
 
     public DecoderInput withMask(Tensor m) {
-        return new DecoderInput(ids, embeds, Optional.of(m), positions, instruction);
+        return new DecoderInput(ids, embeds, Optional.of(m), positions, branches, instruction);
     }
 
     public DecoderInput withPositions(Tensor p) {
-        return new DecoderInput(ids, embeds, mask, Optional.of(p), instruction);
+        return new DecoderInput(ids, embeds, mask, Optional.of(p), branches, instruction);
     }
 
     public DecoderInput withInstruction(Tensor i) {
-        return new DecoderInput(ids, embeds, mask, positions, Optional.of(i));
+        return new DecoderInput(ids, embeds, mask, positions, branches, Optional.of(i));
     }
 
     /**
@@ -67,6 +69,19 @@ public record DecoderInput(Optional<Tensor> ids, Optional<Var> embeds, Optional<
             given[i] = first || given[i - 1] && values[i] == -100;
         }
         return withInstruction(Tensor.of(labels.backend(), given, labels.shape()));
+    }
+
+    /**
+     * The same tokens as continuations of one text.
+     *
+     * @throws IllegalArgumentException if they do not cover the row, or positions were not given
+     */
+    public DecoderInput withBranches(Branches b) {
+        if (b.time() != time() || positions.isEmpty()) {
+            throw new IllegalArgumentException("branches of " + b.time() + " columns do not fit a row of " + time() + " tokens with"
+                    + (positions.isEmpty() ? "out" : "") + " positions. Give a position for each token, and branches for all of them.");
+        }
+        return new DecoderInput(ids, embeds, mask, positions, Optional.of(b), instruction);
     }
 
     /** Rows (B). */

@@ -30,11 +30,15 @@ public final class KvCache implements DecoderCache {
     private boolean masked;
 
     public KvCache(Backend backend, DType dtype, List<AttentionSite> sites, long batch, long capacity) {
+        this(backend, dtype, sites, batch, capacity, new DenseStorage(backend, dtype, sites, batch, capacity));
+    }
+
+    KvCache(Backend backend, DType dtype, List<AttentionSite> sites, long batch, long capacity, KvStorage storage) {
         this.backend = backend;
         this.dtype = dtype;
         this.sites = List.copyOf(sites);
         this.batch = batch;
-        this.storage = new DenseStorage(backend, dtype, this.sites, batch, capacity);
+        this.storage = storage;
         this.visible = new boolean[Math.toIntExact(batch)][Math.toIntExact(Math.max(1, capacity))];
     }
 
@@ -52,6 +56,9 @@ public final class KvCache implements DecoderCache {
         if (length > 0) {
             throw new IllegalStateException("a cache that holds " + length + " tokens cannot be put into blocks. Do so first.");
         }
+        if (storage instanceof TreeStorage) {
+            throw new IllegalStateException("a cache behind a tree of prefixes cannot be put into blocks. Use one or the other.");
+        }
         storage.free();
         storage = new PagedStorage(backend, dtype, sites, batch, size);
     }
@@ -64,6 +71,11 @@ public final class KvCache implements DecoderCache {
     @Override
     public long length() {
         return length;
+    }
+
+    @Override
+    public long before(int row) {
+        return storage.before(row);
     }
 
     @Override

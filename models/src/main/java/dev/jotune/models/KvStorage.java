@@ -6,7 +6,7 @@ import dev.jotune.tensor.Tensor;
 import java.util.List;
 
 /** Where a {@link KvCache} keeps its keys and values. */
-sealed interface KvStorage permits DenseStorage, PagedStorage {
+sealed interface KvStorage permits DenseStorage, PagedStorage, TreeStorage {
 
     /** Makes room for tokens {@code from} to {@code to} of every row; what lies there may be written then. */
     void reserve(long from, long to);
@@ -29,6 +29,11 @@ sealed interface KvStorage permits DenseStorage, PagedStorage {
 
     /** Makes row i go on from old row {@code rows[i]}, of which the first {@code length} tokens count. */
     void reorder(int[] rows, long length);
+
+    /** Tokens that a row shares with others and that lie before all that were stored here. */
+    default long before(int row) {
+        return 0;
+    }
 
     /** Bytes of memory taken. */
     long bytes();

@@ -1,7 +1,9 @@
 package dev.jotune.models;
 
 import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.Attention.Segment;
 import dev.jotune.autograd.ops.Attention.Visible;
+import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.Pass;
@@ -24,10 +26,11 @@ import java.util.Optional;
  * @param positions {@code [B][time]}
  * @param real which tokens of this pass are no padding, {@code [B][time]}; null if all
  * @param visible which of the own and earlier keys a query sees
+ * @param branches where rows hold several continuations of one text; virtual tokens are part of the trunk
  * @param given which tokens of the text are its instruction, {@code [B][T]}; null if all
  */
 public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, long[][] positions, boolean[][] real, Visible visible,
-        boolean[][] given) {
+        Optional<Branches> branches, boolean[][] given) {
 
     /**
      * @param contextLength the most positions that the model has
@@ -41,6 +44,7 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
         long past = cache.map(DecoderCache::length).orElse(0L);
         long[] own = new long[batch];
         long[] shift = new long[batch];
+        long[] before = new long[batch];
         for (Group g : pass.groups()) {
             for (int b = 0; b < batch; b++) {
                 if (g.rows().isEmpty() || g.rows().contains(b)) {
@@ -49,18 +53,23 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
                 }
             }
         }
+        Arrays.setAll(before, b -> cache.map(c -> c.before(b)).orElse(0L));
+        long shared = Arrays.stream(before).max().orElse(0);
         long most = Arrays.stream(own).max().orElse(0);
         // A cache already holds the virtual tokens of its first pass.
-        int virtual = past == 0 ? Math.toIntExact(most) : 0;
+        int virtual = past + shared == 0 ? Math.toIntExact(most) : 0;
         int time = virtual + text;
         boolean[][] real = real(input, own, virtual, text);
-        long[][] positions = positions(input, own, shift, virtual, text, past);
+        long[][] positions = positions(input, own, shift, virtual, text, Arrays.stream(before).map(n -> n + past).toArray());
         // Where positions are given, padding before a text takes none of the context.
-        long columns = past + time + Arrays.stream(shift).max().orElse(0);
+        long columns = shared + past + time + Arrays.stream(shift).max().orElse(0);
         long taken = 1 + Arrays.stream(positions).mapToLong(row -> Arrays.stream(row).max().orElse(0)).max().orElse(0);
-        checkContext(input.positions().isEmpty() ? columns : Math.min(columns, taken), contextLength, text, past);
+        checkContext(input.positions().isEmpty() ? columns : Math.min(columns, taken), contextLength, text, shared + past);
+        if (input.branches().isPresent() && (cache.isPresent() || !causal)) {
+            throw new IllegalArgumentException("branches are read in one causal pass without a cache. Feed each text on its own.");
+        }
         return new TokenLayout(site, time, virtual, positions, real, visible(input, cache, positions, real, past, time, causal),
-                given(input));
+                input.branches(), given(input));
     }
 
     private static void checkContext(long needed, int contextLength, int text, long past) {
@@ -91,7 +100,7 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
         return all ? null : real;
     }
 
-    private static long[][] positions(DecoderInput input, long[] own, long[] shift, int virtual, int text, long past) {
+    private static long[][] positions(DecoderInput input, long[] own, long[] shift, int virtual, int text, long[] past) {
         long[] given = input.positions().map(Tensor::toLongArray).orElse(null);
         if (given != null && given.length != (long) own.length * text) {
             throw new IllegalArgumentException("positions " + input.positions().get() + " do not cover [" + own.length + ", " + text + "]");
@@ -103,7 +112,7 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
                 boolean explicit = t >= virtual && given != null;
                 // Rows with fewer virtual tokens begin with padding, which takes no positions.
                 p[b][t] = Math.max(0, explicit ? shift[b] + own[b] + given[b * text + t - virtual]
-                        : shift[b] + past + t - (most - own[b]));
+                        : shift[b] + past[b] + t - (most - own[b]));
             }
         }
         return p;
@@ -124,7 +133,7 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
             }
             return v.withKeyMask(Tensor.of(backend, mask, positions.length, keys));
         }
-        boolean packed = causal && cache.isEmpty() && input.mask().isEmpty() && input.positions().isPresent()
+        boolean packed = causal && cache.isEmpty() && input.branches().isEmpty() && input.mask().isEmpty() && input.positions().isPresent()
                 && Arrays.stream(positions).anyMatch(TokenLayout::restarts);
         return packed ? v.withBias(Var.constant(textBoundaries(backend, positions, time))) : v;
     }
@@ -157,6 +166,35 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
             }
         }
         return Tensor.of(backend, DType.F32, bias, positions.length, 1, time, time);
+    }
+
+    /**
+     * Attention over {@code segments}, the own keys last; where there are branches, of each part of the row to what it sees.
+     *
+     * @param query {@code [B, H, T, D]}
+     */
+    public Var attend(AttentionSite at, Var query, List<Segment> segments, double scale, double softcap, Pass pass) {
+        if (branches.isEmpty()) {
+            return at.attend(query, segments, scale, softcap, pass);
+        }
+        Segment own = segments.getLast();
+        long trunk = virtualTokens + branches.get().trunk();
+        List<Var> parts = new ArrayList<>();
+        long from = 0;
+        for (int end : branches.get().ends()) {
+            long to = virtualTokens + end;
+            List<Segment> seen = new ArrayList<>();
+            for (Segment s : segments.subList(0, segments.size() - 1)) {
+                seen.add(s.forQueries(from, to));
+            }
+            if (from > 0) {
+                seen.add(own.forQueries(from, to).keys(0, trunk, trunk));
+            }
+            seen.add(own.forQueries(from, to).keys(from, to, 0));
+            parts.add(at.attend(query.slice(2, from, to), seen, scale, softcap, pass));
+            from = to;
+        }
+        return Var.concat(2, parts.toArray(Var[]::new));
     }
 
     /** Puts each row's virtual tokens before its text: {@code [B, T, C] -> [B, virtual + T, C]}. */

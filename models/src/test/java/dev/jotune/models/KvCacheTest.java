@@ -35,8 +35,8 @@ class KvCacheTest {
     private static final int G = 2;
     private static final int D = 4;
     private static final List<AttentionSite> SITES = List.of(
-            new AttentionSite("a", 0, H, G, D, AttentionSite.Kind.CAUSAL, "a"),
-            new AttentionSite("b", 1, H, G, D, AttentionSite.Kind.CAUSAL, "b"));
+            new AttentionSite("a", 0, H, G, D, AttentionSite.Kind.CAUSAL, "a", 0),
+            new AttentionSite("b", 1, H, G, D, AttentionSite.Kind.CAUSAL, "b", 0));
 
     private static Tensor random(Random random, Backend backend, DType type, long... shape) {
         long n = Arrays.stream(shape).reduce(1, (a, b) -> a * b);

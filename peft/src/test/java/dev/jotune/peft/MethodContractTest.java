@@ -70,9 +70,11 @@ class MethodContractTest {
         return nodes.stream();
     }
 
+    /** Of the methods that the property {@code jotune.contract} names; of all without it. */
     private static List<Harness> harnesses() {
         List<Harness> all = new ArrayList<>();
-        for (MethodInfo info : Methods.all()) {
+        String only = System.getProperty("jotune.contract", "");
+        for (MethodInfo info : Methods.all().stream().filter(m -> only.isEmpty() || List.of(only.split(",")).contains(m.name())).toList()) {
             for (ContractCases.Case settings : ContractCases.of(info)) {
                 for (TinyModels.Kind kind : TinyModels.ALL) {
                     if (settings.fits().test(kind.config())) {
@@ -134,6 +136,7 @@ class MethodContractTest {
         CausalLm model = h.model();
         Adapter adapter = h.moved(model, "a");
         List<Tensor> gradients = Harness.gradients(h.lossOf(model, 0), adapter);
+        Harness.holdConstants(model, adapter);
         int i = 0;
         for (Map.Entry<String, Var> e : adapter.trainables().entrySet()) {
             Tensor t = e.getValue().tensor();
@@ -178,7 +181,8 @@ class MethodContractTest {
                     want.tensor().toDoubleArray());
         });
         DecoderInput in = h.input(1);
-        if (adapter.hooks().segments().isPresent()) {
+        // Steps after the keys have no form as keys: SegmentStepsTest has their formulas.
+        if (adapter.hooks().segments().filter(s -> s.positions() > 0).isPresent()) {
             h.assertClose("segments", Harness.logits(model, in), withCachedSegments(model, adapter, in));
         }
         // What is made anew before every block stands in no input of the bare model; its own test takes the blocks apart.

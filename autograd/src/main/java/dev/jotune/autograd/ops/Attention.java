@@ -33,8 +33,42 @@ public final class Attention {
      * @param key {@code [B or 1, G, S, D]}; batch size 1 is shared by all rows
      * @param value {@code [B or 1, G, S, Dv]}
      * @param visible which keys a query sees
+     * @param rows the only rows that see it, if not all; their queries then read it together, see {@link #shared}
      */
-    public record Segment(Var key, Var value, Visible visible) {}
+    public record Segment(Var key, Var value, Visible visible, Optional<Rows> rows) {
+        public Segment(Var key, Var value, Visible visible) {
+            this(key, value, visible, Optional.empty());
+        }
+
+        /**
+         * A run that the neighbouring rows {@code first} to {@code last - 1} have in common and see all of, such as a prompt
+         * that their texts begin with. Their queries go through it as one: a product of matrices, where each row alone would
+         * multiply a matrix with a vector (Hydragen, Juravsky et al., arXiv 2402.05099).
+         *
+         * @param key {@code [1, G, S, D]}
+         * @param value {@code [1, G, S, Dv]}
+         */
+        public static Segment shared(Var key, Var value, long first, long last) {
+            return new Segment(key, value, Visible.ALL, Optional.of(new Rows(first, last)));
+        }
+
+        /** What queries {@code from} to {@code to} (exclusive) alone see of it. */
+        public Segment forQueries(long from, long to) {
+            Optional<Var> bias = visible.bias.map(b -> b.size(2) == 1 ? b : b.slice(2, from, to));
+            return new Segment(key, value, new Visible(visible.causal, visible.offset + from, visible.window, visible.keyMask, bias), rows);
+        }
+
+        /** The keys {@code from} to {@code to} (exclusive) alone, {@code offset} of them before the first query. */
+        public Segment keys(long from, long to, long offset) {
+            Optional<Tensor> mask = visible.keyMask.map(m -> m.slice(1, from, to).contiguous());
+            Optional<Var> bias = visible.bias.map(b -> b.slice(3, from, to));
+            return new Segment(key.slice(2, from, to), value.slice(2, from, to),
+                    new Visible(visible.causal, offset, visible.window, mask, bias), rows);
+        }
+    }
+
+    /** Rows of a batch from {@code first} to {@code last}, exclusive. */
+    public record Rows(long first, long last) {}
 
     /**
      * What a query sees of a segment, as {@link Mask} says; the bias may carry a gradient.
@@ -67,6 +101,17 @@ public final class Attention {
     }
 
     /**
+     * Dropout of the probabilities, over the keys of all segments.
+     *
+     * @param p the probability that a key is not seen; what remains is scaled by {@code 1 / (1 - p)}
+     * @param seed of the run
+     * @param stream what makes this use unique, see {@link Dropout#apply}
+     */
+    public record Noise(double p, long seed, long stream) {
+        public static final Noise NONE = new Noise(0, 0, 0);
+    }
+
+    /**
      * The output {@code [B, H, T, Dv]} and the log-sum-exp of the scores {@code [B, H, T]}. A query that sees nothing
      * has output 0 and log-sum-exp -infinity.
      */
@@ -80,7 +125,21 @@ public final class Attention {
      * @param softcap c &gt; 0: scores pass through {@code c tanh(score / c)}; 0: none
      */
     public static Result attend(Var query, List<Segment> segments, double scale, double softcap) {
+        return attend(query, segments, scale, softcap, Noise.NONE);
+    }
+
+    /**
+     * As {@link #attend(Var, List, double, double)}, with dropout of the probabilities. The log-sum-exp is that of all keys. With
+     * noise the probabilities are formed: memory grows with T times S.
+     */
+    public static Result attend(Var query, List<Segment> segments, double scale, double softcap, Noise noise) {
         check(query, segments);
+        if (noise.p() > 0) {
+            return AttentionDefinition.attend(query, segments, scale, softcap, noise);
+        }
+        if (segments.stream().anyMatch(s -> s.rows().isPresent())) {
+            return SharedPrefix.attend(query, segments, scale, softcap);
+        }
         Optional<AttentionKernel> kernel = query.backend().kernel(AttentionKernel.class);
         boolean biasGradient = segments.stream().anyMatch(s -> s.visible().bias().stream().anyMatch(Var::requiresGrad));
         AttentionKernel.Problem problem = problem(query, segments, scale, softcap);
@@ -172,6 +231,13 @@ public final class Attention {
                         + " need keys [B or 1, G, S, D] with H a multiple of G and values [B or 1, G, S, Dv], got "
                         + Arrays.toString(k) + " and " + Arrays.toString(v));
             }
+            s.rows().ifPresent(r -> {
+                if (r.first() < 0 || r.first() >= r.last() || r.last() > query.size(0) || k[0] != 1 || s.visible() != Visible.ALL) {
+                    throw new IllegalArgumentException("attention: rows " + r.first() + " to " + r.last() + " of a batch of "
+                            + query.size(0) + " cannot share keys " + Arrays.toString(k) + ". Give rows of the batch, keys of batch size 1 "
+                            + "and no mask.");
+                }
+            });
             s.visible().keyMask().ifPresent(m -> {
                 if (m.rank() != 2 || m.size(1) != k[2] || m.size(0) != 1 && m.size(0) != query.size(0)) {
                     throw new IllegalArgumentException("attention: a key mask [B or 1, S] is needed for keys "

@@ -2,11 +2,13 @@ package dev.jotune.autograd.ops;
 
 import dev.jotune.autograd.MapOp;
 import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.Attention.Noise;
 import dev.jotune.autograd.ops.Attention.Result;
 import dev.jotune.autograd.ops.Attention.Segment;
 import dev.jotune.autograd.ops.Attention.Visible;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.expr.Expr;
+import java.util.Arrays;
 import java.util.List;
 
 /** Attention over segments in terms of primitives: one segment at a time, then merged. */
@@ -30,8 +32,41 @@ public final class AttentionDefinition {
     private static final MapOp MASKED = MapOp.of("mask", 2, Expr.select(Expr.input(1), X, MINUS_INFINITY));
     private static final MapOp MERGED_LSE = mergedLse();
     private static final MapOp SHARE = share();
+    /** From the noise of a segment to that of the next. */
+    private static final long NEXT = 0x9e3779b97f4a7c15L;
+
+    /** Stands for a mass of 0 when logarithms are compared: far below any sum of exponentials, its inverse finite in F32. */
+    private static final double LEAST_MASS = 1e-30;
+    private static final MapOp LSE_WITH_MASS = lseWithMass();
+    private static final MapOp OUT_WITH_SUMS = outWithSums();
 
     private AttentionDefinition() {}
+
+    /** The exponent that both sides are divided by; results do not depend on it. */
+    private static Expr reference(Expr lse, Expr mass) {
+        return lse.max(mass.max(Expr.of(LEAST_MASS)).log()).detach();
+    }
+
+    private static Expr total(Expr lse, Expr mass) {
+        Expr r = reference(lse, mass);
+        Expr total = lse.minus(r).exp().plus(r.neg().exp().times(mass));
+        // A query that sees nothing, joined to no mass.
+        return Expr.select(total.gt(Expr.of(0)), total, Expr.of(1));
+    }
+
+    private static MapOp lseWithMass() {
+        Expr mass = Expr.input(1);
+        Expr some = X.gt(MINUS_INFINITY).max(mass.gt(Expr.of(0)));
+        return MapOp.of("lse_with_mass", 2, Expr.select(some, reference(X, mass).plus(total(X, mass).log()), MINUS_INFINITY));
+    }
+
+    private static MapOp outWithSums() {
+        Expr lse = Expr.rowInput(1);
+        Expr mass = Expr.rowInput(3);
+        Expr r = reference(lse, mass);
+        Expr sum = lse.minus(r).exp().times(X).plus(r.neg().exp().times(Expr.input(2)));
+        return MapOp.of("out_with_sums", 4, sum.over(total(lse, mass)));
+    }
 
     /** e^(a - lse), 0 where a is -infinity: there lse may be too, and the difference must not become NaN. */
     private static MapOp share() {
@@ -50,11 +85,17 @@ public final class AttentionDefinition {
         return MapOp.of("merge_lse", 2, Expr.select(total.gt(Expr.of(0)), safe.plus(some.log()), MINUS_INFINITY));
     }
 
-    /** The definition of {@link Attention#attend}. */
+    /** The definition of {@link Attention#attend} without noise. */
     public static Result attend(Var query, List<Segment> segments, double scale, double softcap) {
+        return attend(query, segments, scale, softcap, Noise.NONE);
+    }
+
+    /** The definition of {@link Attention#attend}. */
+    public static Result attend(Var query, List<Segment> segments, double scale, double softcap, Noise noise) {
         Result all = null;
-        for (Segment s : segments) {
-            Result one = segment(query, s, scale, softcap);
+        for (int i = 0; i < segments.size(); i++) {
+            // A key's share of all segments is its share of its own times a factor, so dropping it here drops it there.
+            Result one = segment(query, segments.get(i), scale, softcap, new Noise(noise.p(), noise.seed(), noise.stream() + i * NEXT));
             all = all == null ? one : merge(all, one);
         }
         return all;
@@ -67,11 +108,23 @@ public final class AttentionDefinition {
                 .add(b.out().mul(column(SHARE.apply(b.lse(), lse)))), lse);
     }
 
+    /**
+     * Joins to a pair (o, lse) keys that are known by their sums alone: {@code o = (e^lse1 o1 + N) / (e^lse1 + c)},
+     * {@code lse = log(e^lse1 + c)}. Both sides are divided by the larger of e^lse1 and c, so neither overflows.
+     *
+     * @param sum N, weights times values summed, {@code [B, H, T, Dv]}
+     * @param mass c, weights summed, {@code [B, H, T, 1]}, not negative; where it is 0 and N is too, the pair stays as it is
+     */
+    public static Result withSums(Result a, Var sum, Var mass) {
+        Var lse = LSE_WITH_MASS.apply(column(a.lse()), mass).reshape(a.lse().shape());
+        return new Result(OUT_WITH_SUMS.apply(a.out(), column(a.lse()), sum, mass), lse);
+    }
+
     private static Var column(Var v) {
         return v.reshape(v.size(0), v.size(1), v.size(2), 1);
     }
 
-    private static Result segment(Var query, Segment s, double scale, double softcap) {
+    private static Result segment(Var query, Segment s, double scale, double softcap, Noise noise) {
         long batch = query.size(0);
         long heads = query.size(1);
         long time = query.size(2);
@@ -82,7 +135,7 @@ public final class AttentionDefinition {
         }
         Var scores = scores(query, s, scale, softcap);
         Var v = s.value().reshape(s.value().size(0), groups, 1, keys, s.value().size(3));
-        Var p = PROBABILITIES.apply(scores).reshape(batch, groups, heads / groups, time, keys);
+        Var p = Dropout.apply(PROBABILITIES.apply(scores), noise.p(), noise.seed(), noise.stream()).reshape(batch, groups, heads / groups, time, keys);
         Var out = p.matmul(v).reshape(batch, heads, time, s.value().size(3));
         return new Result(out, LSE.apply(scores).reshape(batch, heads, time));
     }
@@ -101,7 +154,16 @@ public final class AttentionDefinition {
         if (s.visible().bias().isPresent()) {
             scores = scores.add(s.visible().bias().get());
         }
-        return masked(scores, s.visible(), query.size(2), keys);
+        return masked(onlyFor(scores, s), s.visible(), query.size(2), keys);
+    }
+
+    private static Var onlyFor(Var scores, Segment s) {
+        if (s.rows().isEmpty()) {
+            return scores;
+        }
+        boolean[] see = new boolean[Math.toIntExact(scores.size(0))];
+        Arrays.fill(see, (int) s.rows().get().first(), (int) s.rows().get().last(), true);
+        return MASKED.apply(scores, Var.constant(Tensor.of(scores.backend(), see, see.length, 1, 1, 1)));
     }
 
     /**

@@ -57,7 +57,7 @@ public class Ast extends PatchEncoder implements AudioModel {
                 List.of(at + "embeddings.cls_token", at + "embeddings.distillation_token"), at + "embeddings.position_embeddings", true);
         return new Options("audio-spectrogram-transformer", shape, names, Optional.empty(), new StackOptions(at + "encoder.layer.",
                 BlockNames.VIT, "", AttentionSite.Kind.BIDIRECTIONAL, c.numHiddenLayers(), hidden, c.intermediateSize(),
-                c.numAttentionHeads(), c.hiddenAct(), c.layerNormEps(), c.qkvBias(), c.hiddenDropoutProb()), Optional.of(at + "layernorm"));
+                c.numAttentionHeads(), c.hiddenAct(), c.layerNormEps(), c.qkvBias(), c.dropout()), Optional.of(at + "layernorm"));
     }
 
     public AstConfig config() {

@@ -2,6 +2,7 @@ package dev.jotune.models.ast;
 
 import dev.jotune.models.Config;
 import dev.jotune.models.ModelException;
+import dev.jotune.models.head.DropoutRates;
 import dev.jotune.models.head.Heads;
 import dev.jotune.models.head.Labels;
 import dev.jotune.models.vit.ViTConfig;
@@ -20,10 +21,11 @@ import java.util.Set;
  * @param timeStride frames from a patch to the next
  * @param maxLength frames of a spectrogram
  * @param numMelBins bands of a spectrogram
+ * @param dropout while training
  */
 public record AstConfig(int hiddenSize, int intermediateSize, int numHiddenLayers, int numAttentionHeads, List<Integer> patchSize,
         int frequencyStride, int timeStride, int maxLength, int numMelBins, double layerNormEps, String hiddenAct, boolean qkvBias,
-        double hiddenDropoutProb, Labels labels) {
+        DropoutRates dropout, Labels labels) {
 
     /** @throws ModelException naming the field that is missing, malformed or not supported */
     public static AstConfig read(Config c) {
@@ -35,7 +37,7 @@ public record AstConfig(int hiddenSize, int intermediateSize, int numHiddenLayer
         AstConfig a = new AstConfig(hidden, c.size("intermediate_size", 3072), c.size("num_hidden_layers", 12), heads,
                 ViTConfig.pair(c, "patch_size", 16), c.size("frequency_stride", 10), c.size("time_stride", 10), c.size("max_length", 1024),
                 c.size("num_mel_bins", 128), c.number("layer_norm_eps", 1e-12), Heads.activation(c, "hidden_act", "gelu"),
-                c.flag("qkv_bias", true), c.number("hidden_dropout_prob", 0), Labels.read(c));
+                c.flag("qkv_bias", true), DropoutRates.ofVision(c), Labels.read(c));
         c.finish(Set.of("tie_word_embeddings"));
         return a;
     }

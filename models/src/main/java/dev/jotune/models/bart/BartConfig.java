@@ -3,6 +3,7 @@ package dev.jotune.models.bart;
 import dev.jotune.models.Config;
 import dev.jotune.models.ModelException;
 import dev.jotune.models.Weights;
+import dev.jotune.models.head.DropoutRates;
 import dev.jotune.models.seq2seq.EncoderDecoder;
 import java.util.Set;
 
@@ -12,13 +13,14 @@ import java.util.Set;
  * @param scaleEmbedding whether embeddings of tokens are multiplied by {@code sqrt(d_model)}
  * @param maxPositionEmbeddings of the encoder and of the decoder
  * @param tied whether the head is the embedding table
+ * @param dropout while training
  */
 public record BartConfig(int vocabSize, int dModel, int encoderLayers, int encoderAttentionHeads, int encoderFfnDim,
         int decoderLayers, int decoderAttentionHeads, int decoderFfnDim, String activationFunction, boolean scaleEmbedding,
-        int maxPositionEmbeddings, boolean tied, int decoderStartToken, int padToken) {
+        int maxPositionEmbeddings, boolean tied, int decoderStartToken, int padToken, DropoutRates dropout) {
 
-    /** Dropout, settings of generation and of training, and what transformers has ceased to read. */
-    private static final Set<String> HARMLESS = Set.of("is_encoder_decoder", "activation_dropout", "classif_dropout",
+    /** Settings of generation and of training, and what transformers has ceased to read. */
+    private static final Set<String> HARMLESS = Set.of("is_encoder_decoder", "classif_dropout",
             "decoder_layerdrop", "encoder_layerdrop", "init_std", "num_hidden_layers", "_num_labels", "replacing_rate", "output_past",
             "force_bos_token_to_be_generated", "student_decoder_layers", "student_encoder_layers");
 
@@ -36,7 +38,7 @@ public record BartConfig(int vocabSize, int dModel, int encoderLayers, int encod
                 c.size("encoder_ffn_dim"), c.size("decoder_layers"), c.size("decoder_attention_heads"), c.size("decoder_ffn_dim"),
                 c.text("activation_function", "gelu"), c.flag("scale_embedding", false), c.size("max_position_embeddings", 1024),
                 c.flag("tie_word_embeddings", true) && !source.contains("lm_head.weight"),
-                EncoderDecoder.token(c, "decoder_start_token_id", 2), EncoderDecoder.token(c, "pad_token_id", 1));
+                EncoderDecoder.token(c, "decoder_start_token_id", 2), EncoderDecoder.token(c, "pad_token_id", 1), DropoutRates.ofBart(c, 0.1));
         c.finish(HARMLESS);
         return out;
     }
@@ -47,11 +49,11 @@ public record BartConfig(int vocabSize, int dModel, int encoderLayers, int encod
 
     BartStack.Options encoder() {
         return new BartStack.Options("model.encoder", "encoder", false, encoderLayers, encoderAttentionHeads, dModel, encoderFfnDim,
-                activationFunction, false, true);
+                activationFunction, false, true, dropout);
     }
 
     BartStack.Options decoder() {
         return new BartStack.Options("model.decoder", "decoder", true, decoderLayers, decoderAttentionHeads, dModel, decoderFfnDim,
-                activationFunction, false, true);
+                activationFunction, false, true, dropout);
     }
 }

@@ -6,6 +6,8 @@ import dev.jotune.autograd.ops.Activations;
 import dev.jotune.autograd.ops.Attention;
 import dev.jotune.models.Encoded;
 import dev.jotune.models.Weights;
+import dev.jotune.models.head.DropoutRates;
+import dev.jotune.models.head.Noise;
 import dev.jotune.models.head.Norm;
 import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.LinearLayer;
@@ -33,9 +35,10 @@ public final class BartStack {
      * @param feedForward F
      * @param normFirst {@code h + f(norm(h))}, else {@code norm(h + f(h))}
      * @param keyBias whether the key projection has a bias
+     * @param dropout while training
      */
     public record Options(String path, String name, boolean decoder, int layers, int heads, int hidden, int feedForward,
-            String activation, boolean normFirst, boolean keyBias) {}
+            String activation, boolean normFirst, boolean keyBias, DropoutRates dropout) {}
 
     /** Torch's default, which these families never change. */
     public static final double NORM_EPS = 1e-5;
@@ -67,14 +70,16 @@ public final class BartStack {
             cross = Optional.of(attention(path + ".encoder_attn", i, AttentionSite.Kind.CROSS, tap + ".cross", w, seams));
             crossNorm = Optional.of(Norm.of(path + ".encoder_attn_layer_norm", o.hidden(), NORM_EPS, w));
         }
-        return new Block(self, selfNorm, cross, crossNorm, w.linear(path + ".fc1", o.feedForward(), o.hidden(), true),
-                w.linear(path + ".fc2", o.hidden(), o.feedForward(), true), Norm.of(path + ".final_layer_norm", o.hidden(), NORM_EPS, w),
-                seams.addTap(tap + ".mlp.act"), seams.addTap(tap + ".mlp.out"), seams.addTap(tap));
+        LinearLayer up = w.linear(path + ".fc1", o.feedForward(), o.hidden(), true);
+        LinearLayer down = w.linear(path + ".fc2", o.hidden(), o.feedForward(), true);
+        return new Block(self, selfNorm, cross, crossNorm, up, down, Norm.of(path + ".final_layer_norm", o.hidden(), NORM_EPS, w),
+                seams.addTap(tap + ".mlp.act", down, o.feedForward()), seams.addTap(tap + ".mlp.out", o.hidden()), seams.addTap(tap, o.hidden()));
     }
 
     private MultiHeadAttention attention(String path, int layer, AttentionSite.Kind kind, String tap, Weights w, Seams seams) {
         int size = options.hidden() / options.heads();
-        AttentionSite site = new AttentionSite(path, layer, options.heads(), options.heads(), size, kind, tap);
+        AttentionSite site = new AttentionSite(path, layer, options.heads(), options.heads(), size, kind, tap,
+                options.dropout().attention());
         sites.add(site);
         var names = new MultiHeadAttention.Projections("q_proj", "k_proj", "v_proj", "out_proj", true, options.keyBias());
         return new MultiHeadAttention(site, names, options.hidden(), 1 / Math.sqrt(size), w, seams);
@@ -93,7 +98,7 @@ public final class BartStack {
      */
     public Var forward(Var h, Attention.Visible visible, List<List<Attention.Segment>> added, Optional<Encoded> source,
             Optional<Seq2SeqCache> cache, boolean checkpointing, Pass pass) {
-        Var x = h;
+        Var x = Noise.dropout(h, options.dropout().embedding(), pass, options.name() + ".embed");
         int perBlock = options.decoder() ? 2 : 1;
         for (int i = 0; i < blocks.size(); i++) {
             Block block = blocks.get(i);
@@ -105,17 +110,19 @@ public final class BartStack {
 
     private Var forward(Block b, Var h, Attention.Visible visible, List<List<Attention.Segment>> added, Optional<Encoded> source,
             Optional<Seq2SeqCache> cache, Pass pass) {
-        Var x = residual(h, b.selfNorm, pass, y -> b.self.self(y, added.getFirst(), visible, cache.map(Seq2SeqCache::target), pass));
+        Var x = residual(h, b.selfNorm, b.out + ".attn", pass, y -> b.self.self(y, added.getFirst(), visible, cache.map(Seq2SeqCache::target), pass));
         if (b.cross.isPresent()) {
-            x = residual(x, b.crossNorm.get(), pass, y -> b.cross.get().cross(y, added.getLast(), source.orElseThrow(), cache, pass));
+            x = residual(x, b.crossNorm.get(), b.out + ".cross", pass,
+                    y -> b.cross.get().cross(y, added.getLast(), source.orElseThrow(), cache, pass));
         }
-        return pass.tap(b.out, residual(x, b.norm, pass, y -> {
+        return pass.tap(b.out, residual(x, b.norm, b.mlpOut, pass, y -> {
             Var middle = pass.tap(b.act, Activations.byName(options.activation(), b.up.forward(y, pass)));
-            return pass.tap(b.mlpOut, b.down.forward(middle, pass));
+            return pass.tap(b.mlpOut, b.down.forward(Noise.dropout(middle, options.dropout().inner(), pass, b.act), pass), y);
         }));
     }
 
-    private Var residual(Var h, Norm norm, Pass pass, UnaryOperator<Var> f) {
-        return options.normFirst() ? h.add(f.apply(norm.forward(h, pass))) : norm.forward(h.add(f.apply(h)), pass);
+    private Var residual(Var h, Norm norm, String use, Pass pass, UnaryOperator<Var> f) {
+        Var added = Noise.dropout(f.apply(options.normFirst() ? norm.forward(h, pass) : h), options.dropout().residual(), pass, use);
+        return options.normFirst() ? h.add(added) : norm.forward(h.add(added), pass);
     }
 }

@@ -45,11 +45,11 @@ public final class Bert extends Network implements Encoder {
         Weights w = new Weights(source, seams);
         embedding = new TextEmbedding(new TextEmbedding.Options(prefix + "embeddings", c.hiddenSize(), c.hiddenSize(), c.vocabSize(),
                 c.maxPositionEmbeddings(), c.typeVocabSize(), c.padTokenId(), c.positionsSkipPadding(), false, c.contextLength(),
-                c.layerNormEps(), c.hiddenDropout()), w, seams, computeType);
+                c.layerNormEps(), c.embeddingDropout()), w, seams, computeType);
         for (int i = 0; i < c.numHiddenLayers(); i++) {
             blocks.add(new PostNormBlock(c.block(), c.names(), prefix + c.blocks() + i, i, w, seams));
         }
-        seams.addTap("final");
+        seams.addTap("final", c.hiddenSize());
     }
 
     /**
@@ -69,7 +69,7 @@ public final class Bert extends Network implements Encoder {
         boolean roberta = c.modelType().equals("roberta");
         HeadShape shape = new HeadShape(c.hiddenSize(), c.hiddenSize(), c.vocabSize(), roberta ? "gelu" : c.hiddenAct(),
                 c.layerNormEps(), c.tieWordEmbeddings(), roberta ? c.classifierDropout() : 0, c.classifierDropout(),
-                c.modelType().equals("distilbert") ? c.hiddenDropout() : c.classifierDropout());
+                c.modelType().equals("distilbert") ? c.embeddingDropout() : c.classifierDropout());
         return heads.on(new Bert(c, heads.source(), heads.prefix(), backend, computeType), shape);
     }
 

@@ -2,6 +2,7 @@ package dev.jotune.models.bert;
 
 import dev.jotune.models.Config;
 import dev.jotune.models.ModelException;
+import dev.jotune.models.head.DropoutRates;
 import dev.jotune.models.head.Heads;
 import java.util.Set;
 
@@ -20,12 +21,13 @@ import java.util.Set;
  * @param typeVocabSize rows of the table of token types; 0: there is none
  * @param padTokenId its embedding gets no gradient
  * @param positionsSkipPadding RoBERTa: positions begin at {@code padTokenId + 1} and count tokens other than padding
- * @param hiddenDropout while training
+ * @param embeddingDropout of embeddings, while training
+ * @param dropout of a block, while training
  * @param classifierDropout while training, before the classifier
  */
 public record BertConfig(String modelType, String prefix, String blocks, BlockNames names, int hiddenSize, int intermediateSize,
         int numHiddenLayers, int numAttentionHeads, int vocabSize, int maxPositionEmbeddings, int typeVocabSize, int padTokenId,
-        boolean positionsSkipPadding, double layerNormEps, String hiddenAct, double hiddenDropout, double classifierDropout,
+        boolean positionsSkipPadding, double layerNormEps, String hiddenAct, double embeddingDropout, BlockShape.Dropped dropout, double classifierDropout,
         boolean tieWordEmbeddings) {
     /** Fields that no version of transformers computes with, of old conversions from TensorFlow among them. */
     private static final Set<String> UNUSED = Set.of("directionality", "pooler_fc_size", "pooler_num_attention_heads",
@@ -53,19 +55,23 @@ public record BertConfig(String modelType, String prefix, String blocks, BlockNa
         if (!positions.equals("absolute")) {
             throw new ModelException(c.origin() + ": position_embedding_type '" + positions + "' is not supported. Supported: absolute.");
         }
-        double dropout = c.number("hidden_dropout_prob", 0.1);
+        double dropout = DropoutRates.read(c, "hidden_dropout_prob", 0.1);
+        double attention = DropoutRates.read(c, "attention_probs_dropout_prob", 0.1);
         return new BertConfig(type, prefix, "encoder.layer.", BlockNames.BERT, c.size("hidden_size"), c.size("intermediate_size"),
                 c.size("num_hidden_layers"), heads(c, "num_attention_heads", c.size("hidden_size")), c.size("vocab_size"),
                 c.size("max_position_embeddings", 512), c.size("type_vocab_size", 2), pad(c, pad), skip,
-                c.number("layer_norm_eps", 1e-12), Heads.activation(c, "hidden_act", "gelu"), dropout, c.number("classifier_dropout", dropout),
-                c.flag("tie_word_embeddings", true));
+                c.number("layer_norm_eps", 1e-12), Heads.activation(c, "hidden_act", "gelu"), dropout,
+                new BlockShape.Dropped(attention, dropout, dropout), DropoutRates.read(c, "classifier_dropout", dropout), c.flag("tie_word_embeddings", true));
     }
 
     private static BertConfig distilbert(Config c) {
+        double dropout = DropoutRates.read(c, "dropout", 0.1);
+        // What attention adds is not dropped.
+        BlockShape.Dropped ofBlock = new BlockShape.Dropped(DropoutRates.read(c, "attention_dropout", 0.1), 0, dropout);
         return new BertConfig("distilbert", "distilbert.", "transformer.layer.", BlockNames.DISTILBERT, c.size("dim"),
                 c.size("hidden_dim"), c.size("n_layers"), heads(c, "n_heads", c.size("dim")), c.size("vocab_size"),
                 c.size("max_position_embeddings", 512), 0, pad(c, 0), false, 1e-12, Heads.activation(c, "activation", "gelu"),
-                c.number("dropout", 0.1), c.number("seq_classif_dropout", 0.2), c.flag("tie_word_embeddings", true));
+                dropout, ofBlock, DropoutRates.read(c, "seq_classif_dropout", 0.2), c.flag("tie_word_embeddings", true));
     }
 
     private static void refuse(Config c, String flag) {
@@ -99,6 +105,6 @@ public record BertConfig(String modelType, String prefix, String blocks, BlockNa
     /** Of one block. */
     public BlockShape block() {
         return new BlockShape(hiddenSize, intermediateSize, numAttentionHeads, hiddenSize / numAttentionHeads, hiddenAct, layerNormEps,
-                hiddenDropout);
+                dropout);
     }
 }

@@ -15,8 +15,7 @@ import java.util.List;
 /**
  * One block: {@code h = norm(h + attention(h)); h = norm(h + mlp(h))}.
  *
- * <p>While training, what is added to the stream passes through dropout, as the configuration says. Attention
- * probabilities are never formed, so {@code attention_probs_dropout_prob} has no effect.
+ * <p>While training, what is added to the stream and the probabilities of attention pass through dropout, as the configuration says.
  */
 public final class PostNormBlock {
     /** How queries, keys and values {@code [B, H, T, D]} of a text become {@code [B, H, T, D]}. */
@@ -46,7 +45,7 @@ public final class PostNormBlock {
         long hidden = shape.hidden();
         long wide = (long) shape.heads() * shape.headDim();
         site = seams.add(new AttentionSite(at + names.attention(), layer, shape.heads(), shape.heads(), shape.headDim(),
-                AttentionSite.Kind.BIDIRECTIONAL, tap + ".attn"));
+                AttentionSite.Kind.BIDIRECTIONAL, tap + ".attn", shape.dropout().attention()));
         query = w.linear(at + names.query(), wide, hidden, true);
         key = w.linear(at + names.key(), wide, hidden, true);
         value = w.linear(at + names.value(), wide, hidden, true);
@@ -55,9 +54,11 @@ public final class PostNormBlock {
         up = w.linear(at + names.up(), shape.inner(), hidden, true);
         down = w.linear(at + names.down(), hidden, shape.inner(), true);
         outNorm = Norm.of(at + names.outNorm(), hidden, shape.eps(), w);
-        for (String suffix : new String[] {".attn.head_out", ".attn.out", ".mlp.act", ".mlp.out", ""}) {
-            seams.addTap(tap + suffix);
-        }
+        seams.addTap(tap + ".attn.head_out", out, shape.heads(), shape.headDim());
+        seams.addTap(tap + ".attn.out", hidden);
+        seams.addTap(tap + ".mlp.act", down, shape.inner());
+        seams.addTap(tap + ".mlp.out", hidden);
+        seams.addTap(tap, hidden);
     }
 
     public AttentionSite site() {
@@ -81,11 +82,11 @@ public final class PostNormBlock {
         Var mixed = mixing.mix(this, heads(query.forward(h, pass)), heads(key.forward(h, pass)), heads(value.forward(h, pass)),
                 added, pass);
         Var flat = pass.tap(tap + ".attn.head_out", mixed.transpose(1, 2)).reshape(h.size(0), h.size(1), -1);
-        Var attended = pass.tap(tap + ".attn.out", out.forward(flat, pass));
-        Var x = attentionNorm.forward(h.add(Noise.dropout(attended, shape.dropout(), pass, tap + ".attn")), pass);
+        Var attended = pass.tap(tap + ".attn.out", out.forward(flat, pass), h);
+        Var x = attentionNorm.forward(h.add(Noise.dropout(attended, shape.dropout().attended(), pass, tap + ".attn")), pass);
         Var middle = pass.tap(tap + ".mlp.act", Activations.byName(shape.activation(), up.forward(x, pass)));
-        Var fed = pass.tap(tap + ".mlp.out", down.forward(middle, pass));
-        return pass.tap(tap, outNorm.forward(x.add(Noise.dropout(fed, shape.dropout(), pass, tap + ".mlp")), pass));
+        Var fed = pass.tap(tap + ".mlp.out", down.forward(middle, pass), x);
+        return pass.tap(tap, outNorm.forward(x.add(Noise.dropout(fed, shape.dropout().fed(), pass, tap + ".mlp")), pass));
     }
 
     /** {@code [B, T, H D] -> [B, H, T, D]}. */

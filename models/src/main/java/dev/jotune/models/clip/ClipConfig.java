@@ -2,6 +2,7 @@ package dev.jotune.models.clip;
 
 import dev.jotune.models.Config;
 import dev.jotune.models.ModelException;
+import dev.jotune.models.head.DropoutRates;
 import dev.jotune.models.head.Heads;
 import dev.jotune.models.vit.ViTConfig;
 import java.util.List;
@@ -16,12 +17,13 @@ public record ClipConfig(Text text, Vision vision, int projectionDim) {
     /** What only another class of model reads, or only training from scratch. */
     private static final Set<String> HARMLESS = Set.of("projection_dim", "logit_scale_init_value", "tie_word_embeddings");
 
-    /** What both towers have: C, F, L, H, and how they compute. */
+    /** What both towers have: C, F, L, H, how they compute, and what of the probabilities of attention they drop while training. */
     public record Tower(int hiddenSize, int intermediateSize, int numHiddenLayers, int numAttentionHeads, double layerNormEps,
-            String hiddenAct) {
+            String hiddenAct, double attentionDropout) {
         private static Tower read(Config c, int hidden, int heads) {
             Tower t = new Tower(c.size("hidden_size", hidden), c.size("intermediate_size", 4 * hidden), c.size("num_hidden_layers", 12),
-                    c.size("num_attention_heads", heads), c.number("layer_norm_eps", 1e-5), Heads.activation(c, "hidden_act", "quick_gelu"));
+                    c.size("num_attention_heads", heads), c.number("layer_norm_eps", 1e-5), Heads.activation(c, "hidden_act", "quick_gelu"),
+                    DropoutRates.read(c, "attention_dropout", 0));
             if (t.hiddenSize % t.numAttentionHeads != 0) {
                 throw new ModelException(c.origin() + ": hidden_size " + t.hiddenSize + " is not a multiple of num_attention_heads "
                         + t.numAttentionHeads + ".");

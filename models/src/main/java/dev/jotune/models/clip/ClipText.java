@@ -10,6 +10,7 @@ import dev.jotune.models.Network;
 import dev.jotune.models.Table;
 import dev.jotune.models.TokenLayout;
 import dev.jotune.models.Weights;
+import dev.jotune.models.head.DropoutRates;
 import dev.jotune.models.head.Norm;
 import dev.jotune.models.patch.BlockNames;
 import dev.jotune.models.patch.PreNormStack;
@@ -52,15 +53,16 @@ public final class ClipText extends Network implements Encoder {
         positions = new Table(w.parameter(at + "embeddings.position_embedding.weight", config.maxPositionEmbeddings(),
                 t.hiddenSize()), 1, computeType);
         site = seams.add(new EmbeddingSite("text.embed", t.hiddenSize(), Optional.of(table)));
-        seams.addTap("text.embed");
+        seams.addTap("text.embed", t.hiddenSize());
         stack = new PreNormStack(options(t, at, "text.", AttentionSite.Kind.CAUSAL), w, seams);
         norm = Norm.of(at + "final_layer_norm", t.hiddenSize(), t.layerNormEps(), w);
-        seams.addTap("text.final");
+        seams.addTap("text.final", t.hiddenSize());
     }
 
     static StackOptions options(ClipConfig.Tower t, String path, String tap, AttentionSite.Kind kind) {
         return new StackOptions(path + "encoder.layers.", BlockNames.CLIP, tap, kind, t.numHiddenLayers(), t.hiddenSize(),
-                t.intermediateSize(), t.numAttentionHeads(), t.hiddenAct(), t.layerNormEps(), true, 0);
+                t.intermediateSize(), t.numAttentionHeads(), t.hiddenAct(), t.layerNormEps(), true,
+                new DropoutRates(0, t.attentionDropout(), 0, 0));
     }
 
     /** The tower alone, as {@code CLIPTextModel} is stored. */

@@ -3,6 +3,7 @@ package dev.jotune.models.deberta;
 import dev.jotune.models.Config;
 import dev.jotune.models.ModelException;
 import dev.jotune.models.bert.BlockShape;
+import dev.jotune.models.head.DropoutRates;
 import dev.jotune.models.head.Heads;
 import java.util.Arrays;
 import java.util.List;
@@ -26,13 +27,14 @@ import java.util.Set;
  * @param positionToContent whether keys do
  * @param shareAttKey whether relative positions pass through the content's own projections
  * @param normRelative whether the table of relative positions is normalised
+ * @param attentionDropout of the probabilities of attention, while training
  * @param legacy whether the masked head is BERT's
  */
 record DebertaConfig(int hiddenSize, int embeddingSize, int intermediateSize, int numHiddenLayers, int numAttentionHeads, int headDim,
         int vocabSize, int maxPositionEmbeddings, int typeVocabSize, int padTokenId, boolean positionBiasedInput, boolean relative,
         boolean contentToPosition, boolean positionToContent, boolean shareAttKey, boolean normRelative, RelativePositions positions,
-        double layerNormEps, String hiddenAct, String poolerAct, double hiddenDropout, double poolerDropout, double classifierDropout,
-        boolean tieWordEmbeddings, boolean legacy) {
+        double layerNormEps, String hiddenAct, String poolerAct, double hiddenDropout, double attentionDropout, double poolerDropout,
+        double classifierDropout, boolean tieWordEmbeddings, boolean legacy) {
 
     /** @throws ModelException naming the field that is missing, malformed or not supported */
     static DebertaConfig read(Config c) {
@@ -52,15 +54,16 @@ record DebertaConfig(int hiddenSize, int embeddingSize, int intermediateSize, in
         int buckets = c.integer("position_buckets", -1);
         int most = c.integer("max_relative_positions", -1);
         most = most < 1 ? context : most;
-        double dropout = c.number("hidden_dropout_prob", 0.1);
+        double dropout = DropoutRates.read(c, "hidden_dropout_prob", 0.1);
         List<String> norms = List.of(c.text("norm_rel_ebd", "none").toLowerCase(Locale.ROOT).split("\\s*\\|\\s*"));
         DebertaConfig config = new DebertaConfig(hidden, c.size("embedding_size", hidden), c.size("intermediate_size"),
                 c.size("num_hidden_layers"), heads, c.size("attention_head_size", hidden / heads), c.size("vocab_size"), context,
                 c.integer("type_vocab_size", 0), c.integer("pad_token_id", 0), c.flag("position_biased_input", true), relative,
                 kinds.contains("c2p"), kinds.contains("p2c"), c.flag("share_att_key", false), norms.contains("layer_norm"),
                 new RelativePositions(buckets > 0 ? buckets : most, Math.max(0, buckets), most), c.number("layer_norm_eps", 1e-7),
-                Heads.activation(c, "hidden_act", "gelu"), Heads.activation(c, "pooler_hidden_act", "gelu"), dropout, c.number("pooler_dropout", 0),
-                c.number("cls_dropout", dropout), c.flag("tie_word_embeddings", true), c.flag("legacy", true));
+                Heads.activation(c, "hidden_act", "gelu"), Heads.activation(c, "pooler_hidden_act", "gelu"), dropout,
+                DropoutRates.read(c, "attention_probs_dropout_prob", 0.1), DropoutRates.read(c, "pooler_dropout", 0),
+                DropoutRates.read(c, "cls_dropout", dropout), c.flag("tie_word_embeddings", true), c.flag("legacy", true));
         c.finish(Set.of("padding_idx", "conv_act", "conv_groups"));
         return config;
     }
@@ -83,7 +86,8 @@ record DebertaConfig(int hiddenSize, int embeddingSize, int intermediateSize, in
     }
 
     BlockShape block() {
-        return new BlockShape(hiddenSize, intermediateSize, numAttentionHeads, headDim, hiddenAct, layerNormEps, hiddenDropout);
+        return new BlockShape(hiddenSize, intermediateSize, numAttentionHeads, headDim, hiddenAct, layerNormEps,
+                new BlockShape.Dropped(attentionDropout, hiddenDropout, hiddenDropout));
     }
 
     /** How many terms the scores are the sum of. */

@@ -5,6 +5,7 @@ import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Attention;
 import dev.jotune.models.Weights;
 import dev.jotune.models.bert.PostNormBlock;
+import dev.jotune.models.head.Noise;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Tensor;
@@ -50,7 +51,8 @@ final class DisentangledAttention {
         Var q = queries;
         Var bias = null;
         if (common.table().isPresent()) {
-            bias = positions(block, queries, keys, common.table().get(), scale, pass);
+            Var table = Noise.dropout(common.table().get(), config.hiddenDropout(), pass, block.site().tap() + ".positions");
+            bias = positions(block, queries, keys, table, scale, pass);
         }
         if (common.queries().isPresent()) {
             // A query at padding sees everything alike, as in the original: its scores are 0, and so are their gradients.

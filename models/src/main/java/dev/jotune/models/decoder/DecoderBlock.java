@@ -4,6 +4,7 @@ import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Attention;
 import dev.jotune.models.Weights;
 import dev.jotune.models.decoder.DecoderConfig.NormPlacement;
+import dev.jotune.models.head.Noise;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.Seams;
 import dev.jotune.tensor.kernels.DecodeKernel;
@@ -29,6 +30,7 @@ final class DecoderBlock {
     private final Optional<RmsNorm> afterMlp;
     private final String mlpOut;
     private final String out;
+    private final double dropout;
 
     DecoderBlock(DecoderConfig c, int layer, Weights w, Seams seams) {
         String path = "model.layers." + layer;
@@ -42,17 +44,20 @@ final class DecoderBlock {
         afterAttention = norm(after, path + ".post_attention_layernorm", c, w);
         beforeMlp = norm(before, path + (around ? ".pre_feedforward_layernorm" : ".post_attention_layernorm"), c, w);
         afterMlp = norm(after, path + ".post_feedforward_layernorm", c, w);
-        mlpOut = seams.addTap(tap + ".mlp.out");
-        out = seams.addTap(tap);
+        mlpOut = seams.addTap(tap + ".mlp.out", c.hiddenSize());
+        out = seams.addTap(tap, c.hiddenSize());
+        dropout = c.dropout().residual();
     }
 
     private static FeedForward mlp(DecoderConfig c, int layer, String path, String tap, Weights w, Seams seams) {
         if (c.isSparse(layer)) {
             return new MixtureOfExperts(c, path + "." + c.experts().get().module(), tap + ".mlp.router", w, seams);
         }
-        Optional<String> act = Optional.of(seams.addTap(tap + ".mlp.act"));
-        return c.fusedProjections() ? GatedMlp.fused(path + ".mlp", c, w, act)
+        Optional<String> act = Optional.of(tap + ".mlp.act");
+        GatedMlp mlp = c.fusedProjections() ? GatedMlp.fused(path + ".mlp", c, w, act)
                 : GatedMlp.of(path + ".mlp", NAMES, c.intermediateSize(), c, w, act);
+        seams.addTap(act.get(), mlp.down(), c.intermediateSize());
+        return mlp;
     }
 
     private static Optional<RmsNorm> norm(boolean there, String path, DecoderConfig c, Weights w) {
@@ -67,9 +72,11 @@ final class DecoderBlock {
     Var[] forward(Var h, List<Attention.Segment> added, DecoderPass run) {
         Pass pass = run.pass();
         List<Var> said = new ArrayList<>();
-        Var x = h.add(normed(afterAttention, attention.forward(normed(beforeAttention, h, pass), added, run), pass));
-        Var y = pass.tap(mlpOut, mlp.forward(normed(beforeMlp, x, pass), pass, said));
-        said.addFirst(pass.tap(out, x.add(normed(afterMlp, y, pass))));
+        Var mixed = normed(afterAttention, attention.forward(normed(beforeAttention, h, pass), added, run), pass);
+        Var x = h.add(Noise.dropout(mixed, dropout, pass, out + ".attn"));
+        Var read = normed(beforeMlp, x, pass);
+        Var y = pass.tap(mlpOut, mlp.forward(read, pass, said), read);
+        said.addFirst(pass.tap(out, x.add(Noise.dropout(normed(afterMlp, y, pass), dropout, pass, out + ".mlp"))));
         return said.toArray(Var[]::new);
     }
 

@@ -1,5 +1,6 @@
 package dev.jotune.models.decoder;
 
+import dev.jotune.models.head.DropoutRates;
 import java.util.List;
 import java.util.Optional;
 
@@ -29,12 +30,13 @@ import java.util.Optional;
  * @param windows for each layer how many keys a query sees, its own included; 0: all
  * @param ropes for each layer its rotary angles
  * @param experts of a mixture of experts
+ * @param dropout while training: of attention's probabilities, and of what a block adds
  */
 public record DecoderConfig(String modelType, int hiddenSize, int intermediateSize, int numHiddenLayers, int numAttentionHeads,
         int numKeyValueHeads, int headDim, int vocabSize, int maxPositionEmbeddings, double rmsNormEps, String hiddenAct,
         boolean attentionBias, boolean outputBias, boolean mlpBias, boolean tieWordEmbeddings, NormPlacement norms, boolean unitNorms,
         QueryKeyNorm queryKeyNorm, boolean fusedProjections, double attentionScale, double attentionSoftcap, double logitSoftcap,
-        double embeddingScale, List<Integer> windows, List<Rope> ropes, Optional<ExpertConfig> experts) {
+        double embeddingScale, List<Integer> windows, List<Rope> ropes, Optional<ExpertConfig> experts, DropoutRates dropout) {
 
     /** Where the norms of a block stand; a is attention or MLP. */
     public enum NormPlacement {

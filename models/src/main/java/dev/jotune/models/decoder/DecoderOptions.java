@@ -5,6 +5,7 @@ import dev.jotune.models.Config;
 import dev.jotune.models.ModelException;
 import dev.jotune.models.decoder.DecoderConfig.NormPlacement;
 import dev.jotune.models.decoder.DecoderConfig.QueryKeyNorm;
+import dev.jotune.models.head.DropoutRates;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -45,6 +46,7 @@ final class DecoderOptions {
     private List<Integer> windows;
     private List<Rope> ropes;
     private Optional<ExpertConfig> experts = Optional.empty();
+    private double residualDropout;
 
     DecoderOptions(Config config) {
         this(config, 0);
@@ -207,6 +209,12 @@ final class DecoderOptions {
         return this;
     }
 
+    /** Dropout of what a block adds, {@code resid_pdrop}. */
+    DecoderOptions residualDropout() {
+        residualDropout = DropoutRates.read(config, "resid_pdrop", 0);
+        return this;
+    }
+
     DecoderOptions experts(ExpertConfig e) {
         experts = Optional.of(e);
         return this;
@@ -230,7 +238,8 @@ final class DecoderOptions {
         DecoderConfig out = new DecoderConfig(config.text("model_type", ""), hidden, config.size("intermediate_size"), layers, heads, groups,
                 headDim, config.size("vocab_size"), context, config.number("rms_norm_eps", eps), activation, attentionBias, outputBias,
                 mlpBias, config.flag("tie_word_embeddings", tied), norms, unitNorms, queryKeyNorm, fused, scale, attentionSoftcap,
-                logitSoftcap, embeddingScale, windows, ropes, experts);
+                logitSoftcap, embeddingScale, windows, ropes, experts,
+                new DropoutRates(0, DropoutRates.read(config, "attention_dropout", 0), residualDropout, 0));
         config.finish(Set.of(harmless));
         return out;
     }

@@ -78,7 +78,7 @@ public final class Families {
 
     /** Abdin et al., arXiv 2404.14219. */
     private static DecoderConfig phi3(Config c) {
-        DecoderOptions o = new DecoderOptions(c).epsilon(1e-5).fusedProjections();
+        DecoderOptions o = new DecoderOptions(c).epsilon(1e-5).fusedProjections().residualDropout();
         return o.sliding(o.window(0)).done();
     }
 

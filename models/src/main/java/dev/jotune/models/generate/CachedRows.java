@@ -6,6 +6,7 @@ import dev.jotune.models.DecoderInput;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
+import java.util.Arrays;
 
 /**
  * The rows of a transformer with a cache. Texts of unequal length are padded at their left: padding is masked and takes
@@ -49,12 +50,23 @@ final class CachedRows extends BatchRows implements StatefulBatch {
 
     /** The rows as one tensor of ids, with mask and positions where some are shorter or were. */
     private DecoderInput input(int[][] tokens) {
-        int rows = tokens.length;
-        int time = 0;
-        for (int[] row : tokens) {
-            padded |= row.length != tokens[0].length;
-            time = Math.max(time, row.length);
+        int[] starts = new int[tokens.length];
+        for (int b = 0; b < tokens.length; b++) {
+            padded |= tokens[b].length != tokens[0].length;
+            starts[b] = length(b);
         }
+        return input(decoder.backend(), tokens, starts, padded);
+    }
+
+    /**
+     * Rows of unequal length as one tensor of ids.
+     *
+     * @param starts the position of each row's first token
+     * @param placed whether to say where tokens stand; if not, they follow what the cache holds
+     */
+    static DecoderInput input(Backend backend, int[][] tokens, int[] starts, boolean placed) {
+        int rows = tokens.length;
+        int time = Arrays.stream(tokens).mapToInt(row -> row.length).max().orElseThrow();
         long[] ids = new long[rows * time];
         long[] positions = new long[ids.length];
         boolean[] real = new boolean[ids.length];
@@ -62,13 +74,12 @@ final class CachedRows extends BatchRows implements StatefulBatch {
             int padding = time - tokens[b].length;
             for (int t = padding; t < time; t++) {
                 ids[b * time + t] = tokens[b][t - padding];
-                positions[b * time + t] = length(b) + t - padding;
+                positions[b * time + t] = starts[b] + t - padding;
                 real[b * time + t] = true;
             }
         }
-        Backend backend = decoder.backend();
         DecoderInput input = DecoderInput.of(Tensor.of(backend, ids, rows, time));
-        return padded ? input.withMask(Tensor.of(backend, real, rows, time)).withPositions(Tensor.of(backend, positions, rows, time))
+        return placed ? input.withMask(Tensor.of(backend, real, rows, time)).withPositions(Tensor.of(backend, positions, rows, time))
                 : input;
     }
 

@@ -24,6 +24,7 @@ public final class CausalLanguageModel implements StatefulModel {
     private final CausalLm model;
     private final Supplier<Pass> pass;
     private final int blockSize;
+    private final int leastShared;
 
     /** Always under the same adapters. */
     public CausalLanguageModel(CausalLm model, Pass pass) {
@@ -35,13 +36,14 @@ public final class CausalLanguageModel implements StatefulModel {
      * those active then.
      */
     public CausalLanguageModel(CausalLm model, Supplier<Pass> pass) {
-        this(model, pass, 0);
+        this(model, pass, 0, 0);
     }
 
-    private CausalLanguageModel(CausalLm model, Supplier<Pass> pass, int blockSize) {
+    private CausalLanguageModel(CausalLm model, Supplier<Pass> pass, int blockSize, int leastShared) {
         this.model = model;
         this.pass = pass;
         this.blockSize = blockSize;
+        this.leastShared = leastShared;
     }
 
     /**
@@ -51,7 +53,19 @@ public final class CausalLanguageModel implements StatefulModel {
      * @throws IllegalArgumentException if a block is to hold no token
      */
     public CausalLanguageModel inBlocks(int size) {
-        return new CausalLanguageModel(model, pass, Require.atLeast("The number of tokens of a block", size, 1, "16 is usual."));
+        return new CausalLanguageModel(model, pass, Require.atLeast("The number of tokens of a block", size, 1, "16 is usual."), 0);
+    }
+
+    /**
+     * The same model, where the texts of a batch share what they begin with: keys and values of a common beginning are
+     * computed and stored once, and all rows under it attend to it together (see {@link dev.jotune.models.PrefixTree}). Each
+     * text is what it would be alone. A model whose angles depend on the text's length reads every row as ever.
+     *
+     * @param least how many tokens texts must have in common to share them
+     * @throws IllegalArgumentException if that is none
+     */
+    public CausalLanguageModel sharingPrefixes(int least) {
+        return new CausalLanguageModel(model, pass, 0, Require.atLeast("The least shared length", least, 1, "16 is usual."));
     }
 
     @Override
@@ -90,6 +104,10 @@ public final class CausalLanguageModel implements StatefulModel {
 
     @Override
     public BatchSession openBatch(int rows) {
+        if (leastShared > 0 && model.readsIndependently()) {
+            Pass chosen = pass.get();
+            return new SharedRows(model, chosen, this, contextLength(group(chosen)), rows, leastShared, ROOM);
+        }
         return open(rows, false);
     }
 

@@ -8,6 +8,7 @@ import dev.jotune.models.Table;
 import dev.jotune.models.TokenEmbedding;
 import dev.jotune.models.TokenLayout;
 import dev.jotune.models.Weights;
+import dev.jotune.models.head.Noise;
 import dev.jotune.models.head.Norm;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Parameter;
@@ -43,12 +44,12 @@ public final class Gpt2 extends CausalTransformer {
         Parameter tokens = w.parameter(PREFIX + "wte.weight", config.vocabSize(), config.hiddenSize());
         embedding = TokenEmbedding.of("embed", tokens, 1, computeType, seams);
         positions = new Table(w.parameter(PREFIX + "wpe.weight", config.context(), config.hiddenSize()), 1, computeType);
-        seams.addTap("embed");
+        seams.addTap("embed", config.hiddenSize());
         for (int i = 0; i < config.layers(); i++) {
             blocks.add(new Gpt2Block(config, i, w, seams));
         }
         norm = Norm.of(PREFIX + "ln_f", config.hiddenSize(), config.epsilon(), w);
-        seams.addTap("final");
+        seams.addTap("final", config.hiddenSize());
         head = new CausalHead(config.tieWordEmbeddings() ? seams.add(new LinearLayer("lm_head", tokens, Optional.empty()))
                 : w.linear("lm_head", config.vocabSize(), config.hiddenSize(), false), 0);
     }
@@ -91,7 +92,7 @@ public final class Gpt2 extends CausalTransformer {
     protected Var entering(Var embeddings, TokenLayout layout, Pass pass) {
         long[][] p = layout.positions();
         Tensor ids = Tensor.of(backend(), Arrays.stream(p).flatMapToLong(Arrays::stream).toArray(), p.length, layout.time());
-        return embeddings.add(positions.rows(ids, pass));
+        return Noise.dropout(embeddings.add(positions.rows(ids, pass)), config.dropout().embedding(), pass, "embed");
     }
 
     @Override

@@ -3,6 +3,7 @@ package dev.jotune.models.gpt2;
 import dev.jotune.autograd.ops.Activations;
 import dev.jotune.models.Config;
 import dev.jotune.models.ModelException;
+import dev.jotune.models.head.DropoutRates;
 import java.util.Set;
 
 /**
@@ -16,11 +17,12 @@ import java.util.Set;
  * @param vocabSize V
  * @param scaleByHeadDim whether scores are divided by sqrt(D)
  * @param scaleByLayer whether the scores of layer i are divided by i + 1
+ * @param dropout {@code embd_pdrop}, {@code attn_pdrop} and {@code resid_pdrop}
  */
 public record Gpt2Config(int hiddenSize, int intermediateSize, int layers, int heads, int context, int vocabSize, double epsilon,
-        String activation, boolean scaleByHeadDim, boolean scaleByLayer, boolean tieWordEmbeddings) {
-    /** Dropout; settings of a head for classification; an order of operations that changes rounding only. */
-    private static final Set<String> HARMLESS = Set.of("attn_pdrop", "n_ctx", "reorder_and_upcast_attn", "summary_activation",
+        String activation, boolean scaleByHeadDim, boolean scaleByLayer, boolean tieWordEmbeddings, DropoutRates dropout) {
+    /** Settings of a head for classification; an order of operations that changes rounding only. */
+    private static final Set<String> HARMLESS = Set.of("n_ctx", "reorder_and_upcast_attn", "summary_activation",
             "summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj");
 
     /** @throws ModelException naming the field that is missing, malformed or not supported */
@@ -37,7 +39,9 @@ public record Gpt2Config(int hiddenSize, int intermediateSize, int layers, int h
         }
         Gpt2Config out = new Gpt2Config(hidden, c.size("n_inner", 4 * hidden), c.size("n_layer", 12), heads, c.size("n_positions", 1024),
                 c.size("vocab_size", 50257), c.number("layer_norm_epsilon", 1e-5), activation, c.flag("scale_attn_weights", true),
-                c.flag("scale_attn_by_inverse_layer_idx", false), c.flag("tie_word_embeddings", true));
+                c.flag("scale_attn_by_inverse_layer_idx", false), c.flag("tie_word_embeddings", true),
+                new DropoutRates(DropoutRates.read(c, "embd_pdrop", 0.1), DropoutRates.read(c, "attn_pdrop", 0.1),
+                        DropoutRates.read(c, "resid_pdrop", 0.1), 0));
         c.finish(HARMLESS);
         return out;
     }

@@ -5,6 +5,7 @@ import dev.jotune.models.Hidden;
 import dev.jotune.models.Network;
 import dev.jotune.models.TokenLayout;
 import dev.jotune.models.Weights;
+import dev.jotune.models.head.Noise;
 import dev.jotune.models.head.Norm;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.Seams;
@@ -48,7 +49,7 @@ public abstract class PatchEncoder extends Network {
         before = o.normBefore().map(path -> Norm.of(path, s.hidden(), s.eps(), w));
         stack = new PreNormStack(s, w, seams);
         after = o.normAfter().map(path -> Norm.of(path, s.hidden(), s.eps(), w));
-        last = seams.addTap(s.tap() + "final");
+        last = seams.addTap(s.tap() + "final", s.hidden());
     }
 
     /**
@@ -57,7 +58,7 @@ public abstract class PatchEncoder extends Network {
      * @param interpolate whether planes may have another size than the positions were trained for
      */
     protected final Hidden encode(Var planes, boolean interpolate, Pass pass) {
-        Var own = PreNormBlock.dropout(embedding.forward(planes, interpolate, pass), stack.options().dropout(), pass, embed);
+        Var own = Noise.dropout(embedding.forward(planes, interpolate, pass), stack.options().dropout().embedding(), pass, embed);
         TokenLayout layout = embedding.layout(own, pass);
         Var h = layout.withVirtualTokens(own, pass);
         h = pass.tap(embed, before.isEmpty() ? h : before.get().forward(h, pass));

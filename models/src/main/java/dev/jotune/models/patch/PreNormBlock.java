@@ -3,8 +3,8 @@ package dev.jotune.models.patch;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Activations;
 import dev.jotune.autograd.ops.Attention;
-import dev.jotune.autograd.ops.Dropout;
 import dev.jotune.models.Weights;
+import dev.jotune.models.head.Noise;
 import dev.jotune.models.head.Norm;
 import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.LinearLayer;
@@ -16,8 +16,7 @@ import java.util.List;
 /**
  * One block: {@code h = h + attention(norm(h)); h = h + mlp(norm(h))}.
  *
- * <p>While training, what is added to the stream passes through dropout, as the configuration says. Attention
- * probabilities are never formed, so {@code attention_probs_dropout_prob} has no effect.
+ * <p>While training, what is added to the stream and the probabilities of attention pass through dropout, as the configuration says.
  */
 final class PreNormBlock {
     private final StackOptions options;
@@ -38,7 +37,8 @@ final class PreNormBlock {
         String at = o.path() + layer + ".";
         BlockNames names = o.names();
         long hidden = o.hidden();
-        site = seams.add(new AttentionSite(at + names.attention(), layer, o.heads(), o.heads(), o.headDim(), o.kind(), tap + ".attn"));
+        site = seams.add(new AttentionSite(at + names.attention(), layer, o.heads(), o.heads(), o.headDim(), o.kind(), tap + ".attn",
+                o.dropout().attention()));
         attentionNorm = Norm.of(at + names.attentionNorm(), hidden, o.eps(), w);
         query = w.linear(at + names.query(), hidden, hidden, o.attentionBias());
         key = w.linear(at + names.key(), hidden, hidden, o.attentionBias());
@@ -47,9 +47,11 @@ final class PreNormBlock {
         mlpNorm = Norm.of(at + names.mlpNorm(), hidden, o.eps(), w);
         up = w.linear(at + names.up(), o.inner(), hidden, true);
         down = w.linear(at + names.down(), hidden, o.inner(), true);
-        for (String suffix : new String[] {".attn.head_out", ".attn.out", ".mlp.act", ".mlp.out", ""}) {
-            seams.addTap(tap + suffix);
-        }
+        seams.addTap(tap + ".attn.head_out", out, o.heads(), o.headDim());
+        seams.addTap(tap + ".attn.out", hidden);
+        seams.addTap(tap + ".mlp.act", down, o.inner());
+        seams.addTap(tap + ".mlp.out", hidden);
+        seams.addTap(tap, hidden);
     }
 
     /**
@@ -59,11 +61,11 @@ final class PreNormBlock {
      */
     Var forward(Var h, List<Attention.Segment> added, Attention.Visible visible, Pass pass) {
         Var attended = attention(attentionNorm.forward(h, pass), added, visible, pass);
-        Var x = h.add(dropout(attended, options.dropout(), pass, tap + ".attn"));
-        Var inner = up.forward(mlpNorm.forward(x, pass), pass);
-        Var middle = pass.tap(tap + ".mlp.act", Activations.byName(options.activation(), inner));
-        Var fed = pass.tap(tap + ".mlp.out", down.forward(middle, pass));
-        return pass.tap(tap, x.add(dropout(fed, options.dropout(), pass, tap + ".mlp")));
+        Var x = h.add(Noise.dropout(attended, options.dropout().residual(), pass, tap + ".attn"));
+        Var y = mlpNorm.forward(x, pass);
+        Var middle = pass.tap(tap + ".mlp.act", Activations.byName(options.activation(), up.forward(y, pass)));
+        Var fed = pass.tap(tap + ".mlp.out", down.forward(middle, pass), y);
+        return pass.tap(tap, x.add(Noise.dropout(fed, options.dropout().residual(), pass, tap + ".mlp")));
     }
 
     private Var attention(Var x, List<Attention.Segment> added, Attention.Visible visible, Pass pass) {
@@ -71,16 +73,11 @@ final class PreNormBlock {
         segments.add(new Attention.Segment(heads(key.forward(x, pass)), heads(value.forward(x, pass)), visible));
         Var mixed = site.attend(heads(query.forward(x, pass)), segments, 1 / Math.sqrt(site.headDim()), 0, pass);
         Var flat = pass.tap(tap + ".attn.head_out", mixed.transpose(1, 2)).reshape(x.size(0), x.size(1), -1);
-        return pass.tap(tap + ".attn.out", out.forward(flat, pass));
+        return pass.tap(tap + ".attn.out", out.forward(flat, pass), x);
     }
 
     /** {@code [B, T, H D] -> [B, H, T, D]}. */
     private Var heads(Var x) {
         return x.reshape(x.size(0), x.size(1), site.heads(), site.headDim()).transpose(1, 2);
-    }
-
-    /** Dropout while training, with noise of its own for each {@code use}. */
-    static Var dropout(Var x, double p, Pass pass, String use) {
-        return pass.training() && p > 0 ? Dropout.apply(x, p, pass.seed(), pass.stream("dropout." + use)) : x;
     }
 }

@@ -1,5 +1,6 @@
 package dev.jotune.models.patch;
 
+import dev.jotune.models.head.DropoutRates;
 import dev.jotune.models.seam.AttentionSite;
 
 /**
@@ -16,10 +17,10 @@ import dev.jotune.models.seam.AttentionSite;
  * @param activation in the feed-forward part
  * @param eps of the norms
  * @param attentionBias whether query, key and value have biases
- * @param dropout of what is added to the residual stream, while training
+ * @param dropout while training
  */
 public record StackOptions(String path, BlockNames names, String tap, AttentionSite.Kind kind, int layers, int hidden,
-        int inner, int heads, String activation, double eps, boolean attentionBias, double dropout) {
+        int inner, int heads, String activation, double eps, boolean attentionBias, DropoutRates dropout) {
     /** D. */
     public int headDim() {
         return hidden / heads;

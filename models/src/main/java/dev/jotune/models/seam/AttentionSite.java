@@ -4,6 +4,7 @@ import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Attention;
 import dev.jotune.autograd.ops.AttentionDefinition;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * One attention of a model.
@@ -15,8 +16,9 @@ import java.util.List;
  * @param headDim features of a head (D)
  * @param kind what its queries see
  * @param tap how the names of its taps begin: {@code layers.0.attn}, {@code decoder.layers.0.cross}
+ * @param dropout of the probabilities, while training
  */
-public record AttentionSite(String path, int layer, int heads, int groups, int headDim, Kind kind, String tap) {
+public record AttentionSite(String path, int layer, int heads, int groups, int headDim, Kind kind, String tap, double dropout) {
     /** What the queries of an attention see of its own keys. */
     public enum Kind {
         /** A text: each token sees itself and those before it. */
@@ -27,13 +29,27 @@ public record AttentionSite(String path, int layer, int heads, int groups, int h
         CROSS
     }
 
-    /** The tap that shows the probabilities {@code [B, H, T, S]} over all segments; what it returns is not used. */
+    /** The tap that shows the probabilities {@code [B, H, T, S]} over all segments, before dropout; what it returns is not used. */
     public String weightsTap() {
         return tap + ".weights";
     }
 
     /**
-     * Attends to all segments together; every backbone attends through here.
+     * What an attention asks with.
+     *
+     * @param states {@code [B, H, T, D]}, as they meet the keys
+     * @param scale factor of the scores
+     * @param softcap see {@link Attention#attend}; 0: none
+     */
+    public record Queries(Var states, double scale, double softcap) {
+        private Queries of(Var rows) {
+            return new Queries(rows, scale, softcap);
+        }
+    }
+
+    /**
+     * Attends to all segments together, and lets adapters take their {@link AttentionStep}s; every backbone attends
+     * through here.
      *
      * @param query {@code [B, H, T, D]}
      * @param segments what adapters added first, then the own keys
@@ -42,11 +58,46 @@ public record AttentionSite(String path, int layer, int heads, int groups, int h
      * @return {@code [B, H, T, D]}
      */
     public Var attend(Var query, List<Attention.Segment> segments, double scale, double softcap, Pass pass) {
-        Attention.Result result = Attention.attend(query, segments, scale, softcap);
+        Attention.Noise noise = pass.training() && dropout > 0
+                ? new Attention.Noise(dropout, pass.seed(), pass.stream("dropout." + weightsTap())) : Attention.Noise.NONE;
+        Attention.Result result = Attention.attend(query, segments, scale, softcap, noise);
+        if (pass.hasStep(this)) {
+            Queries all = new Queries(query, scale, softcap);
+            Var[] stepped = pass.perGroup(new Var[] {query, result.out(), result.lse()}, (rows, group) -> {
+                Attention.Result r = new Attention.Result(rows[1], rows[2]);
+                for (AttentionStep step : group.steps(this)) {
+                    r = step.apply(all.of(rows[0]), r, pass.within(group));
+                }
+                return new Var[] {r.out(), r.lse()};
+            });
+            result = new Attention.Result(stepped[0], stepped[1]);
+        }
         // Probabilities are formed for whoever asks to see them, never otherwise.
         if (pass.isTapped(weightsTap())) {
             pass.tap(weightsTap(), AttentionDefinition.probabilities(query, segments, result.lse(), scale, softcap));
         }
         return result.out();
+    }
+
+    /**
+     * Adds what the steps of adapters put behind the output projection. The output of every attention that says how it makes
+     * its keys and values ({@link Seams#keysAndValues}) passes through here.
+     *
+     * @param output of the projection, {@code [B, T, C]}
+     * @param query {@code [B, H, T, D]}, as {@link #attend} had it
+     */
+    public Var behind(Var output, Var query, double scale, double softcap, Pass pass) {
+        if (!pass.hasStep(this)) {
+            return output;
+        }
+        Queries all = new Queries(query, scale, softcap);
+        return pass.perGroup(new Var[] {output, query}, (rows, group) -> {
+            Var y = rows[0];
+            for (AttentionStep step : group.steps(this)) {
+                Optional<Var> more = step.behind(all.of(rows[1]), pass.within(group));
+                y = more.isPresent() ? y.add(more.get()) : y;
+            }
+            return new Var[] {y};
+        })[0];
     }
 }

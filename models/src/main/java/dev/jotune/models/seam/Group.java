@@ -30,6 +30,11 @@ public record Group(List<Integer> rows, List<Hooks> hooks) {
         return hooks.stream().flatMap(h -> h.segments().stream()).mapToLong(s -> s.positions(site)).sum();
     }
 
+    /** What the adapters of these rows add to an attention after all keys, in the order of application. */
+    public List<AttentionStep> steps(AttentionSite site) {
+        return hooks.stream().flatMap(h -> h.segments().stream()).flatMap(s -> s.step(site).stream()).toList();
+    }
+
     /** Positions taken by segments that precede the text of these rows. */
     public long segmentPositions() {
         return hooks.stream().flatMap(h -> h.segments().stream()).mapToLong(SegmentSource::positions).sum();

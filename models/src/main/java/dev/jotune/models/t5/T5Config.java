@@ -3,6 +3,7 @@ package dev.jotune.models.t5;
 import dev.jotune.models.Config;
 import dev.jotune.models.ModelException;
 import dev.jotune.models.Weights;
+import dev.jotune.models.head.DropoutRates;
 import dev.jotune.models.seq2seq.EncoderDecoder;
 import java.util.Set;
 
@@ -12,16 +13,17 @@ import java.util.Set;
  * @param gated whether the feed-forward layer multiplies the activation with a second projection
  * @param activation of the feed-forward layer
  * @param tied whether the head is the embedding table
+ * @param dropout of all that is dropped while training
  * @param scaleOutputs whether the head's input is multiplied by {@code d_model^-0.5}
  * @param decoderStartToken -1 if the configuration names none
  * @param padToken -1 if the configuration names none
  */
 public record T5Config(int vocabSize, int dModel, int dKv, int dFf, int numLayers, int numDecoderLayers, int numHeads,
         int relativeAttentionNumBuckets, int relativeAttentionMaxDistance, double layerNormEpsilon, boolean gated,
-        String activation, boolean tied, boolean scaleOutputs, int decoderStartToken, int padToken) {
+        String activation, boolean tied, boolean scaleOutputs, int decoderStartToken, int padToken, double dropout) {
 
-    /** Dropout, initialisation, and n_positions, which bounds nothing in a model of distances. */
-    private static final Set<String> HARMLESS = Set.of("is_encoder_decoder", "dropout_rate", "n_positions", "output_past",
+    /** Initialisation, and n_positions, which bounds nothing in a model of distances. */
+    private static final Set<String> HARMLESS = Set.of("is_encoder_decoder", "n_positions", "output_past",
             "num_hidden_layers");
 
     /**
@@ -50,7 +52,7 @@ public record T5Config(int vocabSize, int dModel, int dKv, int dFf, int numLayer
                 c.size("num_decoder_layers", layers), c.size("num_heads", 8), buckets, farthest, c.number("layer_norm_epsilon", 1e-6),
                 c.flag("is_gated_act", gated), c.text("dense_act_fn", activation), !source.contains("lm_head.weight"),
                 c.flag("scale_decoder_outputs", tie), EncoderDecoder.token(c, "decoder_start_token_id", -1),
-                EncoderDecoder.token(c, "pad_token_id", 0));
+                EncoderDecoder.token(c, "pad_token_id", 0), DropoutRates.read(c, "dropout_rate", 0.1));
         c.finish(HARMLESS);
         return out;
     }

@@ -7,6 +7,7 @@ import dev.jotune.autograd.ops.Attention;
 import dev.jotune.autograd.ops.Norms;
 import dev.jotune.models.Encoded;
 import dev.jotune.models.Weights;
+import dev.jotune.models.head.Noise;
 import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Parameter;
@@ -19,7 +20,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** The encoder or the decoder: blocks of {@code h += f(norm(h))}, f attention, attention to the source, feed-forward. */
+/**
+ * The encoder or the decoder: blocks of {@code h += f(norm(h))}, f attention, attention to the source, feed-forward. While training,
+ * what enters and leaves the stack, what is added, the probabilities of attention and the middle of the feed-forward part pass
+ * through dropout.
+ */
 final class T5Stack {
     private static final MultiHeadAttention.Projections NAMES = new MultiHeadAttention.Projections("q", "k", "v", "o", false, false);
 
@@ -45,7 +50,7 @@ final class T5Stack {
                 w.parameter(name + ".block.0.layer.0.SelfAttention.relative_attention_bias.weight", c.relativeAttentionNumBuckets(), c.numHeads()),
                 !decoder, c.relativeAttentionMaxDistance(), computeType);
         finalNorm = w.parameter(name + ".final_layer_norm.weight", c.dModel());
-        last = seams.addTap(name + ".final");
+        last = seams.addTap(name + ".final", c.dModel());
     }
 
     private Block block(String name, int i, boolean decoder, Weights w, Seams seams) {
@@ -61,10 +66,11 @@ final class T5Stack {
         String dense = feed + ".DenseReluDense.";
         Optional<LinearLayer> gate = config.gated() ? Optional.of(w.linear(dense + "wi_0", config.dFf(), config.dModel(), false))
                 : Optional.empty();
-        return new Block(selfNorm, self, crossNorm, cross, norm(feed, w), gate,
-                w.linear(dense + (config.gated() ? "wi_1" : "wi"), config.dFf(), config.dModel(), false),
-                w.linear(dense + "wo", config.dModel(), config.dFf(), false), seams.addTap(tap + ".mlp.act"),
-                seams.addTap(tap + ".mlp.out"), seams.addTap(tap));
+        Parameter norm = norm(feed, w);
+        LinearLayer up = w.linear(dense + (config.gated() ? "wi_1" : "wi"), config.dFf(), config.dModel(), false);
+        LinearLayer down = w.linear(dense + "wo", config.dModel(), config.dFf(), false);
+        return new Block(selfNorm, self, crossNorm, cross, norm, gate, up, down, seams.addTap(tap + ".mlp.act", down, config.dFf()),
+                seams.addTap(tap + ".mlp.out", config.dModel()), seams.addTap(tap, config.dModel()));
     }
 
     private Parameter norm(String path, Weights w) {
@@ -73,7 +79,7 @@ final class T5Stack {
 
     /** Scores are not scaled: the initialisation of the projections has it. */
     private MultiHeadAttention attention(String path, int layer, AttentionSite.Kind kind, String tap, Weights w, Seams seams) {
-        AttentionSite site = new AttentionSite(path, layer, config.numHeads(), config.numHeads(), config.dKv(), kind, tap);
+        AttentionSite site = new AttentionSite(path, layer, config.numHeads(), config.numHeads(), config.dKv(), kind, tap, config.dropout());
         sites.add(site);
         return new MultiHeadAttention(site, NAMES, config.dModel(), 1, w, seams);
     }
@@ -94,26 +100,29 @@ final class T5Stack {
      */
     Var forward(Var h, Attention.Visible visible, List<List<Attention.Segment>> added, Optional<Encoded> source,
             Optional<Seq2SeqCache> cache, boolean checkpointing, Pass pass) {
-        Var x = h;
+        Var x = dropout(h, last + ".in", pass);
         int perBlock = source.isPresent() ? 2 : 1;
         for (int i = 0; i < blocks.size(); i++) {
             Block block = blocks.get(i);
             List<List<Attention.Segment>> own = added.subList(perBlock * i, perBlock * (i + 1));
             x = Checkpoint.when(checkpointing, v -> forward(block, v, visible, own, source, cache, pass), x);
         }
-        return pass.tap(last, norm(x, finalNorm, pass));
+        return pass.tap(last, dropout(norm(x, finalNorm, pass), last, pass));
     }
 
     private Var forward(Block block, Var h, Attention.Visible visible, List<List<Attention.Segment>> added, Optional<Encoded> source,
             Optional<Seq2SeqCache> cache, Pass pass) {
-        Var x = h.add(block.self.self(norm(h, block.selfNorm, pass), added.getFirst(), visible, cache.map(Seq2SeqCache::target), pass));
+        Var mixed = block.self.self(norm(h, block.selfNorm, pass), added.getFirst(), visible, cache.map(Seq2SeqCache::target), pass);
+        Var x = h.add(dropout(mixed, block.out + ".attn", pass));
         if (source.isPresent()) {
             Var asked = norm(x, block.crossNorm.get(), pass);
-            x = x.add(block.cross.get().cross(asked, added.getLast(), source.get(), cache, pass));
+            Var read = block.cross.get().cross(asked, added.getLast(), source.get(), cache, pass);
+            x = x.add(dropout(read, block.out + ".cross", pass));
         }
         Var y = norm(x, block.norm, pass);
         Var middle = pass.tap(block.act, middle(block, y, pass));
-        return pass.tap(block.out, x.add(pass.tap(block.mlpOut, block.down.forward(middle, pass))));
+        Var fed = pass.tap(block.mlpOut, block.down.forward(dropout(middle, block.act, pass), pass), y);
+        return pass.tap(block.out, x.add(dropout(fed, block.mlpOut, pass)));
     }
 
     private Var middle(Block block, Var y, Pass pass) {
@@ -124,6 +133,10 @@ final class T5Stack {
         Var gate = block.gate.get().forward(y, pass);
         return config.activation().equals("gelu_new") ? Activations.gegluTanh(gate, up)
                 : Activations.byName(config.activation(), gate).mul(up);
+    }
+
+    private Var dropout(Var x, String use, Pass pass) {
+        return Noise.dropout(x, config.dropout(), pass, use);
     }
 
     private Var norm(Var x, Parameter weight, Pass pass) {

@@ -62,7 +62,7 @@ public class ViT extends PatchEncoder implements ImageModel {
                 List.of(at + "embeddings.cls_token"), at + "embeddings.position_embeddings", true);
         return new Options("vit", shape, names, Optional.empty(), new StackOptions(at + "encoder.layer.", BlockNames.VIT, "",
                 AttentionSite.Kind.BIDIRECTIONAL, c.numHiddenLayers(), hidden, c.intermediateSize(), c.numAttentionHeads(), c.hiddenAct(),
-                c.layerNormEps(), c.qkvBias(), c.hiddenDropoutProb()), Optional.of(at + "layernorm"));
+                c.layerNormEps(), c.qkvBias(), c.dropout()), Optional.of(at + "layernorm"));
     }
 
     public ViTConfig config() {

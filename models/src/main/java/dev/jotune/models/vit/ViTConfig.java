@@ -2,6 +2,7 @@ package dev.jotune.models.vit;
 
 import dev.jotune.models.Config;
 import dev.jotune.models.ModelException;
+import dev.jotune.models.head.DropoutRates;
 import dev.jotune.models.head.Heads;
 import dev.jotune.models.head.Labels;
 import java.util.List;
@@ -17,10 +18,11 @@ import java.util.Set;
  * @param imageSize height and width of the pictures it was trained on
  * @param patchSize height and width of a patch
  * @param qkvBias whether query, key and value have biases
+ * @param dropout while training
  * @param poolerOutputSize features of the pooler, where the checkpoint has one
  */
 public record ViTConfig(int hiddenSize, int intermediateSize, int numHiddenLayers, int numAttentionHeads, int numChannels,
-        List<Integer> imageSize, List<Integer> patchSize, double layerNormEps, String hiddenAct, boolean qkvBias, double hiddenDropoutProb,
+        List<Integer> imageSize, List<Integer> patchSize, double layerNormEps, String hiddenAct, boolean qkvBias, DropoutRates dropout,
         int poolerOutputSize, String poolerAct, Labels labels) {
 
     /** @throws ModelException naming the field that is missing, malformed or not supported */
@@ -32,7 +34,7 @@ public record ViTConfig(int hiddenSize, int intermediateSize, int numHiddenLayer
         }
         ViTConfig v = new ViTConfig(hidden, c.size("intermediate_size", 3072), c.size("num_hidden_layers", 12), heads,
                 c.size("num_channels", 3), pair(c, "image_size", 224), pair(c, "patch_size", 16), c.number("layer_norm_eps", 1e-12),
-                Heads.activation(c, "hidden_act", "gelu"), c.flag("qkv_bias", true), c.number("hidden_dropout_prob", 0),
+                Heads.activation(c, "hidden_act", "gelu"), c.flag("qkv_bias", true), DropoutRates.ofVision(c),
                 c.size("pooler_output_size", hidden), Heads.activation(c, "pooler_act", "tanh"), Labels.read(c));
         c.finish(Set.of("encoder_stride", "tie_word_embeddings"));
         return v;
