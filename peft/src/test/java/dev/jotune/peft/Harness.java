@@ -133,6 +133,10 @@ record Harness(MethodInfo info, ContractCases.Case settings, TinyModels.Kind kin
 
     /** Puts in the adapter's place one whose gradient is the derivative: what counts as constant there is constant. */
     static void holdConstants(Backbone model, Adapter adapter) {
+        if (adapter.source().isPresent()) {
+            // Written anew for every pass, with nothing that counts as constant.
+            return;
+        }
         Hooks h = adapter.hooks();
         Group group = Group.all(List.of(h));
         Map<String, Projection> held = new LinkedHashMap<>();

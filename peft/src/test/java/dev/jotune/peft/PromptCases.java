@@ -73,7 +73,8 @@ final class PromptCases {
     private static List<ContractCases.Case> hyper() {
         return List.of(
                 new ContractCases.Case("prefix", Map.of("num_virtual_tokens", 2, "encoder_hidden_size", 3, "train_encoder", false,
-                        "examples", List.of(1, 5, 3)), c -> 2L * c.hiddenSize() + c.numHiddenLayers() * head(c, 3, 2L * c.numKeyValueHeads() * c.headDim())),
+                        "examples", List.of(1, 5, 3)),
+                        c -> 2L * c.hiddenSize() + c.numHiddenLayers() * head(c, 3, 2L * c.numKeyValueHeads() * c.headDim())),
                 new ContractCases.Case("LoRA", Map.of("writes", "lora", "num_virtual_tokens", 2, "encoder_hidden_size", 3, "lora_alpha", 3,
                         "train_encoder", false, "target_modules", List.of("q_proj", "down_proj")), c -> 2L * c.hiddenSize() + written(c, 3)),
                 new ContractCases.Case("LoRA by a model that trains", Map.of("writes", "lora", "num_virtual_tokens", 2,
