@@ -67,7 +67,8 @@ final class ContractCases {
 
     /** Settings that must be refused, by a part of the message that says what is wrong. */
     static Map<String, Map<String, ?>> senseless(MethodInfo info) {
-        Map<String, Map<String, ?>> out = find(info, SENSELESS, ProjectionCases.SENSELESS, SegmentCases.SENSELESS, TapCases.SENSELESS, PromptCases.SENSELESS);
+        Map<String, Map<String, ?>> out = find(info, SENSELESS, ProjectionCases.SENSELESS, SegmentCases.SENSELESS, TapCases.SENSELESS,
+                PromptCases.SENSELESS);
         if (out == null) {
             throw new AssertionError("The method '" + info.name() + "' has no senseless settings in ContractCases. Add some.");
         }
