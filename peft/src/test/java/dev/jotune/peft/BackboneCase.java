@@ -9,7 +9,6 @@ import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.TapSite;
-import dev.jotune.peft.methods.AdaLora;
 import dev.jotune.peft.methods.BottleneckAdapter;
 import dev.jotune.peft.methods.Lofit;
 import dev.jotune.peft.methods.Lora;
@@ -40,12 +39,16 @@ record BackboneCase(String name, TuningMethod method, Predicate<Backbone> place,
 
     /** What is tried on a specimen; or of that only what begins as the property {@code jotune.contract} says. */
     static List<BackboneCase> on(Specimen s) {
-        List<BackboneCase> out = new ArrayList<>(List.of(LORA, dora(), shira(), adaLora(), prefix(), prompt(), adapter("houlsby"), lofit(),
+        List<BackboneCase> out = new ArrayList<>(List.of(LORA, dora(), shira(), prefix(), prompt(), adapter("houlsby"), lofit(),
                 offset("h", 0), offset("h", 2), offset("y", 0), pasta()));
         if (!s.wide()) {
             // Their derivatives are the first one's; the reference backend takes its time.
             out.add(adapter("pfeiffer"));
             out.add(adapter("parallel"));
+        }
+        if (s.golden().json().get("model_type").asText().equals("qwen2_moe")) {
+            // A gate of one output has fewer numbers than SHiRA changes.
+            out.removeIf(c -> c.name.equals("shira"));
         }
         List<String> only = List.of(System.getProperty("jotune.contract", "").split(","));
         return out.stream().filter(c -> only.stream().anyMatch(c.name::startsWith)).toList();
@@ -73,12 +76,7 @@ record BackboneCase(String name, TuningMethod method, Predicate<Backbone> place,
     private static BackboneCase shira() {
         MethodInfo info = Methods.named("shira");
         return linear("shira", Methods.configure(info, Map.of("r", 1, "target_modules", Targets.ALL_LINEAR)), l -> l.in() + l.out(),
-                Methods.configure(info, Map.of("r", 0)), "r is 0");
-    }
-
-    private static BackboneCase adaLora() {
-        return linear("adalora", Methods.configure(Methods.named("adalora"), Map.of("init_r", RANK, "target_r", 1, "total_step", 9,
-                "target_modules", Targets.ALL_LINEAR)), l -> RANK * (l.in() + l.out() + 1), AdaLora.DEFAULTS, "total_step is 0");
+                Methods.configure(info, Map.of("r", 0, "target_modules", Targets.ALL_LINEAR)), "r is 0");
     }
 
     /** A method on all linear layers, which every model has. */
