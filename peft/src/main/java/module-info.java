@@ -5,7 +5,9 @@ module dev.jotune.peft {
     requires com.fasterxml.jackson.datatype.jdk8;
 
     exports dev.jotune.peft;
+    exports dev.jotune.peft.decoding;
     exports dev.jotune.peft.methods;
+    exports dev.jotune.peft.objectives;
     exports dev.jotune.peft.train;
     exports dev.jotune.peft.weights;
 

@@ -17,6 +17,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -34,6 +35,9 @@ final class GenerateCommand implements Runnable {
 
     @Mixin
     private AdapterOptions adapters;
+
+    @Mixin
+    private CombinationArguments combination;
 
     @Option(names = "--prompt", required = true, paramLabel = "TEXT", description = "What to continue; - reads it from the "
             + "standard input.")
@@ -64,6 +68,7 @@ final class GenerateCommand implements Runnable {
     @Override
     public void run() {
         search.check(sampling.topK());
+        combination.check();
         sampling.read(NO_MODEL, !search.isContrastive());
         if (system != null && !chat) {
             throw new UsageException("--system says how a chat begins, but this is none. Add --chat, or put the text into --prompt");
@@ -74,7 +79,7 @@ final class GenerateCommand implements Runnable {
         SamplingOptions options = sampling.read(loaded.generation(), !search.isContrastive());
         PrintWriter out = spec.commandLine().getOut();
         String text = prompt.equals("-") ? standardInput() : prompt;
-        TextGenerator generator = search.apply(new TextGenerator(loaded, options), sampling.topK(), backend);
+        TextGenerator generator = generator(loaded, options, backend);
         // Checked before the prompt is printed, so that an error comes alone.
         int[] ids = chat ? generator.encode(conversation(text), false) : generator.encode(text);
         // An encoder-decoder and a chat answer their prompt, others continue it.
@@ -99,6 +104,20 @@ final class GenerateCommand implements Runnable {
             found.stream().filter(one -> !Double.isNaN(one.score())).forEach(one -> err.printf(Locale.ROOT, "score %.4f%n", one.score()));
             err.flush();
         }
+    }
+
+    private TextGenerator generator(Models.Loaded loaded, SamplingOptions options, Backend backend) {
+        if (!combination.isGiven()) {
+            return search.apply(new TextGenerator(loaded, options), sampling.topK(), backend, Map.of());
+        }
+        CombinationArguments.Combination combined = combination.read(loaded, backend);
+        TextGenerator plain;
+        try {
+            plain = new TextGenerator(loaded, options).over(combined.model());
+        } catch (IllegalArgumentException e) {
+            throw new UsageException("--lm: " + e.getMessage(), e);
+        }
+        return search.apply(plain, sampling.topK(), backend, combined.members());
     }
 
     private String conversation(String question) {

@@ -2,6 +2,8 @@ package dev.jotune.cli;
 
 import dev.jotune.peft.MethodInfo;
 import dev.jotune.peft.Methods;
+import dev.jotune.peft.UnattachedMethod;
+import dev.jotune.peft.decoding.FormulaFunction;
 import java.io.PrintWriter;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -32,6 +34,20 @@ final class MethodsCommand implements Runnable {
         out.println();
         out.println("n virtual tokens, L layers, G key/value heads, D head size, C hidden size, r rank.");
         out.println("Options of each: 'jotune tune --help'.");
+        out.println();
+        out.println("Methods that attach nothing to a model:");
+        Table unattached = new Table("METHOD", "TITLE", "PAPER", "SEAM", "EQUATION", "USE");
+        for (UnattachedMethod m : Methods.unattached()) {
+            unattached.row(m.name(), m.title(), "arXiv:" + m.paper(), m.seam(), m.equation(), m.use());
+        }
+        out.print(unattached);
+        out.println();
+        out.println("Formulas of 'jotune generate --lm' may call:");
+        Table functions = new Table("FUNCTION", "MEANING");
+        for (FormulaFunction f : FormulaFunction.values()) {
+            functions.row(f.usage(), f.meaning());
+        }
+        out.print(functions);
         out.flush();
     }
 }

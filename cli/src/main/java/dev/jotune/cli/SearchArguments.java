@@ -5,6 +5,7 @@ import dev.jotune.models.generate.BeamSearch;
 import dev.jotune.models.generate.BeamSearch.EarlyStopping;
 import dev.jotune.models.generate.CausalLanguageModel;
 import dev.jotune.models.generate.ContrastiveSearch;
+import dev.jotune.models.generate.LanguageModel;
 import dev.jotune.models.generate.SpeculativeDecoding;
 import dev.jotune.models.generate.Strategy;
 import dev.jotune.models.generate.TextGenerator;
@@ -17,6 +18,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.OptionalInt;
 import picocli.CommandLine.Option;
 
@@ -47,8 +49,8 @@ final class SearchArguments {
             + "--top-k (default: 4) likeliest tokens the one least like the text so far, weighed by X from 0 to 1.")
     private Double penaltyAlpha;
 
-    @Option(names = "--draft", paramLabel = "MODEL", description = "Speculative decoding: a small model with the same tokenizer "
-            + "drafts, the model checks; the text is as likely as without.")
+    @Option(names = "--draft", paramLabel = "MODEL", description = "Speculative decoding: a small model with the same tokenizer, "
+            + "or a --member, drafts, the model checks; the text is as likely as without.")
     private String draft;
 
     @Option(names = "--num-assistant-tokens", paramLabel = "N", description = "How many tokens --draft drafts at a time. Default: 4.")
@@ -119,11 +121,12 @@ final class SearchArguments {
     /**
      * The generator as these options have it.
      *
+     * @param members models that {@code --draft} may name
      * @throws UsageException naming options that do not go with the model or with sampling
      */
-    TextGenerator apply(TextGenerator plain, OptionalInt topK, Backend backend) {
+    TextGenerator apply(TextGenerator plain, OptionalInt topK, Backend backend, Map<String, LanguageModel> members) {
         try {
-            TextGenerator generator = plain.with(draft == null ? strategy(topK) : drafting(backend));
+            TextGenerator generator = plain.with(draft == null ? strategy(topK) : drafting(backend, members));
             if (regex != null) {
                 return generator.matching(regex);
             }
@@ -133,10 +136,13 @@ final class SearchArguments {
         }
     }
 
-    private Strategy drafting(Backend backend) {
-        Models.Loaded loaded = Models.open(draft, backend, DType.F32);
-        return new SpeculativeDecoding(new CausalLanguageModel(loaded.model(), loaded.model().seams()::inference),
-                drafted == null ? SpeculativeDecoding.DEFAULT_TOKENS : drafted);
+    private Strategy drafting(Backend backend, Map<String, LanguageModel> members) {
+        LanguageModel drafter = members.get(draft);
+        if (drafter == null) {
+            Models.Loaded loaded = Models.open(draft, backend, DType.F32);
+            drafter = new CausalLanguageModel(loaded.model(), loaded.model().seams()::inference);
+        }
+        return new SpeculativeDecoding(drafter, drafted == null ? SpeculativeDecoding.DEFAULT_TOKENS : drafted);
     }
 
     private List<String> lines() {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.jotune.peft.MethodInfo;
 import dev.jotune.peft.Methods;
+import dev.jotune.peft.UnattachedMethod;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Backends;
 import org.junit.jupiter.api.Test;
@@ -44,6 +45,10 @@ class HelpTest {
         for (MethodInfo m : Methods.all()) {
             assertThat(j.out()).contains(m.name(), m.paper(), m.seam(), m.equation(), m.trainable(), m.peftType());
         }
+        for (UnattachedMethod m : Methods.unattached()) {
+            assertThat(j.out()).contains(m.name(), m.paper(), m.seam(), m.equation(), m.use());
+        }
+        assertThat(j.out()).contains("contrast(expert, amateur, alpha = 0.1, temperature = 1)", "mask(m, by, alpha)");
     }
 
     @Test

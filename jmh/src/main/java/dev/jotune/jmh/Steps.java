@@ -1,6 +1,5 @@
 package dev.jotune.jmh;
 
-import dev.jotune.peft.train.Warmup;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.kernels.Precision;
@@ -36,7 +35,7 @@ public final class Steps {
         for (String name : cases) {
             Workload work = new Workload(name, layers, batch, time, weights, precision);
             if (!how.equals("cold") && !name.equals("prefill") && !name.equals("decode")) {
-                Warmup.forTraining(work.network());
+                work.warmUp();
             }
             double check = 0;
             double[] all = new double[Math.max(WARM_UP + steps, 10)];

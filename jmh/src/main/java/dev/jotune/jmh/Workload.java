@@ -21,6 +21,7 @@ import dev.jotune.peft.Targets;
 import dev.jotune.peft.TuningMethod;
 import dev.jotune.peft.methods.Lora;
 import dev.jotune.peft.methods.PrefixTuning;
+import dev.jotune.peft.train.Warmup;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
@@ -34,7 +35,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Optional;
 import java.util.SequencedMap;
+import java.util.function.Supplier;
 import java.util.stream.LongStream;
+import java.util.stream.Stream;
 
 /**
  * One case on random weights of the 135M-parameter Llama shape (hidden 576, 30 layers, 9 query and 3 key/value heads,
@@ -117,9 +120,13 @@ public final class Workload {
         return network.as(CausalLm.class);
     }
 
-    /** The network, for warming up. */
-    public Backbone network() {
-        return network;
+    /** Warms up as tuning does it. */
+    public void warmUp() {
+        Pass pass = network.seams().training(0, 0);
+        Tensor row = ids.slice(0, 0, 1);
+        List<Supplier<Var>> losses = Stream.of(row.slice(1, 0, Warmup.SHORT).contiguous(), row)
+                .<Supplier<Var>>map(text -> () -> pass.once(() -> loss(text, pass))).toList();
+        Warmup.run(losses, List.copyOf(trained.values()), adamW());
     }
 
     private void train(TuningMethod method) {
@@ -154,16 +161,16 @@ public final class Workload {
     private double step() {
         try (Scope scope = Scope.open()) {
             Pass pass = network.seams().training(0, optimizer.steps());
-            Var loss = pass.once(() -> loss(pass));
+            Var loss = pass.once(() -> loss(ids, pass));
             List<Tensor> grads = Gradients.consume(loss, new ArrayList<>(trained.values()));
             optimizer.step(trained, grads);
             return loss.item();
         }
     }
 
-    private Var loss(Pass pass) {
+    private Var loss(Tensor ids, Pass pass) {
         if (network instanceof SequenceClassifier classifier) {
-            Tensor labels = Tensor.of(ids.backend(), LongStream.range(0, batch).map(i -> i % 2).toArray(), batch);
+            Tensor labels = Tensor.of(ids.backend(), LongStream.range(0, ids.size(0)).map(i -> i % 2).toArray(), ids.size(0));
             return classifier.loss(EncoderInput.of(ids), labels, pass);
         }
         return model().loss(DecoderInput.of(ids), ids, pass);

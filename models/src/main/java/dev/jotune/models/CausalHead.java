@@ -28,11 +28,22 @@ public record CausalHead(LinearLayer layer, double softcap) {
         Var states = n > 0 ? hidden.states().slice(1, n - 1, n - 1 + time) : hidden.states().slice(1, 0, time - 1);
         Tensor targets = (n > 0 ? labels : labels.slice(1, 1, time)).contiguous().to(states.backend());
         Tensor flat = targets.reshape(targets.numel());
-        boolean plain = pass.isUniform() && layer.bias().isEmpty() && !layer.isTouched(pass.groups().getFirst());
-        if (plain) {
-            CrossEntropy.Options options = CrossEntropy.Options.MEAN.withSoftcap(softcap);
-            return layer.crossEntropy(states.reshape(-1, layer.in()), flat, options, pass.groups().getFirst());
-        }
-        return CrossEntropy.apply(logits(states, pass).reshape(-1, layer.out()), flat);
+        return isPlain(pass) ? plain(states.reshape(-1, layer.in()), flat, CrossEntropy.Options.MEAN, pass)
+                : CrossEntropy.apply(logits(states, pass).reshape(-1, layer.out()), flat);
+    }
+
+    /** As {@link CausalLm#losses}; never stores the logits of all states where it can. */
+    Var losses(Var states, Tensor labels, Pass pass) {
+        return isPlain(pass) ? plain(states, labels, CrossEntropy.Options.NONE, pass)
+                : CrossEntropy.apply(logits(states.reshape(1, -1, layer.in()), pass).reshape(-1, layer.out()), labels,
+                        CrossEntropy.Options.NONE);
+    }
+
+    private boolean isPlain(Pass pass) {
+        return pass.isUniform() && layer.bias().isEmpty() && !layer.isTouched(pass.groups().getFirst());
+    }
+
+    private Var plain(Var states, Tensor labels, CrossEntropy.Options options, Pass pass) {
+        return layer.crossEntropy(states, labels, options.withSoftcap(softcap), pass.groups().getFirst());
     }
 }

@@ -1,6 +1,7 @@
 package dev.jotune.models;
 
 import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.CrossEntropy;
 import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Tensor;
@@ -32,6 +33,21 @@ public interface CausalLm extends Backbone {
      * predicts the text's first token. Never stores the logits of the whole batch.
      */
     Var loss(DecoderInput input, Tensor labels, Pass pass);
+
+    /**
+     * {@code -log p} of each label {@code [M]} given the state before it, {@code states [M, C]}; 0 at -100.
+     *
+     * @return {@code [M]}
+     */
+    default Var losses(Var states, Tensor labels, Pass pass) {
+        Var logits = logits(states.reshape(1, states.size(0), states.size(1)), pass);
+        return CrossEntropy.apply(logits.reshape(states.size(0), -1), labels, CrossEntropy.Options.NONE);
+    }
+
+    /** Whether {@link DecoderInput#branches} may be given and are read as the same texts in rows of their own. */
+    default boolean readsBranches() {
+        return false;
+    }
 
     /**
      * Whether the logits after a token are the same whatever else is read in the pass: tokens after it, or longer texts

@@ -122,6 +122,16 @@ public abstract class CausalTransformer extends Network implements CausalLm {
     }
 
     @Override
+    public Var losses(Var states, Tensor labels, Pass pass) {
+        return head().losses(states, labels, pass);
+    }
+
+    @Override
+    public boolean readsBranches() {
+        return readsIndependently();
+    }
+
+    @Override
     public Var loss(DecoderInput input, Tensor labels, Pass pass) {
         return head().loss(forward(input, pass, Optional.empty()), labels, pass);
     }

@@ -12,12 +12,19 @@ import java.util.Optional;
  * @param mask {@code [B, T]}, non-zero where there is a token and zero at padding
  * @param positions I64 {@code [B, T]}, counted within the text: what is virtual or prefixed is added by the model.
  *     By default they count on from the cache, over padding too.
+ * @param branches where a row holds several continuations of one text; positions are then given
  */
-public record DecoderInput(Optional<Tensor> ids, Optional<Var> embeds, Optional<Tensor> mask, Optional<Tensor> positions) {
+public record DecoderInput(Optional<Tensor> ids, Optional<Var> embeds, Optional<Tensor> mask, Optional<Tensor> positions,
+        Optional<Branches> branches) {
     public DecoderInput {
         if (ids.isPresent() == embeds.isPresent()) {
             throw new IllegalArgumentException("give either token ids or embeddings");
         }
+    }
+
+    /** One text a row. */
+    public DecoderInput(Optional<Tensor> ids, Optional<Var> embeds, Optional<Tensor> mask, Optional<Tensor> positions) {
+        this(ids, embeds, mask, positions, Optional.empty());
     }
 
     public static DecoderInput of(Tensor ids) {
@@ -33,11 +40,24 @@ public record DecoderInput(Optional<Tensor> ids, Optional<Var> embeds, Optional<
     }
 
     public DecoderInput withMask(Tensor m) {
-        return new DecoderInput(ids, embeds, Optional.of(m), positions);
+        return new DecoderInput(ids, embeds, Optional.of(m), positions, branches);
     }
 
     public DecoderInput withPositions(Tensor p) {
-        return new DecoderInput(ids, embeds, mask, Optional.of(p));
+        return new DecoderInput(ids, embeds, mask, Optional.of(p), branches);
+    }
+
+    /**
+     * The same tokens as continuations of one text.
+     *
+     * @throws IllegalArgumentException if they do not cover the row, or positions were not given
+     */
+    public DecoderInput withBranches(Branches b) {
+        if (b.time() != time() || positions.isEmpty()) {
+            throw new IllegalArgumentException("branches of " + b.time() + " columns do not fit a row of " + time() + " tokens with"
+                    + (positions.isEmpty() ? "out" : "") + " positions. Give a position for each token, and branches for all of them.");
+        }
+        return new DecoderInput(ids, embeds, mask, positions, Optional.of(b));
     }
 
     /** Rows (B). */

@@ -1,7 +1,9 @@
 package dev.jotune.models;
 
 import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.Attention.Segment;
 import dev.jotune.autograd.ops.Attention.Visible;
+import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.Hooks;
@@ -10,7 +12,9 @@ import dev.jotune.models.seam.VirtualTokens;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -23,8 +27,10 @@ import java.util.Optional;
  * @param positions {@code [B][time]}
  * @param real which tokens of this pass are no padding, {@code [B][time]}; null if all
  * @param visible which of the own and earlier keys a query sees
+ * @param branches where rows hold several continuations of one text; virtual tokens are part of the trunk
  */
-public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, long[][] positions, boolean[][] real, Visible visible) {
+public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, long[][] positions, boolean[][] real, Visible visible,
+        Optional<Branches> branches) {
 
     /**
      * @param contextLength the most positions that the model has
@@ -59,7 +65,11 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
         long columns = shared + past + time + Arrays.stream(shift).max().orElse(0);
         long taken = 1 + Arrays.stream(positions).mapToLong(row -> Arrays.stream(row).max().orElse(0)).max().orElse(0);
         checkContext(input.positions().isEmpty() ? columns : Math.min(columns, taken), contextLength, text, shared + past);
-        return new TokenLayout(site, time, virtual, positions, real, visible(input, cache, positions, real, past, time, causal));
+        if (input.branches().isPresent() && (cache.isPresent() || !causal)) {
+            throw new IllegalArgumentException("branches are read in one causal pass without a cache. Feed each text on its own.");
+        }
+        return new TokenLayout(site, time, virtual, positions, real, visible(input, cache, positions, real, past, time, causal),
+                input.branches());
     }
 
     private static void checkContext(long needed, int contextLength, int text, long past) {
@@ -123,7 +133,7 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
             }
             return v.withKeyMask(Tensor.of(backend, mask, positions.length, keys));
         }
-        boolean packed = causal && cache.isEmpty() && input.mask().isEmpty() && input.positions().isPresent()
+        boolean packed = causal && cache.isEmpty() && input.branches().isEmpty() && input.mask().isEmpty() && input.positions().isPresent()
                 && Arrays.stream(positions).anyMatch(TokenLayout::restarts);
         return packed ? v.withBias(Var.constant(textBoundaries(backend, positions, time))) : v;
     }
@@ -156,6 +166,35 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
             }
         }
         return Tensor.of(backend, DType.F32, bias, positions.length, 1, time, time);
+    }
+
+    /**
+     * Attention over {@code segments}, the own keys last; where there are branches, of each part of the row to what it sees.
+     *
+     * @param query {@code [B, H, T, D]}
+     */
+    public Var attend(AttentionSite at, Var query, List<Segment> segments, double scale, double softcap, Pass pass) {
+        if (branches.isEmpty()) {
+            return at.attend(query, segments, scale, softcap, pass);
+        }
+        Segment own = segments.getLast();
+        long trunk = virtualTokens + branches.get().trunk();
+        List<Var> parts = new ArrayList<>();
+        long from = 0;
+        for (int end : branches.get().ends()) {
+            long to = virtualTokens + end;
+            List<Segment> seen = new ArrayList<>();
+            for (Segment s : segments.subList(0, segments.size() - 1)) {
+                seen.add(s.forQueries(from, to));
+            }
+            if (from > 0) {
+                seen.add(own.forQueries(from, to).keys(0, trunk, trunk));
+            }
+            seen.add(own.forQueries(from, to).keys(from, to, 0));
+            parts.add(at.attend(query.slice(2, from, to), seen, scale, softcap, pass));
+            from = to;
+        }
+        return Var.concat(2, parts.toArray(Var[]::new));
     }
 
     /** Puts each row's virtual tokens before its text: {@code [B, T, C] -> [B, virtual + T, C]}. */

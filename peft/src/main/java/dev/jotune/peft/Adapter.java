@@ -129,9 +129,13 @@ public final class Adapter {
         return extra;
     }
 
-    /** True if the method can be merged into the weights: it touches projections and weights only. */
+    /**
+     * True if the method can be merged into the weights: it touches projections and weights only, or adds constants to
+     * what a linear layer reads.
+     */
     public boolean canMerge() {
-        return hooks.segments().isEmpty() && hooks.virtualTokens().isEmpty() && hooks.taps().isEmpty();
+        return hooks.segments().isEmpty() && hooks.virtualTokens().isEmpty() && hooks.taps().entrySet().stream()
+                .allMatch(t -> t.getValue().shift().isPresent() && model.seams().taps().get(t.getKey()).reader().isPresent());
     }
 
     /**
@@ -196,7 +200,17 @@ public final class Adapter {
                 out.put(layer.bias().orElseThrow(), copyLike(newBias, layer.bias().get()));
             }
         }
+        hooks.taps().forEach((name, tap) -> fold(tap.shift().orElseThrow(), model.seams().taps().get(name).reader().orElseThrow(), out));
         return out;
+    }
+
+    /** {@code b' = b + W shift}, W with what else was merged. */
+    private void fold(Var shift, LinearLayer layer, Map<Parameter, Var> out) {
+        Parameter bias = layer.bias().orElseThrow(() -> new AdapterException("adapter '" + name + "' cannot be merged: it adds a bias to "
+                + layer.path() + ", which has none. Keep the adapter beside the model."));
+        Var w = layer.oriented(out.getOrDefault(layer.weight(), layer.weight().base()));
+        Var b = out.getOrDefault(bias, bias.base());
+        out.put(bias, copyLike(b.add(w.to(shift.dtype()).matmul(shift.reshape(-1, 1)).reshape(-1)), bias));
     }
 
     /** A copy outside all scopes. F32 where the base is narrower, so that merging loses nothing. */

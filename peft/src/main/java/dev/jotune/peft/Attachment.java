@@ -9,6 +9,7 @@ import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Projection;
 import dev.jotune.models.seam.SegmentSource;
 import dev.jotune.models.seam.Tap;
+import dev.jotune.models.seam.TapSite;
 import dev.jotune.models.seam.VirtualTokens;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
@@ -22,6 +23,7 @@ import java.util.SequencedMap;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /** What a method declares while it is being attached: trainable tensors under their file keys, and hooks. */
@@ -202,6 +204,11 @@ public final class Attachment {
     /** Puts embedding rows before the input of the embedding site {@code site} (seam 4). */
     public void virtualTokens(EmbeddingSite site, VirtualTokens tokens) {
         virtualTokens.put(site.name(), tokens);
+    }
+
+    /** The activations whose whole name matches, but for those that are only shown. */
+    public List<TapSite> taps(Pattern name) {
+        return model.seams().taps().values().stream().filter(t -> t.kind() != TapSite.Kind.SHOWN && name.matcher(t.name()).matches()).toList();
     }
 
     /** Holds a named activation (seam 3). */

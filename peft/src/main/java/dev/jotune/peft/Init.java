@@ -3,6 +3,7 @@ package dev.jotune.peft;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
+import java.util.function.Supplier;
 
 /** How a trainable tensor starts. Noise comes from Philox, element by element from (seed, stream). */
 @FunctionalInterface
@@ -41,6 +42,11 @@ public interface Init {
     /** A copy of {@code values}. */
     static Init copyOf(Tensor values) {
         return (b, t, seed, stream, shape) -> Tensor.empty(b, t, shape).copyFrom(values);
+    }
+
+    /** A copy of what is computed when it starts; nothing is computed for an adapter that is loaded. */
+    static Init of(Supplier<Tensor> values) {
+        return (b, t, seed, stream, shape) -> copyOf(values.get()).make(b, t, seed, stream, shape);
     }
 
     private static Tensor scaled(Tensor x, double factor, double shift) {

@@ -5,6 +5,7 @@ import static java.util.Map.entry;
 import dev.jotune.models.decoder.DecoderConfig;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Predicate;
 import java.util.function.ToLongFunction;
 import java.util.stream.Stream;
@@ -14,11 +15,11 @@ import java.util.stream.Stream;
  * trainable count. A method that is registered and not listed here fails the suite.
  */
 final class ContractCases {
-    private static final String[] LINEAR = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
-    private static final Map<String, List<Case>> TABLE = Map.of("lora", lora(), "prefix", prefix(), "prompt", prompt(),
+    static final String[] LINEAR = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+    private static final Map<String, List<Case>> TABLE = Map.of("lora", lora(), "dora", ProjectionCases.dora(), "prefix", prefix(), "prompt", prompt(),
             "ia3", ia3(), "vera", vera(), "oft", oft());
     private static final Map<String, Map<String, Map<String, ?>>> SENSELESS = Map.of("lora", senselessLora(),
-            "prefix", senselessPrefix(), "prompt", senselessPrompt(), "ia3", senselessIa3(), "vera", senselessVera(), "oft", senselessOft());
+            "dora", ProjectionCases.senselessDora(), "prefix", senselessPrefix(), "prompt", senselessPrompt(), "ia3", senselessIa3(), "vera", senselessVera(), "oft", senselessOft());
 
     private ContractCases() {}
 
@@ -50,7 +51,7 @@ final class ContractCases {
     }
 
     static List<Case> of(MethodInfo info) {
-        List<Case> cases = TABLE.getOrDefault(info.name(), SegmentCases.TABLE.get(info.name()));
+        List<Case> cases = find(info, TABLE, SegmentCases.TABLE, TapCases.TABLE, PromptCases.TABLE);
         if (cases == null) {
             throw new AssertionError("The method '" + info.name() + "' is registered but has no settings in ContractCases. "
                     + "Add some, each with the closed form of its trainable count.");
@@ -58,9 +59,15 @@ final class ContractCases {
         return cases;
     }
 
+    /** What the first table that knows a method has of it; null if none does. */
+    @SafeVarargs
+    private static <T> T find(MethodInfo info, Map<String, T>... tables) {
+        return Stream.of(tables).map(t -> t.get(info.name())).filter(Objects::nonNull).findFirst().orElse(null);
+    }
+
     /** Settings that must be refused, by a part of the message that says what is wrong. */
     static Map<String, Map<String, ?>> senseless(MethodInfo info) {
-        Map<String, Map<String, ?>> out = SENSELESS.getOrDefault(info.name(), SegmentCases.SENSELESS.get(info.name()));
+        Map<String, Map<String, ?>> out = find(info, SENSELESS, SegmentCases.SENSELESS, TapCases.SENSELESS, PromptCases.SENSELESS);
         if (out == null) {
             throw new AssertionError("The method '" + info.name() + "' has no senseless settings in ContractCases. Add some.");
         }
@@ -81,7 +88,6 @@ final class ContractCases {
                 entry("within layers [9]", Map.of("layers_to_transform", List.of(9))),
                 entry("no module of the model is called 'classifier'", Map.of("modules_to_save", List.of("classifier"))),
                 entry("the rank 0", Map.of("target_modules", List.of("q_proj"), "rank_pattern", Map.of("q_proj", 0))),
-                entry("use_dora", Map.of("use_dora", true)),
                 entry("init_lora_weights", Map.of("init_lora_weights", "pissa")),
                 entry("not for new ones", Map.of("init_lora_weights", "eva")),
                 entry("rnak", Map.of("rnak", 3)));
@@ -133,20 +139,20 @@ final class ContractCases {
     }
 
     /** r (in + out), summed over the modules of all layers. */
-    private static long pairs(DecoderConfig c, long rank, String... modules) {
+    static long pairs(DecoderConfig c, long rank, String... modules) {
         return c.numHiddenLayers() * Stream.of(modules).mapToLong(m -> pair(c, rank, m)).sum();
     }
 
-    private static long pair(DecoderConfig c, long rank, String module) {
+    static long pair(DecoderConfig c, long rank, String module) {
         long[] sizes = TinyModels.linear(module, c);
         return rank * (sizes[0] + sizes[1]);
     }
 
-    private static long out(DecoderConfig c, String... modules) {
+    static long out(DecoderConfig c, String... modules) {
         return c.numHiddenLayers() * Stream.of(modules).mapToLong(m -> TinyModels.linear(m, c)[0]).sum();
     }
 
-    private static long in(DecoderConfig c, String... modules) {
+    static long in(DecoderConfig c, String... modules) {
         return c.numHiddenLayers() * Stream.of(modules).mapToLong(m -> TinyModels.linear(m, c)[1]).sum();
     }
 

@@ -8,9 +8,13 @@ import dev.jotune.autograd.Var;
 import dev.jotune.autograd.optim.AdamW;
 import dev.jotune.autograd.optim.Optimizer;
 import dev.jotune.autograd.optim.Schedule;
+import dev.jotune.models.Backbone;
 import dev.jotune.models.CausalLm;
 import dev.jotune.models.DecoderInput;
+import dev.jotune.models.seam.Group;
+import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.Pass;
+import dev.jotune.models.seam.Projection;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
@@ -125,6 +129,16 @@ record Harness(MethodInfo info, ContractCases.Case settings, TinyModels.Kind kin
     Var lossOf(CausalLm model, long step) {
         DecoderInput in = input(2);
         return model.loss(in, labels(in), model.seams().training(3, step));
+    }
+
+    /** Puts in the adapter's place one whose gradient is the derivative: what counts as constant there is constant. */
+    static void holdConstants(Backbone model, Adapter adapter) {
+        Hooks h = adapter.hooks();
+        Group group = Group.all(List.of(h));
+        Map<String, Projection> held = new LinkedHashMap<>();
+        h.projections().forEach((path, p) -> held.put(path, p.constant(model.seams().projections().get(path), group)));
+        model.seams().detach(h.name());
+        model.seams().attach(new Hooks(h.name(), held, h.overrides(), h.segments(), h.virtualTokens(), h.taps()));
     }
 
     static List<Tensor> gradients(Var loss, Adapter adapter) {

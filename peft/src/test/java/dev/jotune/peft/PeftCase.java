@@ -98,26 +98,35 @@ record PeftCase(Path folder, JsonNode json, boolean wide) {
 
     /** The adapter as peft saved it, with everything trainable in the hand: also the encoder that no file holds. */
     Adapter trainable(Backbone model) {
-        return hasEncoder() ? restored(model, tensors("extra.safetensors")) : load(model);
+        if (!hasEncoder()) {
+            return load(model);
+        }
+        Map<String, Tensor> all = besidesTheEncoder();
+        all.putAll(tensors("extra.safetensors"));
+        return restored(model, all);
     }
 
     /** The adapter as training began: the saved one (for what does not train), overwritten by what trains. */
     Adapter initial(Backbone model) {
-        Map<String, Tensor> start = new LinkedHashMap<>();
-        if (!hasEncoder()) {
-            start.putAll(tensors("adapter_model.safetensors"));
-        }
+        Map<String, Tensor> start = hasEncoder() ? besidesTheEncoder() : tensors("adapter_model.safetensors");
         start.putAll(tensors("initial.safetensors"));
         return restored(model, start);
+    }
+
+    /** What the file holds beside the encoder's output. */
+    private Map<String, Tensor> besidesTheEncoder() {
+        Map<String, Tensor> out = tensors("adapter_model.safetensors");
+        out.remove("prompt_embeddings");
+        return out;
     }
 
     private Adapter restored(Backbone model, Map<String, Tensor> tensors) {
         return Adapters.restore(model, Adapters.DEFAULT_NAME, AdapterFiles.read(folder).method(), tensors);
     }
 
-    /** True if what trains is not what the file holds. */
+    /** True if something trains that the file does not hold. */
     private boolean hasEncoder() {
-        return Golden.children(json.get("trainables")).stream().allMatch(t -> t.get("file_key").isNull());
+        return Golden.children(json.get("trainables")).stream().anyMatch(t -> t.get("file_key").isNull());
     }
 
     private Map<String, Tensor> tensors(String file) {

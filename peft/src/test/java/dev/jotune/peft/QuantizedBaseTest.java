@@ -33,6 +33,8 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** Every method over a base in every stored form: losses and gradients are those over the widened base. */
 class QuantizedBaseTest {
@@ -189,11 +191,12 @@ class QuantizedBaseTest {
         }
     }
 
-    @Test
-    void mergingWritesDenseWeightsAndUnmergingPutsTheQuantisedBack() {
+    @ParameterizedTest
+    @CsvSource({"lora, q8_0", "lora, nf4", "dora, q8_0", "dora, nf4"})
+    void mergingWritesDenseWeightsAndUnmergingPutsTheQuantisedBack(String method, String form) {
         try (Scope scope = Scope.open()) {
-            CausalLm model = new Base(forms().get("q8_0"), Backends.cpu(), DType.F32, false).model(false);
-            Adapter a = adapter(model, Methods.configure(Methods.named("lora"), Map.of("r", 2)));
+            CausalLm model = new Base(forms().get(form), Backends.cpu(), DType.F32, false).model(false);
+            Adapter a = adapter(model, Methods.configure(Methods.named(method), Map.of("r", 2)));
             Parameter q = model.seams().parameters().get("model.layers.0.self_attn.q_proj.weight");
             StoredWeight before = q.stored();
             double[] attached = logits(model);

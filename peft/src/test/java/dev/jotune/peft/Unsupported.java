@@ -8,7 +8,7 @@ import java.util.stream.StreamSupport;
 /** What of PEFT's configurations Jotune refuses by design, by field; everything else must match PEFT. */
 final class Unsupported {
     /** Variants of LoRA that are methods of their own: any value that switches them on is refused. */
-    private static final List<String> SWITCHES = List.of("use_dora", "kasa_config", "alora_invocation_tokens", "use_bdlora",
+    private static final List<String> SWITCHES = List.of("kasa_config", "alora_invocation_tokens", "use_bdlora",
             "monteclora_config", "velora_config", "layer_replication", "trainable_token_indices", "target_parameters",
             "arrow_config", "ensure_weight_tying", "coft");
     /** Starts that rewrite the base model's weights, which an adapter's file does not hold. */

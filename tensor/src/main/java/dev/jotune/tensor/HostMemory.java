@@ -29,7 +29,12 @@ public final class HostMemory {
     private static final Optional<MethodHandle> MADVISE = LINKER.defaultLookup().find("madvise").map(f -> LINKER.downcallHandle(f,
             FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG, ValueLayout.JAVA_INT)));
     private static final int MADV_DONTNEED = 4;
+    private static final int MADV_HUGEPAGE = 14;
     private static final long PAGE = 4096;
+    /** A page of two megabytes costs one fault and one entry of the translation buffer where small ones cost 512. */
+    private static final long HUGE_PAGE = 2L << 20;
+    /** Blocks from this size on begin at a huge page and ask for more. */
+    private static final long LARGE = 2 * HUGE_PAGE;
     /** Bytes of forgotten tensors that justify asking for a collection. */
     private static final long FORGOTTEN = 64L << 20;
     private static final AtomicLong PENDING = new AtomicLong();
@@ -124,17 +129,23 @@ public final class HostMemory {
         if (tensor.storage() instanceof Wrapped w && w.segment.isMapped() && w.isReadOnly() && tensor.isContiguous()) {
             long from = (tensor.address() + PAGE - 1) / PAGE * PAGE;
             long length = (tensor.address() + bytes) / PAGE * PAGE - from;
-            if (length > 0 && MADVISE.isPresent()) {
-                try {
-                    // Advice: a refusal changes nothing.
-                    int refused = (int) MADVISE.get().invokeExact(from, length, MADV_DONTNEED);
-                } catch (Throwable e) {
-                    throw new IllegalStateException("madvise failed", e);
-                }
+            if (length > 0) {
+                advise(from, length, MADV_DONTNEED);
             }
         } else if (tensor.storage() instanceof Block && PENDING.addAndGet(bytes) >= FORGOTTEN) {
             PENDING.set(0);
             System.gc();
+        }
+    }
+
+    /** Where the system knows it; a refusal changes nothing. */
+    private static void advise(long address, long length, int advice) {
+        if (MADVISE.isPresent()) {
+            try {
+                int refused = (int) MADVISE.get().invokeExact(address, length, advice);
+            } catch (Throwable e) {
+                throw new IllegalStateException("madvise failed", e);
+            }
         }
     }
 
@@ -154,7 +165,11 @@ public final class HostMemory {
 
     private static long call(long size) {
         try {
-            return (long) ALIGNED_ALLOC.invokeExact(64L, size);
+            long address = (long) ALIGNED_ALLOC.invokeExact(size >= LARGE ? HUGE_PAGE : 64L, size);
+            if (address != 0 && size >= LARGE) {
+                advise(address, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+            }
+            return address;
         } catch (Throwable e) {
             throw new IllegalStateException("aligned_alloc failed", e);
         }

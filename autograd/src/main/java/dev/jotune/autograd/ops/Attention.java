@@ -51,6 +51,20 @@ public final class Attention {
         public static Segment shared(Var key, Var value, long first, long last) {
             return new Segment(key, value, Visible.ALL, Optional.of(new Rows(first, last)));
         }
+
+        /** What queries {@code from} to {@code to} (exclusive) alone see of it. */
+        public Segment forQueries(long from, long to) {
+            Optional<Var> bias = visible.bias.map(b -> b.size(2) == 1 ? b : b.slice(2, from, to));
+            return new Segment(key, value, new Visible(visible.causal, visible.offset + from, visible.window, visible.keyMask, bias), rows);
+        }
+
+        /** The keys {@code from} to {@code to} (exclusive) alone, {@code offset} of them before the first query. */
+        public Segment keys(long from, long to, long offset) {
+            Optional<Tensor> mask = visible.keyMask.map(m -> m.slice(1, from, to).contiguous());
+            Optional<Var> bias = visible.bias.map(b -> b.slice(3, from, to));
+            return new Segment(key.slice(2, from, to), value.slice(2, from, to),
+                    new Visible(visible.causal, offset, visible.window, mask, bias), rows);
+        }
     }
 
     /** Rows of a batch from {@code first} to {@code last}, exclusive. */

@@ -65,12 +65,12 @@ public final class Bart extends EncoderDecoder {
 
     private Side side(BartStack.Options options, BartConfig config, Parameter shared, Weights w) {
         EmbeddingSite site = seams().add(new EmbeddingSite(options.name() + ".embed", config.dModel(), Optional.of(shared)));
-        seams().addTap(site.name());
+        seams().addTap(site.name(), config.dModel());
         Table positions = new Table(w.parameter(options.path() + ".embed_positions.weight",
                 config.maxPositionEmbeddings() + POSITION_OFFSET, config.dModel()), 1, computeType());
         BartStack stack = new BartStack(options, w, seams());
         return new Side(site, positions, Norm.of(options.path() + ".layernorm_embedding", config.dModel(), BartStack.NORM_EPS, w), stack,
-                seams().addTap(options.name() + ".final"));
+                seams().addTap(options.name() + ".final", config.dModel()));
     }
 
     @Override

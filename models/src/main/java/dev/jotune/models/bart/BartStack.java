@@ -70,9 +70,10 @@ public final class BartStack {
             cross = Optional.of(attention(path + ".encoder_attn", i, AttentionSite.Kind.CROSS, tap + ".cross", w, seams));
             crossNorm = Optional.of(Norm.of(path + ".encoder_attn_layer_norm", o.hidden(), NORM_EPS, w));
         }
-        return new Block(self, selfNorm, cross, crossNorm, w.linear(path + ".fc1", o.feedForward(), o.hidden(), true),
-                w.linear(path + ".fc2", o.hidden(), o.feedForward(), true), Norm.of(path + ".final_layer_norm", o.hidden(), NORM_EPS, w),
-                seams.addTap(tap + ".mlp.act"), seams.addTap(tap + ".mlp.out"), seams.addTap(tap));
+        LinearLayer up = w.linear(path + ".fc1", o.feedForward(), o.hidden(), true);
+        LinearLayer down = w.linear(path + ".fc2", o.hidden(), o.feedForward(), true);
+        return new Block(self, selfNorm, cross, crossNorm, up, down, Norm.of(path + ".final_layer_norm", o.hidden(), NORM_EPS, w),
+                seams.addTap(tap + ".mlp.act", down, o.feedForward()), seams.addTap(tap + ".mlp.out", o.hidden()), seams.addTap(tap, o.hidden()));
     }
 
     private MultiHeadAttention attention(String path, int layer, AttentionSite.Kind kind, String tap, Weights w, Seams seams) {
@@ -116,7 +117,7 @@ public final class BartStack {
         }
         return pass.tap(b.out, residual(x, b.norm, b.mlpOut, pass, y -> {
             Var middle = pass.tap(b.act, Activations.byName(options.activation(), b.up.forward(y, pass)));
-            return pass.tap(b.mlpOut, b.down.forward(Noise.dropout(middle, options.dropout().inner(), pass, b.act), pass));
+            return pass.tap(b.mlpOut, b.down.forward(Noise.dropout(middle, options.dropout().inner(), pass, b.act), pass), y);
         }));
     }
 

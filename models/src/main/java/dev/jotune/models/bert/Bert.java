@@ -49,7 +49,7 @@ public final class Bert extends Network implements Encoder {
         for (int i = 0; i < c.numHiddenLayers(); i++) {
             blocks.add(new PostNormBlock(c.block(), c.names(), prefix + c.blocks() + i, i, w, seams));
         }
-        seams.addTap("final");
+        seams.addTap("final", c.hiddenSize());
     }
 
     /**

@@ -54,9 +54,11 @@ public final class PostNormBlock {
         up = w.linear(at + names.up(), shape.inner(), hidden, true);
         down = w.linear(at + names.down(), hidden, shape.inner(), true);
         outNorm = Norm.of(at + names.outNorm(), hidden, shape.eps(), w);
-        for (String suffix : new String[] {".attn.head_out", ".attn.out", ".mlp.act", ".mlp.out", ""}) {
-            seams.addTap(tap + suffix);
-        }
+        seams.addTap(tap + ".attn.head_out", out, shape.heads(), shape.headDim());
+        seams.addTap(tap + ".attn.out", hidden);
+        seams.addTap(tap + ".mlp.act", down, shape.inner());
+        seams.addTap(tap + ".mlp.out", hidden);
+        seams.addTap(tap, hidden);
     }
 
     public AttentionSite site() {
@@ -80,10 +82,10 @@ public final class PostNormBlock {
         Var mixed = mixing.mix(this, heads(query.forward(h, pass)), heads(key.forward(h, pass)), heads(value.forward(h, pass)),
                 added, pass);
         Var flat = pass.tap(tap + ".attn.head_out", mixed.transpose(1, 2)).reshape(h.size(0), h.size(1), -1);
-        Var attended = pass.tap(tap + ".attn.out", out.forward(flat, pass));
+        Var attended = pass.tap(tap + ".attn.out", out.forward(flat, pass), h);
         Var x = attentionNorm.forward(h.add(Noise.dropout(attended, shape.dropout().attended(), pass, tap + ".attn")), pass);
         Var middle = pass.tap(tap + ".mlp.act", Activations.byName(shape.activation(), up.forward(x, pass)));
-        Var fed = pass.tap(tap + ".mlp.out", down.forward(middle, pass));
+        Var fed = pass.tap(tap + ".mlp.out", down.forward(middle, pass), x);
         return pass.tap(tap, outNorm.forward(x.add(Noise.dropout(fed, shape.dropout().fed(), pass, tap + ".mlp")), pass));
     }
 

@@ -60,7 +60,7 @@ public final class TextEmbedding {
         projection = o.width() == o.hidden() ? Optional.empty() : Optional.of(w.linear(at + "embed_proj", o.hidden(), o.width(), false));
         norm = Norm.of(at + "LayerNorm", o.hidden(), o.eps(), w);
         site = seams.add(new EmbeddingSite("embed", o.width(), Optional.of(words)));
-        seams.addTap("embed");
+        seams.addTap("embed", o.hidden());
     }
 
     private Optional<Parameter> table(String path, int rows, Weights w) {

@@ -53,10 +53,10 @@ public final class ClipText extends Network implements Encoder {
         positions = new Table(w.parameter(at + "embeddings.position_embedding.weight", config.maxPositionEmbeddings(),
                 t.hiddenSize()), 1, computeType);
         site = seams.add(new EmbeddingSite("text.embed", t.hiddenSize(), Optional.of(table)));
-        seams.addTap("text.embed");
+        seams.addTap("text.embed", t.hiddenSize());
         stack = new PreNormStack(options(t, at, "text.", AttentionSite.Kind.CAUSAL), w, seams);
         norm = Norm.of(at + "final_layer_norm", t.hiddenSize(), t.layerNormEps(), w);
-        seams.addTap("text.final");
+        seams.addTap("text.final", t.hiddenSize());
     }
 
     static StackOptions options(ClipConfig.Tower t, String path, String tap, AttentionSite.Kind kind) {

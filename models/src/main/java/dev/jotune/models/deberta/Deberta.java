@@ -54,7 +54,7 @@ public final class Deberta extends Network implements Encoder {
                 : Optional.empty();
         relativeNorm = c.relative() && c.normRelative() ? Optional.of(Norm.of(encoder + "LayerNorm", c.hiddenSize(), c.layerNormEps(), w))
                 : Optional.empty();
-        seams.addTap("final");
+        seams.addTap("final", c.hiddenSize());
     }
 
     /**

@@ -52,13 +52,13 @@ public final class Decoder extends CausalTransformer {
         Weights w = new Weights(source, seams);
         Parameter table = w.parameter("model.embed_tokens.weight", config.vocabSize(), config.hiddenSize());
         embedding = TokenEmbedding.of("embed", table, config.embeddingScale(), computeType, seams);
-        seams.addTap("embed");
+        seams.addTap("embed", config.hiddenSize());
         for (int i = 0; i < config.numHiddenLayers(); i++) {
             blocks.add(new DecoderBlock(config, i, w, seams));
         }
         ropes = new HashSet<>(config.ropes());
         norm = RmsNorm.of("model.norm", config.hiddenSize(), config, w);
-        seams.addTap("final");
+        seams.addTap("final", config.hiddenSize());
         LinearLayer layer = config.tieWordEmbeddings() ? seams.add(new LinearLayer("lm_head", table, Optional.empty()))
                 : w.linear("lm_head", config.vocabSize(), config.hiddenSize(), false);
         head = new CausalHead(layer, config.logitSoftcap());

@@ -43,8 +43,8 @@ final class DecoderAttention {
         output = w.linear(path + ".o_proj", hidden, queries, c.outputBias());
         queryNorm = norm(path + ".q_norm", queries, w);
         keyNorm = norm(path + ".k_norm", keys, w);
-        headOut = seams.addTap(tap + ".head_out");
-        out = seams.addTap(tap + ".out");
+        headOut = seams.addTap(tap + ".head_out", output, c.numAttentionHeads(), c.headDim());
+        out = seams.addTap(tap + ".out", hidden);
     }
 
     private Optional<RmsNorm> norm(String path, long width, Weights w) {
@@ -71,10 +71,10 @@ final class DecoderAttention {
         List<Attention.Segment> segments = new ArrayList<>(added);
         segments.addAll(run.cache().isPresent() ? run.cache().get().append(layer, keys.tensor(), values.tensor(), visible)
                 : List.of(new Attention.Segment(keys, values, visible)));
-        Var mixed = site.attend(queries, segments, config.attentionScale(), config.attentionSoftcap(), pass);
+        Var mixed = run.layout().attend(site, queries, segments, config.attentionScale(), config.attentionSoftcap(), pass);
         Var flat = pass.tap(headOut, mixed.transpose(1, 2)).reshape(x.size(0), x.size(1), -1);
         Var y = site.behind(output.forward(flat, pass), queries, config.attentionScale(), config.attentionSoftcap(), pass);
-        return pass.tap(out, y);
+        return pass.tap(out, y, x);
     }
 
     private Var[] keysAndValues(Var states, Pass pass) {

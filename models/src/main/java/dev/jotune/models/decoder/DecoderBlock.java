@@ -44,8 +44,8 @@ final class DecoderBlock {
         afterAttention = norm(after, path + ".post_attention_layernorm", c, w);
         beforeMlp = norm(before, path + (around ? ".pre_feedforward_layernorm" : ".post_attention_layernorm"), c, w);
         afterMlp = norm(after, path + ".post_feedforward_layernorm", c, w);
-        mlpOut = seams.addTap(tap + ".mlp.out");
-        out = seams.addTap(tap);
+        mlpOut = seams.addTap(tap + ".mlp.out", c.hiddenSize());
+        out = seams.addTap(tap, c.hiddenSize());
         dropout = c.dropout().residual();
     }
 
@@ -53,9 +53,11 @@ final class DecoderBlock {
         if (c.isSparse(layer)) {
             return new MixtureOfExperts(c, path + "." + c.experts().get().module(), tap + ".mlp.router", w, seams);
         }
-        Optional<String> act = Optional.of(seams.addTap(tap + ".mlp.act"));
-        return c.fusedProjections() ? GatedMlp.fused(path + ".mlp", c, w, act)
+        Optional<String> act = Optional.of(tap + ".mlp.act");
+        GatedMlp mlp = c.fusedProjections() ? GatedMlp.fused(path + ".mlp", c, w, act)
                 : GatedMlp.of(path + ".mlp", NAMES, c.intermediateSize(), c, w, act);
+        seams.addTap(act.get(), mlp.down(), c.intermediateSize());
+        return mlp;
     }
 
     private static Optional<RmsNorm> norm(boolean there, String path, DecoderConfig c, Weights w) {
@@ -72,7 +74,8 @@ final class DecoderBlock {
         List<Var> said = new ArrayList<>();
         Var mixed = normed(afterAttention, attention.forward(normed(beforeAttention, h, pass), added, run), pass);
         Var x = h.add(Noise.dropout(mixed, dropout, pass, out + ".attn"));
-        Var y = pass.tap(mlpOut, mlp.forward(normed(beforeMlp, x, pass), pass, said));
+        Var read = normed(beforeMlp, x, pass);
+        Var y = pass.tap(mlpOut, mlp.forward(read, pass, said), read);
         said.addFirst(pass.tap(out, x.add(Noise.dropout(normed(afterMlp, y, pass), dropout, pass, out + ".mlp"))));
         return said.toArray(Var[]::new);
     }

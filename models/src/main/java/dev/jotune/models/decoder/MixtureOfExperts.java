@@ -41,7 +41,7 @@ final class MixtureOfExperts implements FeedForward {
         shared = all ? Optional.of(GatedMlp.of(path + ".shared_expert", config.names(), config.sharedIntermediateSize(), c, w,
                 Optional.empty())) : Optional.empty();
         sharedGate = all ? Optional.of(w.linear(path + ".shared_expert_gate", 1, c.hiddenSize(), false)) : Optional.empty();
-        this.tap = seams.addTap(tap);
+        this.tap = seams.addTap(tap, config.count());
     }
 
     @Override

@@ -16,7 +16,7 @@ public interface BatchSession extends AutoCloseable {
     /**
      * Appends tokens to every row and gives the logits after them. What a row gets does not depend on the others.
      *
-     * @param tokens [B]: the first time texts of any length, at least one token each; later equally many for each row
+     * @param tokens [B]: the first time the prompts, of any length, at least one token each; later equally many for each row
      * @param logits [B][V] takes the logits after each row's last token
      * @throws IllegalArgumentException if the rows do not fit this rule, an id is outside the vocabulary, or the
      *                                  context has no room

@@ -39,15 +39,43 @@ final class Distribution {
         for (float logit : logits) {
             max = Math.max(max, logit);
         }
-        if (max == Float.NEGATIVE_INFINITY) {
-            throw new IllegalStateException("All " + logits.length + " tokens are ruled out: every logit is negative "
+        requireFinite(max, logits.length);
+        return max;
+    }
+
+    /** The logarithm of the sum of {@code e^logit}, at least one of which is finite. */
+    static double logNormalizer(double[] logits) {
+        double max = Double.NEGATIVE_INFINITY;
+        for (double logit : logits) {
+            max = Math.max(max, logit);
+        }
+        requireFinite(max, logits.length);
+        double sum = 0;
+        for (double logit : logits) {
+            sum += Math.exp(logit - max);
+        }
+        return max + Math.log(sum);
+    }
+
+    /** As {@link #logNormalizer(double[])}. */
+    static double logNormalizer(float[] logits) {
+        double max = max(logits);
+        double sum = 0;
+        for (float logit : logits) {
+            sum += Math.exp(logit - max);
+        }
+        return max + Math.log(sum);
+    }
+
+    private static void requireFinite(double max, int size) {
+        if (max == Double.NEGATIVE_INFINITY) {
+            throw new IllegalStateException("All " + size + " tokens are ruled out: every logit is negative "
                     + "infinity. Loosen the constraint, the suppressed or bad words or the ban on repeated n-grams.");
         }
-        if (!Float.isFinite(max)) {
+        if (!Double.isFinite(max)) {
             throw new IllegalStateException("The logits hold " + max + ". The model's weights or an adapter are "
                     + "broken, or a training run diverged: check them for NaN.");
         }
-        return max;
     }
 
     double probability(int token) {

@@ -39,7 +39,8 @@ public interface LanguageModel {
         int length();
 
         /**
-         * Appends tokens to the history; all or, if it throws, none.
+         * Appends tokens to the history; all or, if it throws, none. What an empty history is fed first is the text's
+         * prompt, to members of a combination that tell it from what was written.
          *
          * @throws IllegalArgumentException if an id is outside the vocabulary or the context has no room
          */

@@ -7,14 +7,16 @@ final class LockStep implements LanguageModel.Session {
 
     private final List<LanguageModel.Session> members;
     private final CompositeModel.Combiner combiner;
+    private final CompositeModel model;
     private final float[][] logits;
     private final TokenHistory history = new TokenHistory();
     private boolean closed;
 
-    LockStep(List<LanguageModel.Session> members, CompositeModel.Combiner combiner, int vocabularySize) {
+    LockStep(List<LanguageModel.Session> members, CompositeModel.Combiner combiner, CompositeModel model) {
         this.members = List.copyOf(members);
         this.combiner = combiner;
-        this.logits = new float[members.size()][vocabularySize];
+        this.model = model;
+        this.logits = model.room();
     }
 
     @Override
@@ -24,6 +26,8 @@ final class LockStep implements LanguageModel.Session {
 
     @Override
     public void feed(int... tokens) {
+        // A member's vocabulary may be longer than what is made of it.
+        Require.inVocabulary("The text", tokens, model.vocabularySize());
         int before = history.length();
         int fed = 0;
         try {
@@ -52,8 +56,9 @@ final class LockStep implements LanguageModel.Session {
     @Override
     public void logits(float[][] out) {
         int n = out.length;
-        float[][][] each = new float[logits.length][n][logits[0].length];
+        float[][][] each = new float[logits.length][][];
         for (int i = 0; i < each.length; i++) {
+            each[i] = new float[n][logits[i].length];
             members.get(i).logits(each[i]);
         }
         float[][] ofPlace = new float[each.length][];

@@ -8,7 +8,7 @@ final class LockStepBatch extends BatchRows {
 
     private final List<BatchSession> members;
     private final CompositeModel.Combiner combiner;
-    private final int vocabularySize;
+    private final CompositeModel model;
     private float[][][] logits;
     private final float[][] ofRow;
     private List<TokenHistory> histories = new ArrayList<>();
@@ -17,8 +17,8 @@ final class LockStepBatch extends BatchRows {
         super(rows, model.vocabularySize(), model.contextLength());
         this.members = List.copyOf(members);
         this.combiner = combiner;
-        this.vocabularySize = model.vocabularySize();
-        logits = new float[members.size()][rows][vocabularySize];
+        this.model = model;
+        logits = room(rows);
         ofRow = new float[members.size()][];
         for (int b = 0; b < rows; b++) {
             histories.add(new TokenHistory());
@@ -53,8 +53,13 @@ final class LockStepBatch extends BatchRows {
         }
         histories = texts;
         if (rows.length != rows()) {
-            logits = new float[members.size()][rows.length][vocabularySize];
+            logits = room(rows.length);
         }
+    }
+
+    /** [members][rows][V of each]. */
+    private float[][][] room(int rows) {
+        return model.members().stream().map(member -> new float[rows][member.vocabularySize()]).toArray(float[][][]::new);
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.jotune.models.generate;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -12,6 +13,8 @@ final class SeparateRows extends BatchRows {
     private final LanguageModel model;
     private List<LanguageModel.Session> sessions = new ArrayList<>();
     private List<TokenHistory> histories = new ArrayList<>();
+    /** What each session was fed first, which is its prompt. */
+    private List<int[]> prompts = new ArrayList<>();
 
     SeparateRows(LanguageModel model, int rows) {
         super(rows, model.vocabularySize(), model.contextLength());
@@ -20,6 +23,7 @@ final class SeparateRows extends BatchRows {
             for (int b = 0; b < rows; b++) {
                 sessions.add(model.open());
                 histories.add(new TokenHistory());
+                prompts.add(new int[0]);
             }
         } catch (RuntimeException | Error e) {
             CompositeModel.closeAll(sessions, e);
@@ -30,6 +34,9 @@ final class SeparateRows extends BatchRows {
     @Override
     void advance(int[][] tokens, float[][] logits) {
         for (int b = 0; b < tokens.length; b++) {
+            if (length(b) == 0) {
+                prompts.set(b, tokens[b].clone());
+            }
             sessions.get(b).feed(tokens[b]);
             histories.get(b).append(tokens[b]);
             sessions.get(b).logits(logits[b]);
@@ -40,11 +47,13 @@ final class SeparateRows extends BatchRows {
     void arrange(int[] rows) {
         List<LanguageModel.Session> kept = new ArrayList<>();
         List<TokenHistory> texts = new ArrayList<>();
+        List<int[]> begun = new ArrayList<>();
         boolean[] taken = new boolean[sessions.size()];
         try {
             for (int row : rows) {
-                kept.add(taken[row] ? reread(histories.get(row)) : sessions.get(row));
+                kept.add(taken[row] ? reread(row) : sessions.get(row));
                 texts.add(taken[row] ? histories.get(row).copy() : histories.get(row));
+                begun.add(prompts.get(row));
                 taken[row] = true;
             }
         } catch (RuntimeException | Error e) {
@@ -60,13 +69,16 @@ final class SeparateRows extends BatchRows {
         }
         sessions = kept;
         histories = texts;
+        prompts = begun;
         CompositeModel.closeAll(dropped, null);
     }
 
-    private LanguageModel.Session reread(TokenHistory history) {
+    private LanguageModel.Session reread(int row) {
         LanguageModel.Session session = model.open();
         try {
-            session.feed(history.tokens());
+            int[] text = histories.get(row).tokens();
+            session.feed(prompts.get(row));
+            session.feed(Arrays.copyOfRange(text, prompts.get(row).length, text.length));
             return session;
         } catch (RuntimeException | Error e) {
             session.close();

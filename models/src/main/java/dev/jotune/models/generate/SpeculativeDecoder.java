@@ -65,7 +65,7 @@ final class SpeculativeDecoder {
             while (reason == null) {
                 int n = propose();
                 int length = writing.length();
-                target.feed(Arrays.copyOfRange(ahead, target.length(), length + n));
+                feed(target, length + n);
                 float[][] out = Arrays.copyOf(logits, n + 1);
                 target.logits(out);
                 if (first) {
@@ -80,6 +80,14 @@ final class SpeculativeDecoder {
             return writing.finish(reason);
         }
 
+        /** What a session is fed first is its prompt, so what is drafted follows apart. */
+        private void feed(LanguageModel.Session session, int to) {
+            if (session.length() == 0) {
+                session.feed(writing.prompt());
+            }
+            session.feed(Arrays.copyOfRange(ahead, session.length(), to));
+        }
+
         /** Drafts tokens; gives their number. */
         private int propose() {
             int length = writing.length();
@@ -91,7 +99,7 @@ final class SpeculativeDecoder {
             }
             System.arraycopy(writing.history(), 0, ahead, 0, length);
             for (int i = 0; i < n; i++) {
-                draft.feed(Arrays.copyOfRange(ahead, draft.length(), length + i));
+                feed(draft, length + i);
                 draft.logits(logits[i]);
                 processor.apply(ahead, length + i, logits[i]);
                 if (isRuledOut(logits[i])) {

@@ -39,9 +39,13 @@ public final class TextGenerator {
     }
 
     private TextGenerator(TextGenerator other, Generator generator) {
+        this(other, other.model, generator);
+    }
+
+    private TextGenerator(TextGenerator other, LanguageModel model, Generator generator) {
         this.tokenizer = other.tokenizer;
         this.reader = other.reader;
-        this.model = other.model;
+        this.model = model;
         this.endTokens = other.endTokens;
         this.generator = generator;
     }
@@ -49,6 +53,20 @@ public final class TextGenerator {
     /** This generator with another way to look for a text; see {@link Generator#with}. */
     public TextGenerator with(Strategy strategy) {
         return new TextGenerator(this, generator.with(strategy));
+    }
+
+    /**
+     * This generator over a combination of decoders, such as {@link Logits} makes, that share the tokenizer.
+     *
+     * @throws IllegalArgumentException if the vocabularies differ, or the model is an encoder-decoder
+     */
+    public TextGenerator over(LanguageModel combination) {
+        if (reader.isPresent() || combination.vocabularySize() != model.vocabularySize()) {
+            throw new IllegalArgumentException(reader.isPresent() ? "An encoder-decoder's source has no place in a combination of "
+                    + "decoders. Take a decoder." : "The combination has " + combination.vocabularySize() + " tokens, the model "
+                    + model.vocabularySize() + ". Combine models that share a tokenizer, or cut off what pads the longer vocabulary.");
+        }
+        return new TextGenerator(this, combination, generator.over(combination));
     }
 
     /** This generator, writing only what an automaton accepts; see {@link Generator#within}. */

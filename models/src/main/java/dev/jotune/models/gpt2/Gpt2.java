@@ -44,12 +44,12 @@ public final class Gpt2 extends CausalTransformer {
         Parameter tokens = w.parameter(PREFIX + "wte.weight", config.vocabSize(), config.hiddenSize());
         embedding = TokenEmbedding.of("embed", tokens, 1, computeType, seams);
         positions = new Table(w.parameter(PREFIX + "wpe.weight", config.context(), config.hiddenSize()), 1, computeType);
-        seams.addTap("embed");
+        seams.addTap("embed", config.hiddenSize());
         for (int i = 0; i < config.layers(); i++) {
             blocks.add(new Gpt2Block(config, i, w, seams));
         }
         norm = Norm.of(PREFIX + "ln_f", config.hiddenSize(), config.epsilon(), w);
-        seams.addTap("final");
+        seams.addTap("final", config.hiddenSize());
         head = new CausalHead(config.tieWordEmbeddings() ? seams.add(new LinearLayer("lm_head", tokens, Optional.empty()))
                 : w.linear("lm_head", config.vocabSize(), config.hiddenSize(), false), 0);
     }

@@ -50,11 +50,11 @@ final class Gpt2Block {
         mlpNorm = Norm.of(path + ".ln_2", hidden, c.epsilon(), w);
         up = w.conv1d(path + ".mlp.c_fc", hidden, c.intermediateSize(), true);
         down = w.conv1d(path + ".mlp.c_proj", c.intermediateSize(), hidden, true);
-        headOut = seams.addTap(tap + ".attn.head_out");
-        attentionOut = seams.addTap(tap + ".attn.out");
-        act = seams.addTap(tap + ".mlp.act");
-        mlpOut = seams.addTap(tap + ".mlp.out");
-        out = seams.addTap(tap);
+        headOut = seams.addTap(tap + ".attn.head_out", output, c.heads(), c.headDim());
+        attentionOut = seams.addTap(tap + ".attn.out", hidden);
+        act = seams.addTap(tap + ".mlp.act", down, c.intermediateSize());
+        mlpOut = seams.addTap(tap + ".mlp.out", hidden);
+        out = seams.addTap(tap, hidden);
     }
 
     /**
@@ -66,9 +66,9 @@ final class Gpt2Block {
         double p = config.dropout().residual();
         Var attended = attention(attentionNorm.forward(h, pass), added, layout, pass, cache);
         Var x = h.add(Noise.dropout(attended, p, pass, attentionOut));
-        Var inner = up.forward(mlpNorm.forward(x, pass), pass);
-        Var middle = pass.tap(act, Activations.byName(config.activation(), inner));
-        Var fed = pass.tap(mlpOut, down.forward(middle, pass));
+        Var y = mlpNorm.forward(x, pass);
+        Var middle = pass.tap(act, Activations.byName(config.activation(), up.forward(y, pass)));
+        Var fed = pass.tap(mlpOut, down.forward(middle, pass), y);
         return pass.tap(out, x.add(Noise.dropout(fed, p, pass, mlpOut)));
     }
 
@@ -81,9 +81,9 @@ final class Gpt2Block {
         List<Attention.Segment> segments = new ArrayList<>(added);
         segments.addAll(cache.isPresent() ? cache.get().append(layer, keys.tensor(), values.tensor(), layout.visible())
                 : List.of(new Attention.Segment(keys, values, layout.visible())));
-        Var mixed = site.attend(queries, segments, config.attentionScale(layer), 0, pass);
+        Var mixed = layout.attend(site, queries, segments, config.attentionScale(layer), 0, pass);
         Var flat = pass.tap(headOut, mixed.transpose(1, 2)).reshape(x.size(0), x.size(1), -1);
-        return pass.tap(attentionOut, site.behind(output.forward(flat, pass), queries, config.attentionScale(layer), 0, pass));
+        return pass.tap(attentionOut, site.behind(output.forward(flat, pass), queries, config.attentionScale(layer), 0, pass), x);
     }
 
     /** {@code [B, T, C] -> [B, 3 H, T, D]}: all queries, then all keys, then all values. */

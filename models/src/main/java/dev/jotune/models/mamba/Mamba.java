@@ -46,12 +46,12 @@ public final class Mamba extends Network implements CausalLm {
         Weights w = new Weights(source, seams);
         Parameter tokens = w.parameter("backbone.embeddings.weight", config.vocabSize(), config.hiddenSize());
         embedding = TokenEmbedding.of("embed", tokens, 1, computeType, seams);
-        seams.addTap("embed");
+        seams.addTap("embed", config.hiddenSize());
         for (int i = 0; i < config.numHiddenLayers(); i++) {
             blocks.add(new MambaBlock(config, i, w, seams));
         }
         norm = w.parameter("backbone.norm_f.weight", config.hiddenSize());
-        seams.addTap("final");
+        seams.addTap("final", config.hiddenSize());
         head = new CausalHead(config.tieWordEmbeddings() ? seams.add(new LinearLayer("lm_head", tokens, Optional.empty()))
                 : w.linear("lm_head", config.vocabSize(), config.hiddenSize(), false), 0);
     }
@@ -102,6 +102,10 @@ public final class Mamba extends Network implements CausalLm {
     public Hidden forward(DecoderInput input, Pass pass, Optional<DecoderCache> given) {
         if (given.isPresent() && Recording.isOn()) {
             return Recording.off(() -> forward(input, pass, given));
+        }
+        if (input.branches().isPresent()) {
+            throw new IllegalArgumentException("a mamba model cannot read branches: its state runs through the whole row. "
+                    + "Give each text a row of its own.");
         }
         Optional<MambaCache> cache = given.map(Mamba::own);
         DecoderInput unplaced = new DecoderInput(input.ids(), input.embeds(), input.mask(), Optional.empty());

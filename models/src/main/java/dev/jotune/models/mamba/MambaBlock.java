@@ -54,9 +54,13 @@ final class MambaBlock {
         dtProj = w.linear(mixer + ".dt_proj", inner, c.timeStepRank(), true);
         outProj = w.linear(mixer + ".out_proj", c.hiddenSize(), inner, c.useBias());
         tap = "layers." + layer;
-        for (String t : new String[] {".ssm.in", ".ssm.state", ".ssm.offset", ".ssm.out", ".ssm.gated", ".mixer.out", ""}) {
-            seams.addTap(tap + t);
-        }
+        seams.addTap(tap + ".ssm.in", inner);
+        seams.addRowTap(tap + ".ssm.state", inner, c.stateSize());
+        seams.addRowTap(tap + ".ssm.offset", inner, c.stateSize());
+        seams.addTap(tap + ".ssm.out", inner);
+        seams.addTap(tap + ".ssm.gated", outProj, inner);
+        seams.addTap(tap + ".mixer.out", c.hiddenSize());
+        seams.addTap(tap, c.hiddenSize());
     }
 
     /**
@@ -65,8 +69,9 @@ final class MambaBlock {
      */
     Var[] forward(Var h, MambaPadding padding, Pass pass, Optional<MambaCache> past) {
         Var x = pass.perGroup(h, (rows, g) -> Norms.rmsNorm(rows, norm.value(g), config.layerNormEpsilon()));
-        Var[] mixed = mixer(padding.silence(x), padding, pass, past);
-        mixed[0] = pass.tap(tap, h.add(pass.tap(tap + ".mixer.out", mixed[0])));
+        Var read = padding.silence(x);
+        Var[] mixed = mixer(read, padding, pass, past);
+        mixed[0] = pass.tap(tap, h.add(pass.tap(tap + ".mixer.out", mixed[0], read)));
         return mixed;
     }
 

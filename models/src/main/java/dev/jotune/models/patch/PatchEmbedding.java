@@ -80,7 +80,7 @@ public final class PatchEmbedding {
         positions = names.batched() ? w.parameter(names.positions(), 1, rows, shape.hidden())
                 : w.parameter(names.positions(), rows, shape.hidden());
         site = seams.add(new EmbeddingSite(siteName, shape.hidden(), Optional.empty()));
-        seams.addTap(siteName);
+        seams.addTap(siteName, shape.hidden());
     }
 
     /**

@@ -49,7 +49,7 @@ public abstract class PatchEncoder extends Network {
         before = o.normBefore().map(path -> Norm.of(path, s.hidden(), s.eps(), w));
         stack = new PreNormStack(s, w, seams);
         after = o.normAfter().map(path -> Norm.of(path, s.hidden(), s.eps(), w));
-        last = seams.addTap(s.tap() + "final");
+        last = seams.addTap(s.tap() + "final", s.hidden());
     }
 
     /**

@@ -47,9 +47,11 @@ final class PreNormBlock {
         mlpNorm = Norm.of(at + names.mlpNorm(), hidden, o.eps(), w);
         up = w.linear(at + names.up(), o.inner(), hidden, true);
         down = w.linear(at + names.down(), hidden, o.inner(), true);
-        for (String suffix : new String[] {".attn.head_out", ".attn.out", ".mlp.act", ".mlp.out", ""}) {
-            seams.addTap(tap + suffix);
-        }
+        seams.addTap(tap + ".attn.head_out", out, o.heads(), o.headDim());
+        seams.addTap(tap + ".attn.out", hidden);
+        seams.addTap(tap + ".mlp.act", down, o.inner());
+        seams.addTap(tap + ".mlp.out", hidden);
+        seams.addTap(tap, hidden);
     }
 
     /**
@@ -60,9 +62,9 @@ final class PreNormBlock {
     Var forward(Var h, List<Attention.Segment> added, Attention.Visible visible, Pass pass) {
         Var attended = attention(attentionNorm.forward(h, pass), added, visible, pass);
         Var x = h.add(Noise.dropout(attended, options.dropout().residual(), pass, tap + ".attn"));
-        Var inner = up.forward(mlpNorm.forward(x, pass), pass);
-        Var middle = pass.tap(tap + ".mlp.act", Activations.byName(options.activation(), inner));
-        Var fed = pass.tap(tap + ".mlp.out", down.forward(middle, pass));
+        Var y = mlpNorm.forward(x, pass);
+        Var middle = pass.tap(tap + ".mlp.act", Activations.byName(options.activation(), up.forward(y, pass)));
+        Var fed = pass.tap(tap + ".mlp.out", down.forward(middle, pass), y);
         return pass.tap(tap, x.add(Noise.dropout(fed, options.dropout().residual(), pass, tap + ".mlp")));
     }
 
@@ -71,7 +73,7 @@ final class PreNormBlock {
         segments.add(new Attention.Segment(heads(key.forward(x, pass)), heads(value.forward(x, pass)), visible));
         Var mixed = site.attend(heads(query.forward(x, pass)), segments, 1 / Math.sqrt(site.headDim()), 0, pass);
         Var flat = pass.tap(tap + ".attn.head_out", mixed.transpose(1, 2)).reshape(x.size(0), x.size(1), -1);
-        return pass.tap(tap + ".attn.out", out.forward(flat, pass));
+        return pass.tap(tap + ".attn.out", out.forward(flat, pass), x);
     }
 
     /** {@code [B, T, H D] -> [B, H, T, D]}. */

@@ -52,10 +52,11 @@ public record LinearLayer(String path, Parameter weight, Optional<Parameter> bia
             return base(x, group, Optional.empty(), residual);
         }
         Optional<Var> joined = chain.size() == 1 ? residual : Optional.empty();
-        UnaryOperator<Var> f = v -> innermost(chain.getFirst(), v, joined, group, pass);
+        Pass own = pass.isUniform() ? pass : pass.within(group);
+        UnaryOperator<Var> f = v -> innermost(chain.getFirst(), v, joined, group, own);
         for (Projection p : chain.subList(1, chain.size())) {
             UnaryOperator<Var> inner = f;
-            f = v -> p.forward(v, inner, this, pass);
+            f = v -> p.forward(v, inner, this, own);
         }
         Var y = f.apply(x);
         return residual.isPresent() && joined.isEmpty() ? y.add(residual.get()) : y;
@@ -78,6 +79,11 @@ public record LinearLayer(String path, Parameter weight, Optional<Parameter> bia
     /** The layer without projections: {@code x W^T + b}. */
     public Var base(Var x, Group group) {
         return base(x, group, Optional.empty(), Optional.empty());
+    }
+
+    /** {@code x W^T}: the layer without projections and bias. */
+    public Var linear(Var x, Group group) {
+        return weight.projected(group, transposed, x.dtype()).product(x, transposed, weight.precision());
     }
 
     private Var base(Var x, Group group, Optional<Terms.LowRank> lowRank, Optional<Var> residual) {

@@ -76,6 +76,11 @@ public final class Parameter {
         return own != null ? new StoredWeight.Dense(own) : stored();
     }
 
+    /** Whether an adapter of {@code group} has a value of its own for this. */
+    public boolean isOverridden(Group group) {
+        return own(group) != null;
+    }
+
     private Var own(Group group) {
         for (Hooks h : group.hooks().reversed()) {
             Var own = h.overrides().get(path);

@@ -151,15 +151,21 @@ public record Pass(List<Group> groups, boolean training, long seed, long step) {
 
     /** Lets the taps of each group see and change the activation {@code x [B, ..]}. */
     public Var tap(String name, Var x) {
-        return isTapped(name) ? perGroup(x, (rows, g) -> tap(name, rows, g)) : x;
+        return isTapped(name) ? perGroup(x, (rows, g) -> tap(name, rows, Optional.empty(), g)) : x;
     }
 
-    private Var tap(String name, Var x, Group g) {
+    /** The same for what a part of the model made of {@code read [B, ..]}. */
+    public Var tap(String name, Var x, Var read) {
+        return isTapped(name) ? perGroup(new Var[] {x, read}, (v, g) -> new Var[] {tap(name, v[0], Optional.of(v[1]), g)})[0] : x;
+    }
+
+    private Var tap(String name, Var x, Optional<Var> read, Group g) {
+        Tap.At at = new Tap.At(within(g), read);
         Var v = x;
         for (Hooks h : g.hooks()) {
             Tap tap = h.taps().get(name);
             if (tap != null) {
-                Var out = tap.apply(name, v, this);
+                Var out = tap.apply(name, v, at);
                 if (!Arrays.equals(out.shape(), v.shape())) {
                     throw new IllegalStateException("the tap of adapter '" + h.name() + "' at " + name + " changed the shape from "
                             + Arrays.toString(v.shape()) + " to " + Arrays.toString(out.shape()));

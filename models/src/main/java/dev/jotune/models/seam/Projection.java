@@ -18,6 +18,7 @@ public interface Projection {
      * @param x {@code [B, .., in]}
      * @param inner the layer below this method: the base layer, or a method attached before; its result belongs to the
      *     caller, who may overwrite it
+     * @param pass of these rows alone: its first group is theirs
      */
     Var forward(Var x, UnaryOperator<Var> inner, LinearLayer layer, Pass pass);
 
@@ -33,6 +34,16 @@ public interface Projection {
 
     /** {@code W' = g(W, theta)}, {@code [out, in]}. */
     Var weight(Var w);
+
+    /**
+     * This method with what its gradient takes for a constant held at its present value, so that the gradient is the
+     * derivative; by default itself, for its gradient is.
+     *
+     * @param group whose values of the layer's parameters count
+     */
+    default Projection constant(LinearLayer layer, Group group) {
+        return this;
+    }
 
     /** The bias after merging; by default unchanged. Null where the layer has none. */
     default Var bias(Var b) {

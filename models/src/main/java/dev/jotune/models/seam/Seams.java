@@ -2,6 +2,7 @@ package dev.jotune.models.seam;
 
 import dev.jotune.tensor.kernels.Precision;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -19,7 +20,7 @@ public final class Seams {
     private final List<AttentionSite> attentions = new ArrayList<>();
     private final Map<AttentionSite, KeysAndValues> keysAndValues = new HashMap<>();
     private final SequencedMap<String, EmbeddingSite> embeddings = new LinkedHashMap<>();
-    private final List<String> taps = new ArrayList<>();
+    private final SequencedMap<String, TapSite> taps = new LinkedHashMap<>();
     private final SequencedMap<String, Hooks> attached = new LinkedHashMap<>();
     private final List<String> active = new ArrayList<>();
     private Precision precision = Precision.F32;
@@ -42,7 +43,7 @@ public final class Seams {
     /** Adds an attention, and the tap that shows its probabilities. */
     public AttentionSite add(AttentionSite a) {
         attentions.add(a);
-        addTap(a.weightsTap());
+        add(new TapSite(a.weightsTap(), TapSite.Kind.SHOWN, List.of(), Optional.empty()));
         return a;
     }
 
@@ -57,9 +58,30 @@ public final class Seams {
         return e;
     }
 
-    public String addTap(String name) {
-        taps.add(name);
-        return name;
+    /** Adds the activation {@code name}, {@code [B, T, features]}, and returns the name. */
+    public String addTap(String name, long... features) {
+        return add(new TapSite(name, TapSite.Kind.TOKENS, sizes(features), Optional.empty()));
+    }
+
+    /** The same for what {@code reader} reads, and nothing else does. */
+    public String addTap(String name, LinearLayer reader, long... features) {
+        return add(new TapSite(name, TapSite.Kind.TOKENS, sizes(features), Optional.of(reader)));
+    }
+
+    /** The same for what a row has one of, {@code [B, features]}. */
+    public String addRowTap(String name, long... features) {
+        return add(new TapSite(name, TapSite.Kind.ROWS, sizes(features), Optional.empty()));
+    }
+
+    private String add(TapSite site) {
+        if (taps.put(site.name(), site) != null) {
+            throw new IllegalStateException("tap " + site.name() + " is there twice");
+        }
+        return site.name();
+    }
+
+    private static List<Long> sizes(long... features) {
+        return Arrays.stream(features).boxed().toList();
     }
 
     /**
@@ -115,9 +137,9 @@ public final class Seams {
         return embeddings.firstEntry().getValue();
     }
 
-    /** The names of the activations that taps may hold. */
-    public List<String> taps() {
-        return List.copyOf(taps);
+    /** The activations that taps may hold, by name. */
+    public SequencedMap<String, TapSite> taps() {
+        return java.util.Collections.unmodifiableSequencedMap(taps);
     }
 
     /**
@@ -132,7 +154,7 @@ public final class Seams {
         }
         check(hooks.projections().keySet(), projections.keySet(), "linear layer");
         check(hooks.overrides().keySet(), parameters.keySet(), "parameter");
-        check(hooks.taps().keySet(), new java.util.HashSet<>(taps), "tap");
+        check(hooks.taps().keySet(), taps.keySet(), "tap");
         check(hooks.virtualTokens().keySet(), embeddings.keySet(), "embedding input");
         if (hooks.segments().isPresent() && attentions.isEmpty()) {
             throw new IllegalArgumentException("the adapter '" + hooks.name() + "' adds keys and values to attentions, and the model has none. "

@@ -48,8 +48,8 @@ public final class MultiHeadAttention {
         k = w.linear(site.path() + "." + names.key(), inner, hidden, names.keyBias());
         v = w.linear(site.path() + "." + names.value(), inner, hidden, names.bias());
         o = w.linear(site.path() + "." + names.out(), hidden, inner, names.bias());
-        headOut = seams.addTap(site.tap() + ".head_out");
-        out = seams.addTap(site.tap() + ".out");
+        headOut = seams.addTap(site.tap() + ".head_out", o, site.heads(), site.headDim());
+        out = seams.addTap(site.tap() + ".out", hidden);
     }
 
     public AttentionSite site() {
@@ -96,7 +96,7 @@ public final class MultiHeadAttention {
         segments.addAll(own);
         Var mixed = site.attend(heads(q.forward(x, pass)), segments, scale, 0, pass);
         Var flat = pass.tap(headOut, mixed.transpose(1, 2)).reshape(x.size(0), x.size(1), -1);
-        return pass.tap(out, o.forward(flat, pass));
+        return pass.tap(out, o.forward(flat, pass), x);
     }
 
     /** {@code [B, T, H D] -> [B, H, T, D]}. */

@@ -50,9 +50,9 @@ public final class T5 extends EncoderDecoder {
         embedding = new Table(shared, 1, computeType);
         encoderEmbed = seams().add(new EmbeddingSite("encoder.embed", config.dModel(), Optional.of(shared)));
         decoderEmbed = seams().add(new EmbeddingSite("decoder.embed", config.dModel(), Optional.of(shared)));
-        seams().addTap(encoderEmbed.name());
+        seams().addTap(encoderEmbed.name(), config.dModel());
         encoder = new T5Stack(config, "encoder", false, computeType, w, seams());
-        seams().addTap(decoderEmbed.name());
+        seams().addTap(decoderEmbed.name(), config.dModel());
         decoder = new T5Stack(config, "decoder", true, computeType, w, seams());
         LinearLayer layer = config.tied() ? seams().add(new LinearLayer("lm_head", shared, Optional.empty()))
                 : w.linear("lm_head", config.vocabSize(), config.dModel(), false);

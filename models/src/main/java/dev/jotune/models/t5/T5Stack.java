@@ -50,7 +50,7 @@ final class T5Stack {
                 w.parameter(name + ".block.0.layer.0.SelfAttention.relative_attention_bias.weight", c.relativeAttentionNumBuckets(), c.numHeads()),
                 !decoder, c.relativeAttentionMaxDistance(), computeType);
         finalNorm = w.parameter(name + ".final_layer_norm.weight", c.dModel());
-        last = seams.addTap(name + ".final");
+        last = seams.addTap(name + ".final", c.dModel());
     }
 
     private Block block(String name, int i, boolean decoder, Weights w, Seams seams) {
@@ -66,10 +66,11 @@ final class T5Stack {
         String dense = feed + ".DenseReluDense.";
         Optional<LinearLayer> gate = config.gated() ? Optional.of(w.linear(dense + "wi_0", config.dFf(), config.dModel(), false))
                 : Optional.empty();
-        return new Block(selfNorm, self, crossNorm, cross, norm(feed, w), gate,
-                w.linear(dense + (config.gated() ? "wi_1" : "wi"), config.dFf(), config.dModel(), false),
-                w.linear(dense + "wo", config.dModel(), config.dFf(), false), seams.addTap(tap + ".mlp.act"),
-                seams.addTap(tap + ".mlp.out"), seams.addTap(tap));
+        Parameter norm = norm(feed, w);
+        LinearLayer up = w.linear(dense + (config.gated() ? "wi_1" : "wi"), config.dFf(), config.dModel(), false);
+        LinearLayer down = w.linear(dense + "wo", config.dModel(), config.dFf(), false);
+        return new Block(selfNorm, self, crossNorm, cross, norm, gate, up, down, seams.addTap(tap + ".mlp.act", down, config.dFf()),
+                seams.addTap(tap + ".mlp.out", config.dModel()), seams.addTap(tap, config.dModel()));
     }
 
     private Parameter norm(String path, Weights w) {
@@ -120,7 +121,7 @@ final class T5Stack {
         }
         Var y = norm(x, block.norm, pass);
         Var middle = pass.tap(block.act, middle(block, y, pass));
-        Var fed = pass.tap(block.mlpOut, block.down.forward(dropout(middle, block.act, pass), pass));
+        Var fed = pass.tap(block.mlpOut, block.down.forward(dropout(middle, block.act, pass), pass), y);
         return pass.tap(block.out, x.add(dropout(fed, block.mlpOut, pass)));
     }
 

@@ -26,9 +26,9 @@ record MixerLayer(Optional<Mixer> patches, Mixer features, int factor, String ta
     /** What is mixed along the last axis. */
     record Mixer(Parameter norm, Parameter normBias, double eps, LinearLayer up, LinearLayer down, Optional<LinearLayer> gate, String tap) {
         static Mixer of(String path, int width, int normWidth, TtmConfig c, Weights w, String tap, Seams seams) {
-            seams.addTap(tap + ".act");
-            seams.addTap(tap + ".out");
             long middle = (long) width * c.expansionFactor();
+            seams.addTap(tap + ".act", middle);
+            seams.addTap(tap + ".out", normWidth);
             return new Mixer(w.parameter(path + ".norm.norm.weight", normWidth), w.parameter(path + ".norm.norm.bias", normWidth),
                     c.normEps(), w.linear(path + ".mlp.fc1", middle, width, true), w.linear(path + ".mlp.fc2", width, middle, true),
                     c.gatedAttn() ? Optional.of(w.linear(path + ".gating_block.attn_layer", width, width, true)) : Optional.empty(), tap);
@@ -48,7 +48,7 @@ record MixerLayer(Optional<Mixer> patches, Mixer features, int factor, String ta
         Optional<Mixer> over = patches > 1 ? Optional.of(Mixer.of(path + ".patch_mixer", patches, width, c, w, tap + ".patch", seams))
                 : Optional.empty();
         MixerLayer out = new MixerLayer(over, Mixer.of(path + ".feature_mixer", width, width, c, w, tap + ".feature", seams), factor, tap);
-        seams.addTap(tap);
+        seams.addTap(tap, (long) width * factor);
         return out;
     }
 

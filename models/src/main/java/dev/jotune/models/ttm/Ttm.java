@@ -53,14 +53,14 @@ public final class Ttm extends Network implements Forecaster {
         patcher = w.linear("backbone.encoder.patcher", config.dModel(), config.patchLength(), true);
         positions = config.usePositionalEncoding() ? Optional.of(w.parameter("backbone.encoder.positional_encoder.position_enc",
                 config.numPatches(), config.dModel())) : Optional.empty();
-        seams.addTap("embed");
+        seams.addTap("embed", config.dModel());
         encoder = stack("backbone.encoder.mlp_mixer_encoder", "encoder", config.dModel(), config.adaptivePatchingLevels(), config.numLayers(), w);
         boolean adapted = config.useDecoder() && config.decoderDModel() != config.dModel();
         adapter = adapted ? Optional.of(w.linear("decoder.adapter", config.decoderDModel(), config.dModel(), true)) : Optional.empty();
         decoder = config.useDecoder() ? stack("decoder.decoder_block", "decoder", config.decoderDModel(),
                 config.decoderAdaptivePatchingLevels(), config.decoderNumLayers(), w) : List.of();
-        seams.addTap("final");
         int width = config.useDecoder() ? config.decoderDModel() : config.dModel();
+        seams.addTap("final", width);
         head = w.linear("head.base_forecast_block", config.predictionLength(), (long) config.numPatches() * width, true);
     }
 

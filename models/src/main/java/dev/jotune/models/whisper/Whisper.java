@@ -67,19 +67,19 @@ public final class Whisper extends EncoderDecoder {
         convolutions[3] = w.parameter("model.encoder.conv2.bias", hidden);
         sinusoids = Var.constant(w.buffer("model.encoder.embed_positions.weight", config.maxSourcePositions(), hidden));
         encoderEmbed = seams().add(new EmbeddingSite("encoder.embed", hidden, Optional.empty()));
-        seams().addTap(encoderEmbed.name());
+        seams().addTap(encoderEmbed.name(), hidden);
         encoder = new BartStack(config.encoder(), w, seams());
         encoderNorm = Norm.of("model.encoder.layer_norm", hidden, BartStack.NORM_EPS, w);
-        seams().addTap("encoder.final");
+        seams().addTap("encoder.final", hidden);
         Parameter table = w.parameter("model.decoder.embed_tokens.weight", config.vocabSize(), hidden);
         decoderEmbed = seams().add(new EmbeddingSite("decoder.embed", hidden, Optional.of(table)));
         words = new Table(table, OptionalInt.of(config.padToken()), 1, computeType);
         positions = new Table(w.parameter("model.decoder.embed_positions.weight", config.maxTargetPositions(), hidden),
                 1, computeType);
-        seams().addTap(decoderEmbed.name());
+        seams().addTap(decoderEmbed.name(), hidden);
         decoder = new BartStack(config.decoder(), w, seams());
         decoderNorm = Norm.of("model.decoder.layer_norm", hidden, BartStack.NORM_EPS, w);
-        seams().addTap("decoder.final");
+        seams().addTap("decoder.final", hidden);
         LinearLayer layer = config.tied() ? seams().add(new LinearLayer("proj_out", table, Optional.empty()))
                 : w.linear("proj_out", config.vocabSize(), hidden, false);
         head = new LmHead(layer, 1, Optional.empty());

@@ -119,7 +119,7 @@ final class DecoderCheck {
         taps.put("final", keep(seen, "hidden_states." + layers));
         model.seams().attentions().forEach(s -> taps.put(s.weightsTap(), keep(seen, "attentions." + s.layer())));
         int routers = 0;
-        for (String tap : model.seams().taps()) {
+        for (String tap : model.seams().taps().keySet()) {
             if (tap.endsWith(".router")) {
                 taps.put(tap, keep(seen, "router_logits." + routers++));
             }

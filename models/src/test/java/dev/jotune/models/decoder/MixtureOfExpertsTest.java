@@ -118,7 +118,7 @@ class MixtureOfExpertsTest {
             assertThat(Arrays.stream(all.tokensPerExpert()).sum()).isEqualTo(all.tokens() * experts.perToken());
             assertThat(Arrays.stream(all.meanProbabilities()).sum()).isCloseTo(1, within(1e-9));
             assertThat(Arrays.stream(all.shares()).sum()).isCloseTo(experts.perToken(), within(1e-9));
-            assertThat(model.seams().taps()).containsAll(seen.keySet().stream().map(RouterStatistics::tap).toList());
+            assertThat(model.seams().taps()).containsKeys(seen.keySet().stream().map(RouterStatistics::tap).toArray(String[]::new));
             assertThat(model.seams().attached()).isEmpty();
         }));
     }

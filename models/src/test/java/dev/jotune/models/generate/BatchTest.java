@@ -26,7 +26,7 @@ class BatchTest {
             case 0 -> a;
             case 1 -> a.plus(0.5, b.minus(a));
             case 2 -> Logits.mix(new LanguageModel[] {a, b}, 0.25, 0.75);
-            default -> Logits.contrastive(a, b, 0.1);
+            default -> Logits.mask(a.minus(b), a, () -> new MinP(0.1));
         };
         SamplingOptions options = SamplingOptions.builder().doSample(random.nextBoolean()).temperature(0.9).seed(seed)
                 .repetitionPenalty(1.1).maxNewTokens(12).eosTokenIds(0).build();

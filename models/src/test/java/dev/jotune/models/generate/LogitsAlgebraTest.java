@@ -83,8 +83,11 @@ class LogitsAlgebraTest {
         }
         assertThat(base.passes).containsExactly(2);
         assertThat(base.open + expert.open).isZero();
-        assertThatThrownBy(() -> base.minus(base)).isInstanceOf(IllegalArgumentException.class)
+        // A difference may be 0 within a formula, but not be all of it.
+        assertThat(base.plus(3, anti.minus(anti))).isSameAs(base);
+        assertThatThrownBy(() -> base.minus(base).open()).isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("leaves no model");
+        assertThatThrownBy(() -> base.minus(base).openBatch(2)).hasMessageContaining("leaves no model");
     }
 
     @Test
@@ -99,10 +102,10 @@ class LogitsAlgebraTest {
     }
 
     @Test
-    void contrastiveDecodingStaysAmongThePlausible() {
+    void aMaskKeepsWhatARuleKeepsOfAnotherModel() {
         LanguageModel strong = TableModel.constant((float) Math.log(0.6), (float) Math.log(0.3), (float) Math.log(0.1));
         LanguageModel weak = TableModel.constant((float) Math.log(0.8), (float) Math.log(0.1), (float) Math.log(0.1));
-        float[] logits = logits(Logits.contrastive(strong, weak, 0.2), 0);
+        float[] logits = logits(Logits.mask(strong.minus(weak), strong, () -> new MinP(0.2)), 0);
         assertThat(logits[0]).isCloseTo((float) Math.log(0.6 / 0.8), CLOSE);
         assertThat(logits[1]).isCloseTo((float) Math.log(0.3 / 0.1), CLOSE);
         assertThat(logits[2]).isEqualTo(BANNED);

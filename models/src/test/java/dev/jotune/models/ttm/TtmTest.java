@@ -141,7 +141,7 @@ class TtmTest {
                 "backbone.encoder.mlp_mixer_encoder.mixers.2.mixer_layers.1.feature_mixer.gating_block.attn_layer");
         Tensor past = past(seasonal(96)).slice(0, 0, 1);
         double[] base = forecast(past);
-        for (String tap : model.seams().taps()) {
+        for (String tap : model.seams().taps().keySet()) {
             model.seams().attach(Hooks.ofTaps("twice", Map.of(tap, (_, x, _) -> x.mul(2))));
             assertThat(forecast(past)).as(tap).isNotEqualTo(base);
             model.seams().detach("twice");

@@ -8,6 +8,7 @@ import dev.jotune.autograd.ops.Dropout;
 import dev.jotune.autograd.ops.Linear;
 import dev.jotune.autograd.ops.Terms;
 import dev.jotune.models.Backbone;
+import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.Projection;
@@ -32,6 +33,7 @@ import java.util.function.UnaryOperator;
  * @param r rank
  * @param loraAlpha numerator of the scale
  * @param loraDropout on the input of A, while training
+ * @param useDora magnitude and direction apart, see {@link Dora}: {@code out} more trainable for each target
  * @param targetModules which linear layers
  * @param excludeModules which of them not
  * @param rankPattern rank by regular expression tied to the end of the path
@@ -44,7 +46,7 @@ import java.util.function.UnaryOperator;
  *     {@code "orthogonal"}, {@code "eva"} and {@code "mica"} (which keeps B as it is) only when loading
  * @param modulesToSave modules trained whole
  */
-public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslora, Targets targetModules,
+public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslora, boolean useDora, Targets targetModules,
         Optional<Targets> excludeModules, Map<String, Integer> rankPattern, Map<String, Double> alphaPattern,
         List<Integer> layersToTransform, List<String> layersPattern, String bias, boolean loraBias,
         JsonNode initLoraWeights, List<String> modulesToSave) implements TuningMethod {
@@ -53,16 +55,22 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
     private static final Set<String> LOADED = Set.of("orthogonal", "eva", "mica");
 
     /** PEFT's defaults. */
-    public static final Lora DEFAULTS = new Lora(8, 8, 0, false, Targets.DEFAULT, Optional.empty(), Map.of(),
+    public static final Lora DEFAULTS = new Lora(8, 8, 0, false, false, Targets.DEFAULT, Optional.empty(), Map.of(),
             Map.of(), List.of(), List.of(), "none", false, BooleanNode.TRUE, List.of());
 
     public Lora withRank(int rank, double alpha) {
-        return new Lora(rank, alpha, loraDropout, useRslora, targetModules, excludeModules, rankPattern, alphaPattern,
+        return new Lora(rank, alpha, loraDropout, useRslora, useDora, targetModules, excludeModules, rankPattern, alphaPattern,
+                layersToTransform, layersPattern, bias, loraBias, initLoraWeights, modulesToSave);
+    }
+
+    /** DoRA, with what else is said here. */
+    public Lora withDora() {
+        return new Lora(r, loraAlpha, loraDropout, useRslora, true, targetModules, excludeModules, rankPattern, alphaPattern,
                 layersToTransform, layersPattern, bias, loraBias, initLoraWeights, modulesToSave);
     }
 
     public Lora withTargets(Targets targets) {
-        return new Lora(r, loraAlpha, loraDropout, useRslora, targets, excludeModules, rankPattern, alphaPattern,
+        return new Lora(r, loraAlpha, loraDropout, useRslora, useDora, targets, excludeModules, rankPattern, alphaPattern,
                 layersToTransform, layersPattern, bias, loraBias, initLoraWeights, modulesToSave);
     }
 
@@ -73,7 +81,7 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
 
     @Override
     public Lora withModulesToSave(List<String> modules) {
-        return new Lora(r, loraAlpha, loraDropout, useRslora, targetModules, excludeModules, rankPattern, alphaPattern,
+        return new Lora(r, loraAlpha, loraDropout, useRslora, useDora, targetModules, excludeModules, rankPattern, alphaPattern,
                 layersToTransform, layersPattern, bias, loraBias, initLoraWeights, modules);
     }
 
@@ -102,10 +110,17 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
                 a.note(layer.weight(), key + ".base_layer.weight");
             }
             double scale = useRslora ? alpha / Math.sqrt(rank) : alpha / rank;
-            a.project(layer, new Factors(down, up, upBias, scale, loraDropout));
+            a.project(layer, useDora ? dora(a, layer, new Dora(new Dora.Direction(down, up, scale), loraDropout))
+                    : new Factors(down, up, upBias, scale, loraDropout));
         }
         a.biases(bias, "lora_only", targets);
         a.modulesToSave(modulesToSave, Attachment.WRAPPED);
+    }
+
+    private static Dora dora(Attachment a, LinearLayer layer, Dora dora) {
+        Group bare = Group.all(List.of());
+        return dora.with(a.trainable(Attachment.key(layer.path()) + ".lora_magnitude_vector",
+                Init.of(() -> dora.norm(layer, bare, true).tensor()), layer.out()));
     }
 
     @Override
@@ -124,6 +139,9 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
         }
         if (!(loraDropout >= 0 && loraDropout < 1)) {
             throw new AdapterException("lora_dropout is " + loraDropout + "; it must lie in [0, 1).");
+        }
+        if (useDora && loraBias) {
+            throw new AdapterException("lora_bias is true, which use_dora does not take. Set one of the two to false.");
         }
         boolean known = initLoraWeights.isBoolean() || initLoraWeights.isTextual() && start().equals("gaussian");
         if (!known && !(initLoraWeights.isTextual() && LOADED.contains(start()))) {

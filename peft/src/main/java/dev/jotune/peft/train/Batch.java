@@ -15,10 +15,12 @@ import java.util.List;
  * @param labels I64 {@code [B, T]}: -100 at padding and where nothing is learnt
  * @param tokenTypes I64 {@code [B, T]}: which text of a pair
  * @param categories I64 {@code [B]}: the rows' classes, -100 for rows without one
- * @param tokens real tokens, padding apart
+ * @param tokens real tokens, padding apart, those of rejected answers too
  * @param labelCount how many labels count in the loss
+ * @param examples the rows, for objectives that lay them out otherwise
  */
-public record Batch(Tensor ids, Tensor mask, Tensor labels, Tensor tokenTypes, Tensor categories, long tokens, long labelCount) {
+public record Batch(Tensor ids, Tensor mask, Tensor labels, Tensor tokenTypes, Tensor categories, long tokens, long labelCount,
+        List<Example> examples) {
     /**
      * @param firstCounts whether a label of a row's first token counts: only if virtual tokens precede it
      */
@@ -43,12 +45,12 @@ public record Batch(Tensor ids, Tensor mask, Tensor labels, Tensor tokenTypes, T
                 types[b * time + t] = e.tokenTypes().length == 0 ? 0 : e.tokenTypes()[t];
             }
             categories[b] = e.category();
-            tokens += e.length();
+            tokens += e.length() + e.rejected().map(Example::length).orElse(0);
             counted += e.labelCount(firstCounts);
         }
         return new Batch(Tensor.of(backend, ids, rows, time), Tensor.of(backend, mask, rows, time),
                 Tensor.of(backend, labels, rows, time), Tensor.of(backend, types, rows, time), Tensor.of(backend, categories, rows),
-                tokens, counted);
+                tokens, counted, List.copyOf(examples));
     }
 
     /** What a decoder reads. */

@@ -9,6 +9,7 @@ import dev.jotune.peft.AdapterException;
 import dev.jotune.tensor.random.Philox;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
@@ -60,6 +61,24 @@ public final class Dataset {
                     + "{\"prompt\": ..., \"completion\": ...}.");
         }
         return new Dataset(encoder.examples(), encoder.cut());
+    }
+
+    /**
+     * Reads pairs of answers, one JSON object a line: {@code {"prompt": ..., "chosen": ..., "rejected": ...}}.
+     *
+     * @param maxLength tokens of prompt and answer at most; 0: no limit
+     * @throws AdapterException as {@link #readJsonl}
+     */
+    public static Dataset readPreferences(Path file, Tokenizer tokenizer, GenerationDefaults special, int maxLength) {
+        TextEncoder encoder = new TextEncoder(tokenizer, special, 0);
+        List<Example> pairs = new ArrayList<>();
+        JsonLines.read(file, line -> pairs.add(encoder.labelled(line.text("prompt"), line.text("chosen"))
+                .preferredTo(encoder.labelled(line.text("prompt"), line.text("rejected")))));
+        if (pairs.isEmpty()) {
+            throw new AdapterException(file + " holds no example. Give it one JSON object a line: {\"prompt\": ..., "
+                    + "\"chosen\": ..., \"rejected\": ...}.");
+        }
+        return maxLength == 0 ? of(pairs) : of(pairs).cutTo(maxLength);
     }
 
     /** Texts that are learnt from end to end. */
@@ -116,7 +135,7 @@ public final class Dataset {
         List<Example> shorter = new ArrayList<>();
         int lost = 0;
         for (Example e : examples) {
-            lost += e.length() > maxLength ? 1 : 0;
+            lost += e.cutTo(maxLength) != e ? 1 : 0;
             shorter.add(e.cutTo(maxLength));
         }
         return lost == 0 ? this : new Dataset(shorter, cut + lost);
@@ -151,17 +170,20 @@ public final class Dataset {
     /** A text that differs for data that differ: the size and a digest of all ids and labels. */
     String fingerprint() {
         var digest = Fingerprints.sha256();
-        for (Example e : examples) {
-            ByteBuffer bytes = ByteBuffer.allocate(Integer.BYTES * (2 * e.length() + 1));
-            bytes.putInt(e.length());
-            bytes.asIntBuffer().put(e.ids()).put(e.labels());
-            digest.update(bytes.array());
-            if (e.isClassified()) {
-                ByteBuffer more = ByteBuffer.allocate(Integer.BYTES * (e.tokenTypes().length + 1));
-                more.asIntBuffer().put(e.category()).put(e.tokenTypes());
-                digest.update(more.array());
-            }
-        }
+        examples.forEach(e -> add(e, digest));
         return size() + " examples " + HexFormat.of().formatHex(digest.digest());
+    }
+
+    private static void add(Example e, MessageDigest digest) {
+        ByteBuffer bytes = ByteBuffer.allocate(Integer.BYTES * (2 * e.length() + 1));
+        bytes.putInt(e.length());
+        bytes.asIntBuffer().put(e.ids()).put(e.labels());
+        digest.update(bytes.array());
+        if (e.isClassified()) {
+            ByteBuffer more = ByteBuffer.allocate(Integer.BYTES * (e.tokenTypes().length + 1));
+            more.asIntBuffer().put(e.category()).put(e.tokenTypes());
+            digest.update(more.array());
+        }
+        e.rejected().ifPresent(r -> add(r, digest));
     }
 }

@@ -2,6 +2,7 @@ package dev.jotune.peft.train;
 
 import dev.jotune.autograd.ops.CrossEntropy;
 import java.util.Arrays;
+import java.util.Optional;
 
 /**
  * One text to learn from. The arrays are not copied.
@@ -10,8 +11,9 @@ import java.util.Arrays;
  * @param labels for each token its id, or -100 where it is given and not to be learnt
  * @param tokenTypes which text of a pair each token is of; empty: all of the first
  * @param category the text's class, or -100 where it has none
+ * @param rejected of a pair of answers to one prompt, the one that is worse than this text
  */
-public record Example(int[] ids, int[] labels, int[] tokenTypes, int category) {
+public record Example(int[] ids, int[] labels, int[] tokenTypes, int category, Optional<Example> rejected) {
     /** The label of a token that is not to be learnt, and the category of a text that has none. */
     public static final int IGNORED = (int) CrossEntropy.IGNORE_INDEX;
 
@@ -29,14 +31,19 @@ public record Example(int[] ids, int[] labels, int[] tokenTypes, int category) {
 
     /** Tokens to learn. */
     public Example(int[] ids, int[] labels) {
-        this(ids, labels, new int[0], IGNORED);
+        this(ids, labels, new int[0], IGNORED, Optional.empty());
+    }
+
+    /** This text, preferred to {@code worse}. */
+    public Example preferredTo(Example worse) {
+        return new Example(ids, labels, tokenTypes, category, Optional.of(worse));
     }
 
     /** A text to classify; its tokens are given. */
     public static Example ofCategory(int[] ids, int[] tokenTypes, int category) {
         int[] labels = new int[ids.length];
         Arrays.fill(labels, IGNORED);
-        return new Example(ids, labels, tokenTypes, category);
+        return new Example(ids, labels, tokenTypes, category, Optional.empty());
     }
 
     /** Number of tokens. */
@@ -64,11 +71,14 @@ public record Example(int[] ids, int[] labels, int[] tokenTypes, int category) {
 
     /** The first {@code maxLength} tokens; of a text to classify the last token stays, which ends every text there. */
     Example cutTo(int maxLength) {
-        if (length() <= maxLength) {
+        if (length() <= maxLength && rejected.stream().allMatch(r -> r.length() <= maxLength)) {
             return this;
         }
+        if (length() <= maxLength) {
+            return preferredTo(rejected.get().cutTo(maxLength));
+        }
         Example e = new Example(Arrays.copyOf(ids, maxLength), Arrays.copyOf(labels, maxLength),
-                tokenTypes.length == 0 ? tokenTypes : Arrays.copyOf(tokenTypes, maxLength), category);
+                tokenTypes.length == 0 ? tokenTypes : Arrays.copyOf(tokenTypes, maxLength), category, rejected.map(r -> r.cutTo(maxLength)));
         if (isClassified()) {
             e.ids[maxLength - 1] = ids[length() - 1];
         }

@@ -12,6 +12,7 @@ import dev.jotune.autograd.optim.Trainable;
 import dev.jotune.models.Backbone;
 import dev.jotune.models.SequenceClassifier;
 import dev.jotune.models.seam.Group;
+import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.peft.Adapter;
 import dev.jotune.peft.AdapterException;
@@ -29,6 +30,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.Set;
+import java.util.function.Supplier;
 
 /** One run of {@link Trainer}, and its state. */
 final class TrainingRun {
@@ -106,16 +108,21 @@ final class TrainingRun {
                 throw new AdapterException("example " + i + " is of class " + e.category() + ", but the model has " + classes
                         + " classes. Load it as a classifier of as many labels as the data have.");
             }
-            for (int t = 0; t < e.length(); t++) {
-                int label = e.labels()[t];
-                if (!known(e.ids()[t]) || label != Example.IGNORED && !known(label)) {
-                    throw new AdapterException("example " + i + " holds the token id "
-                            + (known(e.ids()[t]) ? label : e.ids()[t])
-                            + ", but the model's vocabulary has " + vocabulary()
-                            + " tokens. Use the tokenizer that belongs to the model.");
-                }
+            checkTokens(i, e);
+        }
+    }
+
+    private void checkTokens(int i, Example e) {
+        for (int t = 0; t < e.length(); t++) {
+            int label = e.labels()[t];
+            if (!known(e.ids()[t]) || label != Example.IGNORED && !known(label)) {
+                throw new AdapterException("example " + i + " holds the token id "
+                        + (known(e.ids()[t]) ? label : e.ids()[t])
+                        + ", but the model's vocabulary has " + vocabulary()
+                        + " tokens. Use the tokenizer that belongs to the model.");
             }
         }
+        e.rejected().ifPresent(r -> checkTokens(i, r));
     }
 
     /** Rows of the table that token ids are looked up in. */
@@ -147,7 +154,7 @@ final class TrainingRun {
         if (options.gradientCheckpointing()) {
             model.setCheckpointing(true);
         }
-        Warmup.forTraining(model);
+        warmUp();
         long start = System.nanoTime();
         long tokensBefore = trainedTokens;
         try {
@@ -167,6 +174,25 @@ final class TrainingRun {
         return new TrainReport(losses, seconds, (trainedTokens - tokensBefore) / Math.max(1e-9, seconds),
                 HostMemory.peakBytes(), trainedTokens, ProcessMemory.peakResidentBytes(), done, resumedAt, data.cut(),
                 maxLength, notes);
+    }
+
+    /** A large model's kernels are compiled, and its weights packed, before the first step. */
+    private void warmUp() {
+        long weights = model.seams().parameters().values().stream().mapToLong(Parameter::numel).sum();
+        if (weights < Warmup.LARGE || model.computeType() != DType.F32) {
+            return;
+        }
+        List<Supplier<Var>> losses = new ArrayList<>();
+        try (Scope _ = Scope.open()) {
+            for (int length : new int[] {Warmup.SHORT, maxLength}) {
+                Batch row = Batch.of(data.cutTo(length).stream(options.seed(), position, 1), model.backend(), firstCounts);
+                if (parts.objective().weight(row) > 0) {
+                    Pass pass = model.seams().training(options.seed(), done);
+                    losses.add(() -> pass.once(() -> parts.objective().loss(model, row, pass)));
+                }
+            }
+            Warmup.run(losses, List.copyOf(chosen().values()), options.optimizer(totalSteps));
+        }
     }
 
     private void note(String text) {

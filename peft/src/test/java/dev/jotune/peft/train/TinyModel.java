@@ -91,7 +91,7 @@ final class TinyModel {
     /** One of each kind, with what is hardest to resume: dropout, and a prefix behind an MLP. */
     static TuningMethod method(String name) {
         return switch (name) {
-            case "lora" -> new Lora(2, 4, 0.2, false, Lora.DEFAULTS.targetModules(), Optional.empty(), Map.of(),
+            case "lora" -> new Lora(2, 4, 0.2, false, false, Lora.DEFAULTS.targetModules(), Optional.empty(), Map.of(),
                     Map.of(),
                     List.of(), List.of(), "none", false, Lora.DEFAULTS.initLoraWeights(), List.of());
             case "prefix" -> PrefixTuning.DEFAULTS.withTokens(3);
