@@ -68,7 +68,8 @@ class AlignerTest {
             LinearLayer value = model.seams().projections().get(site.path() + ".v_proj");
             LinearLayer out = model.seams().projections().get(site.path() + ".o_proj");
             Tensor constant = Recording.off(() -> {
-                Var v = value.base(p, bare).reshape(1, site.groups(), 1, site.headDim()).expandTo(1, site.groups(), site.heads() / site.groups(), site.headDim());
+                Var v = value.base(p, bare).reshape(1, site.groups(), 1, site.headDim())
+                        .expandTo(1, site.groups(), site.heads() / site.groups(), site.headDim());
                 Var gate = gates.slice(0, site.layer(), site.layer() + 1).reshape(1, site.groups(), site.heads() / site.groups(), 1);
                 return out.base(v.mul(gate).reshape(1, 1, -1), bare);
             }).tensor();
@@ -91,7 +92,8 @@ class AlignerTest {
 
     /** One of 64 keys of two tokens, and a value that the model cannot know. */
     private static int[] fact(int key) {
-        return new int[] {1, WORDS + Philox.nextInt(71, key, 0, 150), WORDS + Philox.nextInt(71, key, 1, 150), WORDS + Philox.nextInt(72, key, 0, 150)};
+        return new int[] {1, WORDS + Philox.nextInt(71, key, 0, 150), WORDS + Philox.nextInt(71, key, 1, 150),
+                WORDS + Philox.nextInt(72, key, 0, 150)};
     }
 
     private interface Texts {

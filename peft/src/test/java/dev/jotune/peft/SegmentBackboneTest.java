@@ -134,7 +134,8 @@ class SegmentBackboneTest {
         double least = Double.POSITIVE_INFINITY;
         // A kink of ReLU between the two points spoils a quotient; a closer pair steps around it.
         for (double step = 1e-5; step > 1e-8 && least > 1e-6 * scale + 1e-9; step /= 10) {
-            double quotient = (BackboneContractTest.lossAt(s, model, all, at, step) - BackboneContractTest.lossAt(s, model, all, at, -step)) / (2 * step);
+            double quotient = (BackboneContractTest.lossAt(s, model, all, at, step)
+                    - BackboneContractTest.lossAt(s, model, all, at, -step)) / (2 * step);
             least = Math.min(least, Math.abs(slope - quotient));
         }
         assertThat(least).as("how far the slope %s is from the difference quotient", slope).isLessThanOrEqualTo(1e-6 * scale + 1e-9);
@@ -157,7 +158,8 @@ class SegmentBackboneTest {
         double[] together = outputs(s, model, Specimen.BATCH, pass);
         int each = together.length / names.size();
         for (int row = 0; row < names.size(); row++) {
-            close(s, Arrays.copyOfRange(together, row * each, (row + 1) * each), outputs(s, model, List.of(row), model.seams().rows(List.of(names.get(row)))));
+            close(s, Arrays.copyOfRange(together, row * each, (row + 1) * each),
+                    outputs(s, model, List.of(row), model.seams().rows(List.of(names.get(row)))));
         }
         s.probe(model).decoded(Specimen.BATCH, pass).ifPresent(v -> close(s, v.tensor().toDoubleArray(), together));
     }
