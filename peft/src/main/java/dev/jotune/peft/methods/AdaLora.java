@@ -164,7 +164,7 @@ public record AdaLora(int r, int initR, int targetR, int tinit, int tfinal, @Jso
         /** {@code W' = W + s B diag(e) A}. */
         @Override
         public Var weight(Var w) {
-            return w.addScaled(b.matmul(a.mul(e)), scale);
+            return w.add(b.matmul(a.mul(e)).mul(scale));
         }
     }
 }
