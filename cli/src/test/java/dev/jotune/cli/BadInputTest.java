@@ -61,7 +61,7 @@ class BadInputTest {
 
     @Test
     void unknownMethod() {
-        assertThat(tuneRefused(2, "--method", "lorra", "--data", data).err()).contains("lorra", "prefix, prompt, lora");
+        assertThat(tuneRefused(2, "--method", "lorra", "--data", data).err()).contains("lorra", "prefix, prompt, p-tuning", "lora, dora");
     }
 
     @Test

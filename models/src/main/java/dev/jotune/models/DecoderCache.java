@@ -5,7 +5,7 @@ public interface DecoderCache {
     /** Tokens stored, virtual ones included. */
     long length();
 
-    /** Tokens that lie before those stored and belong to several rows: those of a {@link PrefixTree}, virtual ones included. */
+    /** Tokens that lie before those stored and belong to several rows: those of a {@link TokenTree}, virtual ones included. */
     default long before(int row) {
         return 0;
     }

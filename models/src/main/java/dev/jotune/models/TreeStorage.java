@@ -3,7 +3,7 @@ package dev.jotune.models;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Attention.Segment;
 import dev.jotune.autograd.ops.Attention.Visible;
-import dev.jotune.models.PrefixTree.Node;
+import dev.jotune.models.TokenTree.Node;
 import dev.jotune.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -11,7 +11,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 
-/** Rows that begin with nodes of a {@link PrefixTree}, which are not theirs, and go on with tokens of their own. */
+/** Rows that begin with nodes of a {@link TokenTree}, which are not theirs, and go on with tokens of their own. */
 final class TreeStorage implements KvStorage {
     private final KvStorage own;
     private List<List<Node>> paths;

@@ -111,7 +111,8 @@ record BackboneCase(String name, TuningMethod method, Predicate<Backbone> place,
     private static BackboneCase adapter(String placement) {
         BottleneckAdapter method = new BottleneckAdapter(placement, 4, "gelu", 1, List.of());
         boolean parts = !placement.equals("pfeiffer");
-        return new BackboneCase("adapter " + placement, method, m -> !parts || m.seams().taps().keySet().stream().anyMatch(t -> t.endsWith(".attn.out")
+        return new BackboneCase("adapter " + placement, method,
+                m -> !parts || m.seams().taps().keySet().stream().anyMatch(t -> t.endsWith(".attn.out")
                 || t.endsWith(".mixer.out")), "has no place in", (model, _) -> model.seams().taps().values().stream()
                         .filter(t -> placement.equals("houlsby") ? isPart(t.name()) || isMlp(t.name()) : parts ? isMlp(t.name()) : isBlock(t.name()))
                         .mapToLong(BackboneCase::bottleneck).sum(), method.reducedBy(0), "reduction_factor is 0");
@@ -125,7 +126,8 @@ record BackboneCase(String name, TuningMethod method, Predicate<Backbone> place,
 
     private static BackboneCase offset(String variant, int r) {
         StateOffset method = new StateOffset(variant, r, List.of());
-        return new BackboneCase("state-offset " + variant + (r > 0 ? " of rank " + r : ""), method, m -> m instanceof Mamba, "is for state space models",
+        return new BackboneCase("state-offset " + variant + (r > 0 ? " of rank " + r : ""), method,
+                m -> m instanceof Mamba, "is for state space models",
                 (model, _) -> {
                     MambaConfig c = ((Mamba) model).config();
                     long e = c.intermediateSize();

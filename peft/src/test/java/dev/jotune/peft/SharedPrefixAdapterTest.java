@@ -9,7 +9,7 @@ import dev.jotune.models.CausalLm;
 import dev.jotune.models.DecoderCache;
 import dev.jotune.models.DecoderInput;
 import dev.jotune.models.KvCache;
-import dev.jotune.models.PrefixTree;
+import dev.jotune.models.TokenTree;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
@@ -37,7 +37,7 @@ class SharedPrefixAdapterTest {
         h.moved(model, "a");
         Pass pass = model.seams().inference();
         double[] whole = last(model, PROMPTS, pass, 6, Optional.empty());
-        try (PrefixTree tree = PrefixTree.of(model, pass, PROMPTS, 1)) {
+        try (TokenTree tree = TokenTree.of(model, pass, PROMPTS, 1)) {
             assertThat(tree.nodes()).isEqualTo(3);
             int[][] rest = Arrays.stream(PROMPTS).map(p -> Arrays.copyOfRange(p, 4, 6)).toArray(int[][]::new);
             // Rows 1 and 3 share five tokens and begin a token later than the others: here all read from the fifth on.
@@ -47,7 +47,7 @@ class SharedPrefixAdapterTest {
         }
     }
 
-    private static void assertThatRowsRead(Harness h, CausalLm model, Pass pass, PrefixTree tree, int[][] rest, double[] whole) {
+    private static void assertThatRowsRead(Harness h, CausalLm model, Pass pass, TokenTree tree, int[][] rest, double[] whole) {
         KvCache cache = tree.newCache(2);
         long[] ids = new long[8];
         long[] positions = new long[8];
@@ -91,7 +91,7 @@ class SharedPrefixAdapterTest {
         Harness h = new Harness(prompt, ContractCases.of(prompt).getFirst(), TinyModels.GROUPED, true);
         CausalLm model = h.model();
         h.moved(model, "a");
-        try (PrefixTree tree = PrefixTree.of(model, model.seams().inference(), new int[][] {{3, 1, 4, 1}, {3, 1, 4, 2}, {5, 6}}, 1)) {
+        try (TokenTree tree = TokenTree.of(model, model.seams().inference(), new int[][] {{3, 1, 4, 1}, {3, 1, 4, 2}, {5, 6}}, 1)) {
             // No beginning is common to all, so nothing is shared: virtual tokens stand before the first part.
             assertThat(tree.nodes()).isZero();
         }
@@ -102,7 +102,7 @@ class SharedPrefixAdapterTest {
         CausalLm model = TinyModels.GROUPED.make(Backends.cpu(), DType.F32);
         Adapters.create(model, "a", Methods.named("lora").defaults(), 1);
         Pass mixed = model.seams().rows(List.of("a", ""));
-        assertThatThrownBy(() -> PrefixTree.of(model, mixed, new int[][] {{1, 2, 3}, {1, 2, 4}}, 1))
+        assertThatThrownBy(() -> TokenTree.of(model, mixed, new int[][] {{1, 2, 3}, {1, 2, 4}}, 1))
                 .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("2 groups of rows");
     }
 }

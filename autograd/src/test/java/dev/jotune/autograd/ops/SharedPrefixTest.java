@@ -93,7 +93,8 @@ class SharedPrefixTest {
         double[] w = want.tensor().toDoubleArray();
         assertThat(g).hasSameSizeAs(w);
         for (int i = 0; i < g.length; i++) {
-            assertThat(Math.abs(g[i] - w[i])).as("%d: %s, want %s", i, g[i], w[i]).isLessThanOrEqualTo((wide ? 1e-12 : 1e-5) * Math.max(1, Math.abs(w[i])));
+            assertThat(Math.abs(g[i] - w[i])).as("%d: %s, want %s", i, g[i], w[i])
+                    .isLessThanOrEqualTo((wide ? 1e-12 : 1e-5) * Math.max(1, Math.abs(w[i])));
         }
     }
 
@@ -113,7 +114,8 @@ class SharedPrefixTest {
         Var q = noise(random, true, 2, 2, 1, 4);
         Var k = noise(random, true, 1, 2, 3, 4);
         Var each = noise(random, true, 2, 2, 3, 4);
-        for (Segment s : List.of(Segment.shared(k, k, 0, 3), Segment.shared(k, k, 1, 1), Segment.shared(k, k, -1, 1), Segment.shared(each, each, 0, 2))) {
+        for (Segment s : List.of(Segment.shared(k, k, 0, 3), Segment.shared(k, k, 1, 1), Segment.shared(k, k, -1, 1),
+                Segment.shared(each, each, 0, 2))) {
             assertThatThrownBy(() -> Attention.attend(q, List.of(s), 1, 0)).isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("cannot share keys").hasMessageContaining("rows " + s.rows().get().first());
         }

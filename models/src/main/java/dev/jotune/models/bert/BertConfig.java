@@ -27,8 +27,8 @@ import java.util.Set;
  */
 public record BertConfig(String modelType, String prefix, String blocks, BlockNames names, int hiddenSize, int intermediateSize,
         int numHiddenLayers, int numAttentionHeads, int vocabSize, int maxPositionEmbeddings, int typeVocabSize, int padTokenId,
-        boolean positionsSkipPadding, double layerNormEps, String hiddenAct, double embeddingDropout, BlockShape.Dropped dropout, double classifierDropout,
-        boolean tieWordEmbeddings) {
+        boolean positionsSkipPadding, double layerNormEps, String hiddenAct, double embeddingDropout, BlockShape.Dropped dropout,
+        double classifierDropout, boolean tieWordEmbeddings) {
     /** Fields that no version of transformers computes with, of old conversions from TensorFlow among them. */
     private static final Set<String> UNUSED = Set.of("directionality", "pooler_fc_size", "pooler_num_attention_heads",
             "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type", "qa_dropout", "sinusoidal_pos_embds", "tie_weights_",
@@ -61,7 +61,8 @@ public record BertConfig(String modelType, String prefix, String blocks, BlockNa
                 c.size("num_hidden_layers"), heads(c, "num_attention_heads", c.size("hidden_size")), c.size("vocab_size"),
                 c.size("max_position_embeddings", 512), c.size("type_vocab_size", 2), pad(c, pad), skip,
                 c.number("layer_norm_eps", 1e-12), Heads.activation(c, "hidden_act", "gelu"), dropout,
-                new BlockShape.Dropped(attention, dropout, dropout), DropoutRates.read(c, "classifier_dropout", dropout), c.flag("tie_word_embeddings", true));
+                new BlockShape.Dropped(attention, dropout, dropout), DropoutRates.read(c, "classifier_dropout", dropout),
+                c.flag("tie_word_embeddings", true));
     }
 
     private static BertConfig distilbert(Config c) {

@@ -72,7 +72,7 @@ public final class CausalLanguageModel implements StatefulModel {
 
     /**
      * The same model, where the texts of a batch share what they begin with: keys and values of a common beginning are
-     * computed and stored once, and all rows under it attend to it together (see {@link dev.jotune.models.PrefixTree}). Each
+     * computed and stored once, and all rows under it attend to it together (see {@link dev.jotune.models.TokenTree}). Each
      * text is what it would be alone. A model whose angles depend on the text's length reads every row as ever.
      *
      * @param least how many tokens texts must have in common to share them

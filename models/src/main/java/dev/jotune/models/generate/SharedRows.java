@@ -4,7 +4,7 @@ import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.models.CausalLm;
 import dev.jotune.models.KvCache;
-import dev.jotune.models.PrefixTree;
+import dev.jotune.models.TokenTree;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Scope;
 import java.util.Arrays;
@@ -13,7 +13,7 @@ import java.util.Optional;
 import java.util.stream.IntStream;
 
 /**
- * The rows of a transformer whose texts' common beginnings are computed and stored once, in a {@link PrefixTree}. Within the
+ * The rows of a transformer whose texts' common beginnings are computed and stored once, in a {@link TokenTree}. Within the
  * cache rows are sorted by their text, so that those under one node are neighbours and read it together.
  */
 final class SharedRows extends BatchRows {
@@ -21,7 +21,7 @@ final class SharedRows extends BatchRows {
     private final Pass pass;
     private final int least;
     private final int room;
-    private Optional<PrefixTree> tree = Optional.empty();
+    private Optional<TokenTree> tree = Optional.empty();
     private KvCache cache;
     /** The row of the cache that a row of the batch is. */
     private int[] places;
@@ -71,7 +71,7 @@ final class SharedRows extends BatchRows {
         int[] sorted = IntStream.range(0, tokens.length).boxed().sorted(Comparator.comparing(b -> tokens[b], Arrays::compare))
                 .mapToInt(Integer::intValue).toArray();
         places = inverse(sorted);
-        tree = Optional.of(PrefixTree.of(model, pass, Arrays.stream(sorted).mapToObj(b -> tokens[b]).toArray(int[][]::new), least));
+        tree = Optional.of(TokenTree.of(model, pass, Arrays.stream(sorted).mapToObj(b -> tokens[b]).toArray(int[][]::new), least));
         cache = tree.get().newCache(room);
     }
 

@@ -20,7 +20,7 @@ import java.util.Optional;
  *
  * <p>Memory: {@code 2 L G D} elements for each token of a node, whatever the number of rows under it.
  */
-public final class PrefixTree implements AutoCloseable {
+public final class TokenTree implements AutoCloseable {
     private final CausalLm model;
     private final Pass pass;
     private final int least;
@@ -55,7 +55,7 @@ public final class PrefixTree implements AutoCloseable {
         }
     }
 
-    private PrefixTree(CausalLm model, Pass pass, int[][] prompts, int least) {
+    private TokenTree(CausalLm model, Pass pass, int[][] prompts, int least) {
         this.model = model;
         this.pass = pass;
         this.least = least;
@@ -76,7 +76,7 @@ public final class PrefixTree implements AutoCloseable {
      * @throws IllegalArgumentException if rows run under different adapters, or the model cannot go on behind shared keys:
      *     one that keeps a state instead, that sees a window, or whose angles depend on the text's length
      */
-    public static PrefixTree of(CausalLm model, Pass pass, int[][] prompts, int least) {
+    public static TokenTree of(CausalLm model, Pass pass, int[][] prompts, int least) {
         if (!pass.isUniform()) {
             throw new IllegalArgumentException("a pass with " + pass.groups().size() + " groups of rows computes different keys for them. "
                     + "Share prefixes among rows under the same adapters.");
@@ -90,7 +90,7 @@ public final class PrefixTree implements AutoCloseable {
             throw new IllegalArgumentException("a " + model.modelType() + " model keeps a " + usual.getClass().getSimpleName()
                     + ", whose beginning cannot be shared. Decode without sharing prefixes.");
         }
-        PrefixTree tree = new PrefixTree(model, pass, prompts, least);
+        TokenTree tree = new TokenTree(model, pass, prompts, least);
         try {
             tree.grow();
         } catch (RuntimeException | Error e) {

@@ -29,7 +29,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Texts that share what they begin with, against the same texts with a cache for each (catalogue S084, works_when). */
-class PrefixTreeTest {
+class TokenTreeTest {
     private static final Pass BARE = Pass.inference(List.of());
 
     private static CausalLm model(String name) {
@@ -140,7 +140,7 @@ class PrefixTreeTest {
         int suffix = 8;
         int[][] prompts = new int[rows][];
         Arrays.setAll(prompts, b -> joined(prefix, new int[] {b}, text(random, model, suffix - 1)));
-        try (PrefixTree tree = PrefixTree.of(model, BARE, prompts, 16)) {
+        try (TokenTree tree = TokenTree.of(model, BARE, prompts, 16)) {
             assertThat(tree.nodes()).isEqualTo(1);
             assertThat(tree.tokens()).isEqualTo(prefix.length);
             assertThat(tree.bytes()).isEqualTo(perToken * prefix.length);
@@ -160,19 +160,19 @@ class PrefixTreeTest {
     void theTreeHasAPartForWhatEnoughTokensOfRowsShare() {
         CausalLm model = model("stories");
         int[][] prompts = prompts(model, 6);
-        try (PrefixTree tree = PrefixTree.of(model, BARE, prompts, 4)) {
+        try (TokenTree tree = TokenTree.of(model, BARE, prompts, 4)) {
             // The system prompt, both sets of examples, the problem that two rows go on from. Row 6 ends with that problem, and reads its
             // last token itself.
             assertThat(tree.nodes()).isEqualTo(4);
             assertThat(tree.tokens()).isEqualTo(23 + 17 + 9 + 5);
             assertThat(IntStream.range(0, prompts.length).map(tree::shared).toArray()).containsExactly(45, 32, 40, 45, 32, 23, 45, 0);
         }
-        try (PrefixTree tree = PrefixTree.of(model, BARE, prompts, 10)) {
+        try (TokenTree tree = TokenTree.of(model, BARE, prompts, 10)) {
             // Nine tokens are too few for a part of their own.
             assertThat(tree.nodes()).isEqualTo(2);
             assertThat(tree.tokens()).isEqualTo(23 + 17);
         }
-        try (PrefixTree tree = PrefixTree.of(model, BARE, new int[][] {{1, 2, 3, 4, 5}, {1, 2, 3, 4, 6}, {1, 7, 8, 9}}, 4)) {
+        try (TokenTree tree = TokenTree.of(model, BARE, new int[][] {{1, 2, 3, 4, 5}, {1, 2, 3, 4, 6}, {1, 7, 8, 9}}, 4)) {
             // What is too short for all is the beginning of the part of those that share more.
             assertThat(tree.nodes()).isEqualTo(1);
             assertThat(IntStream.range(0, 3).map(tree::shared).toArray()).containsExactly(4, 4, 0);
@@ -183,7 +183,7 @@ class PrefixTreeTest {
     void positionsOfTokensWithoutAnyGivenGoOnBehindTheTree() {
         CausalLm model = model("stories");
         int[][] prompts = {{5, 6, 7, 8, 9, 10}, {5, 6, 7, 8, 11, 12}};
-        try (PrefixTree tree = PrefixTree.of(model, BARE, prompts, 2)) {
+        try (TokenTree tree = TokenTree.of(model, BARE, prompts, 2)) {
             KvCache cache = tree.newCache(2);
             DecoderInput in = DecoderInput.of(Tensor.of(model.backend(), new long[] {9, 10, 11, 12}, 2, 2));
             float[] got = Recording.off(() -> model.logits(model.forward(in, BARE, Optional.of(cache)).text(), BARE))
@@ -201,15 +201,15 @@ class PrefixTreeTest {
     void refusesWhatCannotBeShared() {
         CausalLm model = model("stories");
         int[][] prompts = {{1, 2, 3}, {1, 2, 4}};
-        assertThatThrownBy(() -> PrefixTree.of(model, BARE, new int[][] {{1, 2}, {}}, 1)).hasMessageContaining("at least one token");
-        assertThatThrownBy(() -> PrefixTree.of(model, BARE, prompts, 0)).hasMessageContaining("not 0");
+        assertThatThrownBy(() -> TokenTree.of(model, BARE, new int[][] {{1, 2}, {}}, 1)).hasMessageContaining("at least one token");
+        assertThatThrownBy(() -> TokenTree.of(model, BARE, prompts, 0)).hasMessageContaining("not 0");
         assertThatThrownBy(() -> new CausalLanguageModel(model, BARE).sharingPrefixes(0)).hasMessageContaining("least shared length");
         CausalLm windowed = RandomDecoder.of("""
                 {"model_type": "mistral", "hidden_size": 16, "intermediate_size": 20, "num_hidden_layers": 1, "num_attention_heads": 2,
                  "num_key_value_heads": 1, "head_dim": 8, "vocab_size": 19, "max_position_embeddings": 64, "sliding_window": 8}""", "F32");
-        assertThatThrownBy(() -> PrefixTree.of(windowed, BARE, prompts, 1)).isInstanceOf(IllegalArgumentException.class)
+        assertThatThrownBy(() -> TokenTree.of(windowed, BARE, prompts, 1)).isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("sees only the last 8 tokens");
-        try (PrefixTree tree = PrefixTree.of(model, BARE, prompts, 1)) {
+        try (TokenTree tree = TokenTree.of(model, BARE, prompts, 1)) {
             KvCache cache = tree.newCache(4);
             assertThatThrownBy(() -> cache.inBlocks(4)).hasMessageContaining("cannot be put into blocks");
             cache.free();
