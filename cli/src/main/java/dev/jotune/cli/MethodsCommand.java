@@ -20,11 +20,19 @@ final class MethodsCommand implements Runnable {
     @Option(names = "--debug", description = "Prints stack traces.")
     private boolean debug;
 
+    @Option(names = "--markdown", description = "Prints the page docs/METHODS.md.")
+    private boolean markdown;
+
     @Spec
     private CommandSpec spec;
 
     @Override
     public void run() {
+        if (markdown) {
+            spec.commandLine().getOut().print(MethodsPage.text());
+            spec.commandLine().getOut().flush();
+            return;
+        }
         Table t = new Table("METHOD", "TITLE", "PAPER", "SEAM", "EQUATION", "TRAINABLE", "PEFT TYPE");
         for (MethodInfo m : Methods.all()) {
             t.row(m.name(), m.title(), "arXiv:" + m.paper(), m.seam(), m.equation(), m.trainable(), m.peftType());

@@ -90,12 +90,24 @@ public final class Methods {
             step("mezo", "MeZO", "2305.17333", "theta -= rate (L(theta + eps z) - L(theta - eps z)) / (2 eps) z", "--trainer mezo"),
             step("lisa", "LISA", "2403.17919", "gamma of L layers train, drawn every K steps", "--method full --trainer lisa"),
             step("gmt", "Gradient-Mask Tuning", "2406.15330", "theta -= rate Opt(M G), M the largest k of |G|", "--trainer gmt"),
-            step("bbt", "BBTv2", "2205.11200", "p_l = start_l + A_l z_l, z_l by CMA-ES", "--trainer bbt"));
+            step("bbt", "BBTv2", "2205.11200", "p_l = start_l + A_l z_l, z_l by CMA-ES", "--trainer bbt"),
+            weights("task-arithmetic", "Task Arithmetic", "2212.04089", "W' = W + sum of w_i (W_i - W)", "jotune weights --method task-arithmetic"),
+            weights("ties", "TIES-Merging", "2306.01708", "trim, elect signs, mean of those that agree", "jotune weights --method ties"),
+            weights("dare", "DARE", "2311.03099", "tau' = m tau / p, m drawn with probability p", "jotune weights --method dare-linear"),
+            weights("soup", "Model Soups", "2203.05482", "W' = mean of W_i, all or those that help", "jotune weights --method greedy-soup"),
+            weights("bitdelta", "BitDelta", "2402.10193", "W' = W + a sign(W_1 - W), a = mean |W_1 - W|", "BitDelta in Java"),
+            weights("compeft", "ComPEFT", "2311.13171", "tau' = a std(tau) sign(top k of tau)", "ComPeft in Java"),
+            new UnattachedMethod("hydragen", "Hydragen", "2402.05099", "attention segments", "(o, lse) of a shared run, once for all rows",
+                    "TokenTree, CausalLanguageModel.sharingPrefixes in Java"));
 
     private Methods() {}
 
     private static UnattachedMethod decoding(String name, String title, String paper, String equation, String formula) {
         return new UnattachedMethod(name, title, paper, "logits", equation, "--lm \"" + formula + "\"");
+    }
+
+    private static UnattachedMethod weights(String name, String title, String paper, String equation, String use) {
+        return new UnattachedMethod(name, title, paper, "weights as vectors", equation, use);
     }
 
     private static UnattachedMethod step(String name, String title, String paper, String equation, String options) {

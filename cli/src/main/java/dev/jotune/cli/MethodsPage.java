@@ -1,0 +1,67 @@
+package dev.jotune.cli;
+
+import dev.jotune.peft.MethodInfo;
+import dev.jotune.peft.Methods;
+import dev.jotune.peft.UnattachedMethod;
+import dev.jotune.peft.decoding.FormulaFunction;
+
+/** The registry as a page of Markdown. */
+final class MethodsPage {
+    private MethodsPage() {}
+
+    static String text() {
+        StringBuilder out = new StringBuilder("""
+                # Methods
+
+                Made by `./jotune methods --markdown` from the registry. [SEAMS.md](SEAMS.md) says what the seams are.
+
+                ## Methods that attach to a model
+
+                Train one with `./jotune tune --method NAME`; `./jotune tune --help` lists the options of each. n virtual tokens, L layers, H heads,
+                G key/value heads, D head size, C hidden size, r rank, m a method's own width, N and E state and inner size of Mamba.
+
+                """);
+        row(out, "name", "method", "paper", "seam", "definition", "trained values", "`peft_type`");
+        row(out, "---", "---", "---", "---", "---", "---", "---");
+        for (MethodInfo m : Methods.all()) {
+            row(out, code(m.name()), m.title(), paper(m.paper()), m.seam(), code(m.equation()), code(m.trainable()), code(m.peftType()));
+        }
+        out.append("""
+
+                ## Methods that attach nothing
+
+                """);
+        row(out, "name", "method", "paper", "seam", "definition", "use");
+        row(out, "---", "---", "---", "---", "---", "---");
+        for (UnattachedMethod m : Methods.unattached()) {
+            row(out, code(m.name()), m.title(), paper(m.paper()), m.seam(), code(m.equation()), code(m.use()));
+        }
+        out.append("""
+
+                Formulas of `./jotune generate --lm` may call:
+
+                """);
+        row(out, "function", "meaning");
+        row(out, "---", "---");
+        for (FormulaFunction f : FormulaFunction.values()) {
+            row(out, code(f.usage()), f.meaning());
+        }
+        return out.toString();
+    }
+
+    private static String paper(String id) {
+        return "[" + id + "](https://arxiv.org/abs/" + id + ")";
+    }
+
+    private static String code(String text) {
+        return "`" + text + "`";
+    }
+
+    /** Bars would end a cell, even in code. */
+    private static void row(StringBuilder out, String... cells) {
+        for (String c : cells) {
+            out.append("| ").append(c.replace("|", "\\|")).append(' ');
+        }
+        out.append("|\n");
+    }
+}
