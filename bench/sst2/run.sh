@@ -13,9 +13,10 @@
 # OUT      where the table goes (default: bench/sst2/RESULTS.md)
 #
 # Both train the same: LoRA of rank 8 and alpha 16 on query and value, pooler and classifier whole, AdamW at 1e-3 falling
-# linearly to 0, batches of 16 sentences of at most 64 tokens, clipped at norm 1. Seeds fix the start of the head and of
-# LoRA's factors, the order of the sentences and dropout; the two draw different numbers from the same seed. They run in turn,
-# never at once. Jotune's seconds are of training alone, as the peer's.
+# linearly to 0, batches of 16 sentences of at most 64 tokens, clipped at norm 1. They begin with the same numbers, which the peer
+# draws and saves, and take the sentences in the same order; both follow the seed. Once without dropout, where nothing is left to
+# chance, and once with the model's own, where the two draw different noise. They run in turn, never at once. Jotune's seconds
+# are of training alone, as the peer's.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 model=${1:?give the folder of an encoder; the head of this script says more}
@@ -34,18 +35,32 @@ trap 'rm -rf "$work"' EXIT
 log=$work/log
 : >"$log"
 ./jotune --version >&2
-for seed in ${seeds//,/ }; do
-    echo "seed $seed, jotune" >&2
-    adapter=$work/adapter-$seed
-    ./jotune tune --task classify --model "$model" --method lora --data "$data/train.tsv" --out "$adapter" --threads "$threads" \
-        --r 8 --lora-alpha 16 --target-modules query,value --modules-to-save pooler --learning-rate 1e-3 --epochs "$epochs" \
-        --batch-size 16 --max-length 64 --seed "$seed" --save-every 0 2>"$work/err" | tee "$work/tuned" >&2 || { cat "$work/err" >&2; exit 1; }
-    ./jotune eval --task classify --model "$model" --adapter "$adapter" --data "$data/dev.tsv" --max-length 64 --threads "$threads" \
-        2>"$work/err" | tee "$work/measured" >&2 || { cat "$work/err" >&2; exit 1; }
-    "$python" bench/sst2/table.py --line "$seed" "$work/tuned" "$work/measured" >>"$log"
-    echo "seed $seed, torch" >&2
-    "$python" bench/sst2/peer.py --model "$model" --train "$data/train.tsv" --dev "$data/dev.tsv" --threads "$threads" \
-        --learning-rate 1e-3 --epochs "$epochs" --batch-size 16 --max-length 64 --seed "$seed" 2>"$work/err" | tail -n 1 | tee -a "$log" >&2 || { cat "$work/err" >&2; exit 1; }
+without=$work/model
+cp -rL "$model" "$without"
+"$python" - "$without/config.json" <<'EOF'
+import json, sys
+config = json.load(open(sys.argv[1]))
+config.update(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+json.dump(config, open(sys.argv[1], "w"))
+EOF
+for variant in none own; do
+    from=$([[ $variant == none ]] && echo "$without" || echo "$model")
+    for seed in ${seeds//,/ }; do
+        start=$work/start adapter=$work/adapter
+        rm -rf "$start" "$adapter"
+        echo "dropout $variant, seed $seed, torch" >&2
+        "$python" bench/sst2/peer.py --model "$from" --train "$data/train.tsv" --dev "$data/dev.tsv" --threads "$threads" --start "$start" \
+            --learning-rate 1e-3 --epochs "$epochs" --batch-size 16 --max-length 64 --seed "$seed" 2>"$work/err" >"$work/lines" ||
+            { cat "$work/err" >&2; exit 1; }
+        tail -n 1 "$work/lines" | sed "s/^{/{\"dropout\": \"$variant\", /" | tee -a "$log" >&2
+        echo "dropout $variant, seed $seed, jotune" >&2
+        ./jotune tune --task classify --model "$from" --from "$start" --data "$data/train.tsv" --out "$adapter" --threads "$threads" \
+            --learning-rate 1e-3 --epochs "$epochs" --batch-size 16 --max-length 64 --seed "$seed" --save-every 0 \
+            2>"$work/err" | tee "$work/tuned" >&2 || { cat "$work/err" >&2; exit 1; }
+        ./jotune eval --task classify --model "$from" --adapter "$adapter" --data "$data/dev.tsv" --max-length 64 --threads "$threads" \
+            2>"$work/err" | tee "$work/measured" >&2 || { cat "$work/err" >&2; exit 1; }
+        "$python" bench/sst2/table.py --line "$variant" "$seed" "$work/tuned" "$work/measured" >>"$log"
+    done
 done
 "$python" bench/sst2/table.py "$log" "$threads" "$epochs" "$model" >"$out"
 cat "$out"

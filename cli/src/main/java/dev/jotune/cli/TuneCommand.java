@@ -28,7 +28,7 @@ import picocli.CommandLine.Spec;
 
 /** {@code jotune tune}: trains an adapter on a data set. */
 @Command(name = "tune", sortOptions = false,
-        customSynopsis = "jotune tune --model=DIR --method=NAME --data=FILE --out=DIR [OPTIONS]",
+        customSynopsis = "jotune tune --model=DIR (--method=NAME | --from=DIR) --data=FILE --out=DIR [OPTIONS]",
         description = {"Trains an adapter and saves it as PEFT does.", "",
             "The data are one JSON object a line: {\"text\": ...}, learnt from end to end, or",
             "{\"prompt\": ..., \"completion\": ...}, where only the completion is learnt. Objectives of preferences",
@@ -47,9 +47,12 @@ final class TuneCommand implements Runnable {
             + "or to tell texts apart (classify), with an encoder. Default: ${DEFAULT-VALUE}.")
     private String task;
 
-    @Option(names = "--method", required = true, paramLabel = "NAME", description = "prefix, prompt or lora; "
-            + "'jotune methods' says what they are.")
+    @Option(names = "--method", paramLabel = "NAME", description = "lora, prefix, prompt, ...; 'jotune methods' says what there is.")
     private String method;
+
+    @Option(names = "--from", paramLabel = "DIR", description = "Start from a saved adapter instead of a new one; its method and "
+            + "settings are kept.")
+    private Path from;
 
     @Option(names = "--data", required = true, paramLabel = "FILE", description = "The examples, JSON lines.")
     private Path data;
@@ -77,7 +80,7 @@ final class TuneCommand implements Runnable {
     @Override
     public void run() {
         TrainOptions options = training.read();
-        TuningMethod tuning = MethodOptions.read(method, methodFields);
+        Optional<TuningMethod> tuning = method();
         Backend backend = common.backend();
         PrintWriter err = spec.commandLine().getErr();
         Models.Loaded loaded;
@@ -97,11 +100,27 @@ final class TuneCommand implements Runnable {
                     : Dataset.readJsonl(data, tokenizer, loaded.generation(), options.maxLength());
         }
         TrainingStep step = steps.read(TrainingStep.of(loaded.backbone()), loaded.generation(), options.seed());
-        Adapter adapter = attach(loaded, tokenizer, tuning, options.seed());
-        err.printf(Locale.ROOT, "%s on %s: %,d trainable values, %,d examples%n", tuning.peftType(), loaded.name(),
+        Adapter adapter = tuning.isPresent() ? attach(loaded, tokenizer, tuning.get(), options.seed())
+                : Adapters.load(loaded.backbone(), Adapters.DEFAULT_NAME, from).basedOn(loaded.name());
+        err.printf(Locale.ROOT, "%s on %s: %,d trainable values, %,d examples%n", adapter.method().peftType(), loaded.name(),
                 adapter.trainableCount(), examples.size());
         err.flush();
         report(train(adapter, examples, options, step, err));
+    }
+
+    /** What to train anew; empty where a saved adapter says it. */
+    private Optional<TuningMethod> method() {
+        if (from == null) {
+            if (method == null) {
+                throw new UsageException("neither --method nor --from is given. Name a method, or a saved adapter to start from");
+            }
+            return Optional.of(MethodOptions.read(method, methodFields));
+        }
+        if (method != null || !methodFields.isEmpty()) {
+            throw new UsageException("--from brings the method and the settings of the adapter in " + from + ". Leave out "
+                    + (method != null ? "--method " + method : "--" + methodFields.keySet().iterator().next().replace('_', '-')));
+        }
+        return Optional.empty();
     }
 
     private boolean classifies() {

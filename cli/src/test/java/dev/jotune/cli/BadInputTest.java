@@ -65,6 +65,14 @@ class BadInputTest {
     }
 
     @Test
+    void aMethodOrAnAdapterToStartFrom() {
+        assertThat(tuneRefused(2, "--data", data).err()).contains("neither --method nor --from");
+        assertThat(tuneRefused(2, "--from", dir, "--method", "lora", "--data", data).err()).contains("Leave out --method lora");
+        assertThat(tuneRefused(2, "--from", dir, "--lora-alpha", 3, "--data", data).err()).contains("Leave out --lora-alpha");
+        assertThat(tuneRefused(1, "--from", dir.resolve("nowhere"), "--data", data).err()).contains("nowhere");
+    }
+
+    @Test
     void optionOfAnotherMethod() {
         assertThat(tuneRefused(2, "--method", "prefix", "--data", data, "--r", 4).err()).contains("--r belongs to lora", "prefix");
     }

@@ -59,6 +59,19 @@ class RoundTripTest {
     }
 
     @Test
+    void trainingGoesOnFromASavedAdapter() throws IOException {
+        Path first = dir.resolve("first");
+        tune("lora", first, "--max-steps", 12, "--target_modules", "all-linear", "--r", 4);
+        Path second = dir.resolve("second");
+        Jotune on = Jotune.run("tune", "--model", "stories260k", "--from", first, "--data", data, "--out", second, "--learning-rate", "0",
+                "--max-steps", 1);
+        assertThat(on.code()).as(on.err()).isZero();
+        assertThat(second.resolve("adapter_model.safetensors")).hasSameBinaryContentAs(first.resolve("adapter_model.safetensors"));
+        assertThat(write("stories260k", "--adapter", second)).isEqualTo(write("stories260k", "--adapter", first))
+                .isNotEqualTo(write("stories260k"));
+    }
+
+    @Test
     void aMergedModelWritesWhatTheAdapterWrote() {
         Path adapter = dir.resolve("adapter");
         tune("lora", adapter, "--max-steps", 3, "--target_modules", "all-linear", "--lora_alpha=16", "--r", 4);
