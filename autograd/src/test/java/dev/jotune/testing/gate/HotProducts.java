@@ -10,6 +10,7 @@ import dev.jotune.tensor.kernels.QuantizedProductKernel;
 import dev.jotune.tensor.quant.BlockFormat;
 import dev.jotune.tensor.quant.Nf4Matrix;
 import dev.jotune.tensor.quant.QuantizedMatrix;
+import dev.jotune.tensor.quant.SignMatrix;
 import dev.jotune.testing.conformance.QuantCases;
 import java.util.ArrayList;
 import java.util.List;
@@ -48,6 +49,7 @@ final class HotProducts {
                 weights.add(QuantCases.random(cpu, format, 40, 2L * format.elements()));
             }
             weights.add(Nf4Matrix.quantize(HotDriver.noise(cpu, 40, 320)));
+            weights.add(SignMatrix.of(cpu, 40, 320, HotDriver.noise(cpu, 40, 320).toDoubleArray()));
             weights.forEach(w -> quantized(cpu, works, k, w));
         });
     }

@@ -8,7 +8,6 @@ import static dev.jotune.tensor.cpu.simd.Mem.S;
 
 import dev.jotune.tensor.kernels.SparsePattern;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorOperators;
 
 /**
  * Products with a sparse matrix. Each number of it is multiplied with a run of M neighbouring floats, so that vectors are
@@ -102,7 +101,7 @@ public final class Sparse {
             sum = FloatVector.fromMemorySegment(S, ALL, a + 4L * i, ORDER)
                     .fma(FloatVector.fromMemorySegment(S, ALL, b + 4L * i, ORDER), sum);
         }
-        float total = sum.reduceLanes(VectorOperators.ADD);
+        float total = Lanes.sum(sum);
         for (; i < n; i++) {
             total = Math.fma(Mem.f32(a + 4L * i), Mem.f32(b + 4L * i), total);
         }
