@@ -1,6 +1,7 @@
 /** Tuning methods, adapters on disk, and the training loop. */
 module dev.jotune.peft {
     requires transitive dev.jotune.models;
+    requires java.management;
     requires com.fasterxml.jackson.databind;
     requires com.fasterxml.jackson.datatype.jdk8;
     requires hipparchus.core;
