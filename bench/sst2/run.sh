@@ -10,6 +10,7 @@
 #            python3 -m venv venv && venv/bin/pip install torch transformers peft && PYTHON=venv/bin/python bench/sst2/run.sh ...
 # THREADS  threads of both (default: 2)
 # EPOCHS   passes over the training sentences (default: 2)
+# VARIANTS none (no dropout), own (the model's), or both (default)
 # OUT      where the table goes (default: bench/sst2/RESULTS.md)
 #
 # Both train the same: LoRA of rank 8 and alpha 16 on query and value, pooler and classifier whole, AdamW at 1e-3 falling
@@ -43,7 +44,7 @@ config = json.load(open(sys.argv[1]))
 config.update(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
 json.dump(config, open(sys.argv[1], "w"))
 EOF
-for variant in none own; do
+for variant in ${VARIANTS:-none own}; do
     from=$([[ $variant == none ]] && echo "$without" || echo "$model")
     for seed in ${seeds//,/ }; do
         start=$work/start adapter=$work/adapter

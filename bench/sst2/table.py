@@ -23,8 +23,9 @@ def table(log, threads, epochs, model):
           f"the head of the script says what is measured.\n{epochs} passes of the training sentences, {one['steps']} updates; "
           f"accuracy on the {one['of']} sentences of the development set.")
     for dropout, title in (("none", "Without dropout: the same start, the same order"), ("own", "With the model's own dropout, each side's own noise")):
-        print(f"\n## {title}\n")
-        variant([r for r in rows if r["dropout"] == dropout])
+        if any(r["dropout"] == dropout for r in rows):
+            print(f"\n## {title}\n")
+            variant([r for r in rows if r["dropout"] == dropout])
 
 
 def variant(rows):

@@ -165,8 +165,12 @@ public final class HostMemory {
 
     private static long call(long size) {
         try {
-            long address = (long) ALIGNED_ALLOC.invokeExact(size >= LARGE ? HUGE_PAGE : 64L, size);
-            if (address != 0 && size >= LARGE) {
+            if (size < LARGE) {
+                return (long) ALIGNED_ALLOC.invokeExact(64L, size);
+            }
+            // C wants a multiple of the alignment; what is never touched takes no memory.
+            long address = (long) ALIGNED_ALLOC.invokeExact(HUGE_PAGE, (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
+            if (address != 0) {
                 advise(address, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
             }
             return address;

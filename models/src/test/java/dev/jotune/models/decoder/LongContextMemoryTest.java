@@ -69,13 +69,18 @@ class LongContextMemoryTest {
         return Tensor.of(Backends.cpu(), new long[time], 1, time);
     }
 
+    /** The most that a run takes: of a few, for while one runs, what other tests have left may be collected. */
     private static long peak(int time, IntConsumer run) {
-        long before = HostMemory.bytesInUse();
-        HostMemory.resetPeak();
-        try (Scope scope = Scope.open()) {
-            run.accept(time);
+        long most = 0;
+        for (int i = 0; i < 3; i++) {
+            long before = HostMemory.bytesInUse();
+            HostMemory.resetPeak();
+            try (Scope scope = Scope.open()) {
+                run.accept(time);
+            }
+            most = Math.max(most, HostMemory.peakBytes() - before);
         }
-        return HostMemory.peakBytes() - before;
+        return most;
     }
 
     /** Elements that each further token takes, having checked that the growth is linear and far from T x T. */

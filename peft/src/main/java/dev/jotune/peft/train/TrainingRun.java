@@ -150,10 +150,11 @@ final class TrainingRun {
         if (options.gradientCheckpointing()) {
             model.setCheckpointing(true);
         }
-        warmUp();
         long start = System.nanoTime();
         long tokensBefore = trainedTokens;
         try {
+            warmUp();
+            start = System.nanoTime();
             while (done < totalSteps) {
                 step();
                 if (done == totalSteps || options.saveEvery() > 0 && done % options.saveEvery() == 0) {
@@ -185,8 +186,10 @@ final class TrainingRun {
             for (int length : new int[] {Warmup.SHORT, maxLength}) {
                 Batch row = Batch.of(data.cutTo(length).stream(options.seed(), position, 1), model.backend(), firstCounts);
                 if (parts.objective().weight(row) > 0) {
-                    Pass pass = model.seams().training(options.seed(), done);
-                    losses.add(() -> pass.once(() -> parts.objective().loss(model, row, pass)));
+                    losses.add(() -> {
+                        Pass pass = model.seams().training(options.seed(), done);
+                        return pass.once(() -> parts.objective().loss(model, row, pass));
+                    });
                 }
             }
             Warmup.run(losses, List.copyOf(chosen().values()), options.optimizer(totalSteps));
