@@ -26,7 +26,7 @@ class SharedPrefixAdapterTest {
     private static final int[][] PROMPTS = {{3, 1, 4, 1, 5, 9}, {3, 1, 4, 2, 6, 5}, {3, 1, 4, 1, 7, 8}, {3, 1, 4, 2, 6, 3}};
 
     static List<MethodInfo> methods() {
-        return Methods.all();
+        return ContractCases.ofDecoders();
     }
 
     @ParameterizedTest

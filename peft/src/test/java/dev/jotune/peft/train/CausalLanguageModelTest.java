@@ -163,11 +163,10 @@ class CausalLanguageModelTest {
     }
 
     @Test
-    void rowsUnderDifferentAdaptersAreNoSession() {
+    void rowsUnderDifferentAdaptersAreNoSessionOfOne() {
         attach("lora");
         Pass rows = model.seams().rows(List.of("lora", ""));
-        assertThatThrownBy(() -> new CausalLanguageModel(model, rows).open())
-                .isInstanceOf(IllegalArgumentException.class)
-                .hasMessageContaining("2 groups of rows");
+        assertThatThrownBy(() -> new CausalLanguageModel(model, rows).open()).isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("2 rows");
     }
 }
