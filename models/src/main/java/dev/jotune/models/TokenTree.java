@@ -68,7 +68,7 @@ public final class TokenTree implements AutoCloseable {
 
     /**
      * Finds what the prompts have in common and computes it. The last token of a prompt is never shared: its logits are
-     * what the row goes on with.
+     * what the row goes on with. Behind virtual tokens that depend on the text nothing is common.
      *
      * @param pass the adapters of all rows
      * @param prompts token ids, at least one each; rows that share much should be neighbours, so that they are read together
@@ -105,8 +105,13 @@ public final class TokenTree implements AutoCloseable {
         for (int i = 0; i < prompts.length; i++) {
             all.add(i);
         }
+        String input = model.input().name();
+        if (pass.groups().getFirst().readsText(input)) {
+            // Each text has virtual tokens of its own, and what stands behind them depends on these.
+            return;
+        }
         // Virtual tokens stand before the first part, so there must be one for all.
-        boolean virtual = pass.groups().getFirst().virtualTokens(model.input().name()) > 0;
+        boolean virtual = pass.groups().getFirst().virtualTokens(input) > 0;
         if (!virtual || common(all, 0) >= least) {
             branch(all, 0, 0);
         }

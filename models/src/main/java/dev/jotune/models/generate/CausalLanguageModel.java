@@ -8,7 +8,6 @@ import dev.jotune.models.TokenSteps;
 import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.Pass;
-import dev.jotune.models.seam.VirtualTokens;
 import dev.jotune.tensor.Backend;
 import java.util.List;
 import java.util.Optional;
@@ -164,7 +163,7 @@ public final class CausalLanguageModel implements StatefulModel {
         Causal(Pass chosen, int rows) {
             this.current = chosen;
             this.virtualTokens = chosen.groups().stream().mapToLong(g -> g.virtualTokens(model.input().name())).max().orElse(0);
-            this.readsFirst = chosen.groups().stream().flatMap(g -> g.tokensAt(model.input().name()).stream()).anyMatch(VirtualTokens::readText);
+            this.readsFirst = chosen.groups().stream().anyMatch(g -> g.readsText(model.input().name()));
             this.cache = model.newCache(rows, virtualTokens + ROOM);
         }
 
