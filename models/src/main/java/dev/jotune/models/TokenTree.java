@@ -160,7 +160,7 @@ public final class TokenTree implements AutoCloseable {
     }
 
     private Node compute(List<Node> path, int[] tokens) {
-        KvCache cache = cache(List.of(List.copyOf(path)), tokens.length);
+        KvCache cache = cache(List.of(List.copyOf(path)), tokens.length, true);
         try (Scope _ = Scope.open()) {
             long[] ids = Arrays.stream(tokens).asLongStream().toArray();
             DecoderInput input = DecoderInput.of(Tensor.of(model.backend(), ids, 1, ids.length));
@@ -181,16 +181,16 @@ public final class TokenTree implements AutoCloseable {
         }
     }
 
-    private KvCache cache(List<List<Node>> rows, long capacity) {
+    private KvCache cache(List<List<Node>> rows, long capacity, boolean shares) {
         List<AttentionSite> sites = model.seams().attentions();
         DType type = model.computeType();
         return new KvCache(model.backend(), type, sites, rows.size(), capacity,
-                new TreeStorage(rows, new DenseStorage(model.backend(), type, sites, rows.size(), capacity)));
+                new TreeStorage(rows, new DenseStorage(model.backend(), type, sites, rows.size(), capacity), shares));
     }
 
     /** A cache for the prompts' rows, in their order, each behind its part of the tree; the tree must stay open as long. */
     public KvCache newCache(long capacity) {
-        return cache(paths.stream().map(List::copyOf).toList(), capacity);
+        return cache(paths.stream().map(List::copyOf).toList(), capacity, !nodes.isEmpty());
     }
 
     /** How many tokens of a prompt the tree holds; the row reads what follows. */
