@@ -30,7 +30,7 @@ public interface CausalLm extends Backbone {
     /**
      * The mean cross-entropy of each label given the tokens before it, as transformers computes it: labels
      * {@code [B, T]} are ids, or -100 where nothing is to be learnt. Virtual tokens carry no label; the last one
-     * predicts the text's first token. Never stores the logits of the whole batch.
+     * predicts the text's first token, unless it has read it. Never stores the logits of the whole batch.
      */
     Var loss(DecoderInput input, Tensor labels, Pass pass);
 

@@ -137,6 +137,7 @@ public abstract class CausalTransformer extends Network implements CausalLm {
 
     @Override
     public Var loss(DecoderInput input, Tensor labels, Pass pass) {
-        return head().loss(forward(input.withInstructionBefore(labels), pass, Optional.empty()), labels, pass);
+        DecoderInput known = input.withInstructionBefore(labels);
+        return head().loss(forward(known, pass, Optional.empty()), known.unread(labels, pass, input().name()), pass);
     }
 }

@@ -1,6 +1,8 @@
 package dev.jotune.models;
 
 import dev.jotune.autograd.Var;
+import dev.jotune.models.seam.Group;
+import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Tensor;
 import java.util.Optional;
 
@@ -67,8 +69,8 @@ public record DecoderInput(Optional<Tensor> ids, Optional<Var> embeds, Optional<
     }
 
     /**
-     * With the instruction that {@code labels [B, T]} leave over: the tokens before a row's first label, and the first token,
-     * whose label nothing foretells. What was said before stays.
+     * With the instruction that {@code labels [B, T]} leave over: the tokens before a row's first label, and the first token
+     * that is no padding, so that there is one. What was said before stays.
      */
     public DecoderInput withInstructionBefore(Tensor labels) {
         if (instruction.isPresent()) {
@@ -77,11 +79,50 @@ public record DecoderInput(Optional<Tensor> ids, Optional<Var> embeds, Optional<
         int time = Math.toIntExact(time());
         long[] values = labels.toLongArray();
         boolean[] given = new boolean[values.length];
-        for (int i = 0; i < values.length; i++) {
-            boolean first = i % time == 0;
-            given[i] = first || given[i - 1] && values[i] == -100;
+        for (int b = 0; b < values.length / time; b++) {
+            int first = first(b);
+            for (int t = first; t < time; t++) {
+                given[b * time + t] = t == first || given[b * time + t - 1] && values[b * time + t] == -100;
+            }
         }
         return withInstruction(Tensor.of(labels.backend(), given, labels.shape()));
+    }
+
+    /** The first column of a row that is no padding; T if all are. */
+    private int first(int row) {
+        int time = Math.toIntExact(time());
+        int t = 0;
+        if (mask.isPresent()) {
+            double[] real = mask.get().toDoubleArray();
+            while (t < time && real[row * time + t] == 0) {
+                t++;
+            }
+        }
+        return t;
+    }
+
+    /**
+     * The labels {@code [B, T]} without each row's first where virtual tokens have read its token, which they alone stand before:
+     * nothing would be learnt by repeating it.
+     *
+     * @param site where the text is embedded
+     */
+    public Tensor unread(Tensor labels, Pass pass, String site) {
+        if (instruction.isEmpty() || pass.groups().stream().noneMatch(g -> g.readsText(site))) {
+            return labels;
+        }
+        int time = Math.toIntExact(time());
+        long[] values = labels.toLongArray();
+        double[] given = instruction.get().toDoubleArray();
+        for (Group g : pass.groups()) {
+            for (int b = 0; b < values.length / time; b++) {
+                int at = b * time + first(b);
+                if (g.readsText(site) && (g.rows().isEmpty() || g.rows().contains(b)) && at < (b + 1) * time && given[at] != 0) {
+                    values[at] = -100;
+                }
+            }
+        }
+        return Tensor.of(labels.backend(), values, labels.shape());
     }
 
     /** Rows (B). */

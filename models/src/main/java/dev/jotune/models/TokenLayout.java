@@ -209,7 +209,8 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
             if (missing > 0) {
                 parts.add(Var.constant(Tensor.zeros(text.backend(), text.dtype(), v[0].size(0), missing, v[0].size(2))));
             }
-            g.tokensAt(site.name()).forEach(own -> parts.add(forRows(own.rows(behind, pass), own.count(), v[0])));
+            Pass alone = alone(pass, g);
+            g.tokensAt(site.name()).forEach(own -> parts.add(forRows(own.rows(behind, alone), own.count(), v[0])));
             parts.add(v[0]);
             return new Var[] {Var.concat(1, parts.toArray(Var[]::new))};
         })[0];
@@ -232,12 +233,17 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
             }
             for (VirtualTokens own : g.tokensAt(site.name())) {
                 Var old = v[0].slice(1, at, at + own.count());
-                parts.add(own.rows(layer, behind, pass).map(rows -> forRows(rows, own.count(), behind.states())).orElse(old));
+                parts.add(own.rows(layer, behind, alone(pass, g)).map(rows -> forRows(rows, own.count(), behind.states())).orElse(old));
                 at += own.count();
             }
             parts.add(behind.states());
             return new Var[] {Var.concat(1, parts.toArray(Var[]::new))};
         })[0];
+    }
+
+    /** What adapters of a group see: their own rows alone. */
+    private static Pass alone(Pass pass, Group g) {
+        return pass.isUniform() ? pass : pass.within(g);
     }
 
     private boolean isLayered(Group g) {

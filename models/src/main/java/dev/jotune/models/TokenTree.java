@@ -68,7 +68,7 @@ public final class TokenTree implements AutoCloseable {
 
     /**
      * Finds what the prompts have in common and computes it. The last token of a prompt is never shared: its logits are
-     * what the row goes on with.
+     * what the row goes on with. Behind virtual tokens that depend on the text nothing is common.
      *
      * @param pass the adapters of all rows
      * @param prompts token ids, at least one each; rows that share much should be neighbours, so that they are read together
@@ -105,8 +105,13 @@ public final class TokenTree implements AutoCloseable {
         for (int i = 0; i < prompts.length; i++) {
             all.add(i);
         }
+        String input = model.input().name();
+        if (pass.groups().getFirst().readsText(input)) {
+            // Each text has virtual tokens of its own, and what stands behind them depends on these.
+            return;
+        }
         // Virtual tokens stand before the first part, so there must be one for all.
-        boolean virtual = pass.groups().getFirst().virtualTokens(model.input().name()) > 0;
+        boolean virtual = pass.groups().getFirst().virtualTokens(input) > 0;
         if (!virtual || common(all, 0) >= least) {
             branch(all, 0, 0);
         }
@@ -155,7 +160,7 @@ public final class TokenTree implements AutoCloseable {
     }
 
     private Node compute(List<Node> path, int[] tokens) {
-        KvCache cache = cache(List.of(List.copyOf(path)), tokens.length);
+        KvCache cache = cache(List.of(List.copyOf(path)), tokens.length, true);
         try (Scope _ = Scope.open()) {
             long[] ids = Arrays.stream(tokens).asLongStream().toArray();
             DecoderInput input = DecoderInput.of(Tensor.of(model.backend(), ids, 1, ids.length));
@@ -176,16 +181,16 @@ public final class TokenTree implements AutoCloseable {
         }
     }
 
-    private KvCache cache(List<List<Node>> rows, long capacity) {
+    private KvCache cache(List<List<Node>> rows, long capacity, boolean shares) {
         List<AttentionSite> sites = model.seams().attentions();
         DType type = model.computeType();
         return new KvCache(model.backend(), type, sites, rows.size(), capacity,
-                new TreeStorage(rows, new DenseStorage(model.backend(), type, sites, rows.size(), capacity)));
+                new TreeStorage(rows, new DenseStorage(model.backend(), type, sites, rows.size(), capacity), shares));
     }
 
     /** A cache for the prompts' rows, in their order, each behind its part of the tree; the tree must stay open as long. */
     public KvCache newCache(long capacity) {
-        return cache(paths.stream().map(List::copyOf).toList(), capacity);
+        return cache(paths.stream().map(List::copyOf).toList(), capacity, !nodes.isEmpty());
     }
 
     /** How many tokens of a prompt the tree holds; the row reads what follows. */

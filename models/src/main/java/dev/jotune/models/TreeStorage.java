@@ -14,10 +14,15 @@ import java.util.Set;
 /** Rows that begin with nodes of a {@link TokenTree}, which are not theirs, and go on with tokens of their own. */
 final class TreeStorage implements KvStorage {
     private final KvStorage own;
+    private final boolean shares;
     private List<List<Node>> paths;
 
-    /** @param paths the nodes that each row begins with, from the root on */
-    TreeStorage(List<List<Node>> paths, KvStorage own) {
+    /**
+     * @param paths the nodes that each row begins with, from the root on
+     * @param shares whether any row begins with nodes, or is to be one
+     */
+    TreeStorage(List<List<Node>> paths, KvStorage own, boolean shares) {
+        this.shares = shares;
         this.paths = List.copyOf(paths);
         this.own = own;
     }
@@ -39,7 +44,7 @@ final class TreeStorage implements KvStorage {
 
     @Override
     public List<Segment> segments(int layer, long length, Visible visible) {
-        if (visible.window() > 0) {
+        if (shares && visible.window() > 0) {
             throw new IllegalArgumentException("layer " + layer + " sees only the last " + visible.window() + " tokens, and a shared prefix "
                     + "lies at another distance from each query. Decode without sharing prefixes.");
         }

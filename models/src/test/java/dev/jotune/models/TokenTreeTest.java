@@ -14,6 +14,7 @@ import dev.jotune.models.generate.SamplingOptions;
 import dev.jotune.models.generate.TextDecoder;
 import dev.jotune.models.generate.TextRequest;
 import dev.jotune.models.seam.AttentionSite;
+import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
@@ -21,6 +22,7 @@ import dev.jotune.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
 import java.util.stream.IntStream;
@@ -197,6 +199,50 @@ class TokenTreeTest {
         }
     }
 
+    private static final String WINDOWED = """
+            {"model_type": "mistral", "hidden_size": 16, "intermediate_size": 20, "num_hidden_layers": 1, "num_attention_heads": 2,
+             "num_key_value_heads": 1, "head_dim": 8, "vocab_size": 19, "max_position_embeddings": 64, "sliding_window": 8}""";
+
+    @Test
+    void aModelWithAWindowReadsTextsThatShareNothing() {
+        CausalLm model = RandomDecoder.of(WINDOWED, "F32");
+        CausalLanguageModel plain = new CausalLanguageModel(model, BARE);
+        Random random = new Random(7);
+        try (BatchSession shared = plain.sharingPrefixes(2).openBatch(2); BatchSession own = plain.openBatch(2)) {
+            for (int[][] next : new int[][][] {{text(random, model, 11), text(random, model, 9)}, {{1}, {2}}}) {
+                float[][] got = new float[2][19];
+                float[][] want = new float[2][19];
+                shared.read(next, got);
+                own.read(next, want);
+                close(got, want);
+            }
+        }
+    }
+
+    @Test
+    void aBatchThatFailedOrWasReorderedBeforeItReadBeginsAnew() {
+        CausalLm model = RandomDecoder.of(RandomDecoder.LARGE, "F32");
+        boolean[] fails = {true};
+        Pass pass = Pass.inference(List.of(Hooks.ofTaps("fails", Map.of("final", (_, x, _) -> {
+            if (fails[0] && x.size(0) > 1) {
+                throw new IllegalStateException("as asked");
+            }
+            return x;
+        }))));
+        CausalLanguageModel plain = new CausalLanguageModel(model, pass);
+        int[][] prompts = {{1, 2, 3, 4}, {5, 6}, {1, 2, 3, 5}};
+        float[][] got = new float[3][model.vocabularySize()];
+        float[][] want = new float[3][model.vocabularySize()];
+        try (BatchSession shared = plain.sharingPrefixes(2).openBatch(3); BatchSession own = plain.openBatch(3)) {
+            shared.reorder(2, 1, 0);
+            assertThatThrownBy(() -> shared.read(prompts, got)).hasMessage("as asked");
+            fails[0] = false;
+            shared.read(prompts, got);
+            own.read(prompts, want);
+            close(got, want);
+        }
+    }
+
     @Test
     void refusesWhatCannotBeShared() {
         CausalLm model = model("stories");
@@ -204,9 +250,7 @@ class TokenTreeTest {
         assertThatThrownBy(() -> TokenTree.of(model, BARE, new int[][] {{1, 2}, {}}, 1)).hasMessageContaining("at least one token");
         assertThatThrownBy(() -> TokenTree.of(model, BARE, prompts, 0)).hasMessageContaining("not 0");
         assertThatThrownBy(() -> new CausalLanguageModel(model, BARE).sharingPrefixes(0)).hasMessageContaining("least shared length");
-        CausalLm windowed = RandomDecoder.of("""
-                {"model_type": "mistral", "hidden_size": 16, "intermediate_size": 20, "num_hidden_layers": 1, "num_attention_heads": 2,
-                 "num_key_value_heads": 1, "head_dim": 8, "vocab_size": 19, "max_position_embeddings": 64, "sliding_window": 8}""", "F32");
+        CausalLm windowed = RandomDecoder.of(WINDOWED, "F32");
         assertThatThrownBy(() -> TokenTree.of(windowed, BARE, prompts, 1)).isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("sees only the last 8 tokens");
         try (TokenTree tree = TokenTree.of(model, BARE, prompts, 1)) {

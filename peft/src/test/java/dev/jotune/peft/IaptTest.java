@@ -11,8 +11,12 @@ import dev.jotune.models.CausalLm;
 import dev.jotune.models.DecoderCache;
 import dev.jotune.models.DecoderInput;
 import dev.jotune.models.Models;
+import dev.jotune.models.generate.BatchSession;
 import dev.jotune.models.generate.CausalLanguageModel;
+import dev.jotune.models.generate.Generator;
 import dev.jotune.models.generate.LanguageModel;
+import dev.jotune.models.generate.SamplingOptions;
+import dev.jotune.models.generate.SpeculativeDecoding;
 import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.VirtualTokens;
@@ -176,6 +180,62 @@ class IaptTest {
         float[] out = new float[TinyModels.GROUPED.config().vocabSize()];
         s.logits(out);
         return out;
+    }
+
+    /** Logits after prompt and draft in one pass, and a copied row that is read again: the prompt alone is the instruction. */
+    @Test
+    void whatIsReadWithThePromptIsNoInstruction() {
+        Harness h = harness(false);
+        CausalLm model = h.model();
+        h.moved(model, "a");
+        CausalLanguageModel lm = new CausalLanguageModel(model, model.seams().inference());
+        float[][] want = new float[3][model.vocabularySize()];
+        float[][] got = new float[3][model.vocabularySize()];
+        try (LanguageModel.Session s = lm.open(); LanguageModel.Session drafted = lm.open()) {
+            s.feed(1, 2, 3);
+            s.logits(want[0]);
+            for (int i = 1; i < 3; i++) {
+                s.feed(3 + i);
+                s.logits(want[i]);
+            }
+            drafted.feed(1, 2, 3);
+            drafted.feed(4, 5);
+            drafted.logits(got);
+            for (int i = 0; i < 3; i++) {
+                assertThat(got[i]).as("after token %d", 2 + i).containsExactly(want[i], within(1e-5f));
+            }
+        }
+        SamplingOptions greedy = SamplingOptions.greedy(8);
+        Generator generator = new Generator(lm, greedy);
+        int[] plain = generator.generate(new int[] {1, 2, 3}).tokens();
+        LanguageModel draft = new CausalLanguageModel(model, Pass.inference(List.of()));
+        assertThat(generator.with(new SpeculativeDecoding(draft, 3)).generate(new int[] {1, 2, 3}).tokens()).isEqualTo(plain);
+        try (BatchSession rows = lm.times(1).openBatch(1)) {
+            rows.read(new int[][] {{1, 2, 3}}, new float[][] {got[0]});
+            rows.read(new int[][] {{4}}, new float[][] {got[0]});
+            rows.reorder(0, 0);
+            rows.read(new int[][] {{5}, {5}}, new float[][] {got[0], got[1]});
+            assertThat(got[0]).containsExactly(want[2], within(1e-5f));
+            assertThat(got[1]).as("the row that was copied").containsExactly(want[2], within(1e-5f));
+        }
+    }
+
+    /** The first token is read by the prompt before it, so its label is not learnt; with padding on the left it is another column. */
+    @Test
+    void theFirstTokenIsGivenAndNotLearnt() {
+        Harness h = harness(true);
+        CausalLm model = h.model();
+        h.moved(model, "a");
+        Pass pass = model.seams().inference();
+        Tensor ids = Tensor.of(h.backend(), new long[] {3, 1, 4, 1, 5, 9}, 1, 6);
+        Tensor later = Tensor.of(h.backend(), new long[] {-100, 1, 4, 1, 5, 9}, 1, 6);
+        double want = model.loss(DecoderInput.of(ids), later, pass).item();
+        assertThat(model.loss(DecoderInput.of(ids), ids, pass).item()).isEqualTo(want);
+        DecoderInput padded = DecoderInput.of(Tensor.of(h.backend(), new long[] {7, 7, 3, 1, 4, 1, 5, 9}, 1, 8),
+                Tensor.of(h.backend(), new long[] {0, 0, 1, 1, 1, 1, 1, 1}, 1, 8))
+                .withPositions(Tensor.of(h.backend(), new long[] {0, 0, 0, 1, 2, 3, 4, 5}, 1, 8));
+        Tensor labels = Tensor.of(h.backend(), new long[] {-100, -100, 3, 1, 4, 1, 5, 9}, 1, 8);
+        assertThat(model.loss(padded, labels, pass).item()).isCloseTo(want, within(1e-9));
     }
 
     /** Models whose blocks have no place for it are left alone. */

@@ -7,9 +7,11 @@ import static org.assertj.core.api.Assertions.within;
 import dev.jotune.autograd.Gradients;
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.Attention;
 import dev.jotune.models.CausalLm;
 import dev.jotune.models.DecoderCache;
 import dev.jotune.models.DecoderInput;
+import dev.jotune.models.generate.BatchSession;
 import dev.jotune.models.generate.BeamSearch;
 import dev.jotune.models.generate.CausalLanguageModel;
 import dev.jotune.models.generate.Generation;
@@ -18,9 +20,12 @@ import dev.jotune.models.generate.LanguageModel;
 import dev.jotune.models.generate.SamplingOptions;
 import dev.jotune.models.generate.Strategy;
 import dev.jotune.models.generate.TextRequest;
+import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Pass;
+import dev.jotune.models.seam.SegmentSource;
+import dev.jotune.models.seam.VirtualTokens;
 import dev.jotune.peft.methods.Ia3;
 import dev.jotune.peft.methods.Lora;
 import dev.jotune.peft.methods.PrefixTuning;
@@ -172,6 +177,76 @@ class SeveralAtOnceTest {
             close(got, want, 0);
             close(kept, logits(ids(1, 1, 2, 3, 6, 4), before), 4);
             assertThat(got).isNotEqualTo(kept);
+        }
+    }
+
+    /** Segments that only some rows see, and virtual tokens, made of what the rows read. */
+    private record OfFirstTokens(CausalLm model) implements SegmentSource, VirtualTokens {
+        private Tensor firsts(Pass pass, long... shape) {
+            long each = Arrays.stream(shape).skip(1).reduce(1, (a, b) -> a * b);
+            double[] values = Arrays.stream(pass.text().orElseThrow().tokens())
+                    .flatMapToDouble(row -> Arrays.stream(new double[(int) each]).map(_ -> row[0] % 2)).toArray();
+            return Tensor.of(model.backend(), DType.F64, values, shape);
+        }
+
+        @Override
+        public List<List<Attention.Segment>> segments(List<AttentionSite> sites, Pass pass) {
+            Tensor seen = firsts(pass, pass.text().orElseThrow().tokens().length, 1);
+            return sites.stream().map(s -> {
+                Var key = Var.constant(Tensor.full(model.backend(), DType.F64, 1, 1, s.groups(), 1, s.headDim()));
+                return List.of(new Attention.Segment(key, key, Attention.Visible.ALL.withKeyMask(seen)));
+            }).toList();
+        }
+
+        @Override
+        public long positions() {
+            return 0;
+        }
+
+        @Override
+        public long count() {
+            return 1;
+        }
+
+        @Override
+        public Var rows(Text text, Pass pass) {
+            return Var.constant(firsts(pass, text.states().size(0), 1, text.states().size(2)));
+        }
+    }
+
+    @Test
+    void anAdapterSeesTheRowsOfItsGroupAlone() {
+        OfFirstTokens own = new OfFirstTokens(model);
+        model.seams().attach(new Hooks("own", Map.of(), Map.of(), Optional.of(own), Map.of("embed", own), Map.of()));
+        List<String> names = List.of("", "own", "", "own", "own");
+        Tensor ids = ids(5, 4, 9, 8, 2, 7, 3, 5, 6, 1, 3, 2, 1, 6, 2, 5);
+        double[] together = logits(ids, model.seams().rows(names));
+        int each = together.length / 5;
+        for (int i = 0; i < 5; i++) {
+            double[] alone = logits(ids.slice(0, i, i + 1).contiguous(), model.seams().rows(List.of(names.get(i))));
+            assertThat(Arrays.copyOfRange(together, i * each, (i + 1) * each)).as("row %d", i).containsExactly(alone, within(1e-10));
+        }
+    }
+
+    /** The supplier names rows as they were when the batch was opened. */
+    @Test
+    void aSwappingBatchOfSeveralAdaptersMayChangeItsRows() {
+        adapter("a", lora("q_proj"));
+        adapter("b", lora("v_proj"));
+        int v = model.vocabularySize();
+        CausalLanguageModel plain = new CausalLanguageModel(model, () -> model.seams().rows(List.of("a", "b", "")));
+        try (BatchSession live = plain.swapping().openBatch(3); BatchSession settled = plain.openBatch(3)) {
+            float[][] got = new float[3][v];
+            float[][] want = new float[3][v];
+            live.read(new int[][] {{1, 2}, {3, 4}, {5, 6}}, got);
+            settled.read(new int[][] {{1, 2}, {3, 4}, {5, 6}}, want);
+            live.reorder(1, 1, 0);
+            settled.reorder(1, 1, 0);
+            live.read(new int[][] {{7}, {8}, {9}}, got);
+            settled.read(new int[][] {{7}, {8}, {9}}, want);
+            for (int b = 0; b < 3; b++) {
+                assertThat(got[b]).as("row %d", b).containsExactly(want[b]);
+            }
         }
     }
 

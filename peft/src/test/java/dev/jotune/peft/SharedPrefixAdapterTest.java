@@ -2,6 +2,7 @@ package dev.jotune.peft;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
@@ -10,6 +11,8 @@ import dev.jotune.models.DecoderCache;
 import dev.jotune.models.DecoderInput;
 import dev.jotune.models.KvCache;
 import dev.jotune.models.TokenTree;
+import dev.jotune.models.generate.BatchSession;
+import dev.jotune.models.generate.CausalLanguageModel;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
@@ -21,7 +24,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** A tree of prefixes under every registered method: rows decode as without it. */
+/** A tree of prefixes under every method of decoders: rows decode as without it. */
 class SharedPrefixAdapterTest {
     private static final int[][] PROMPTS = {{3, 1, 4, 1, 5, 9}, {3, 1, 4, 2, 6, 5}, {3, 1, 4, 1, 7, 8}, {3, 1, 4, 2, 6, 3}};
 
@@ -36,6 +39,10 @@ class SharedPrefixAdapterTest {
         CausalLm model = h.model();
         h.moved(model, "a");
         Pass pass = model.seams().inference();
+        if (pass.groups().getFirst().readsText(model.input().name())) {
+            assertThatNothingIsShared(model, pass);
+            return;
+        }
         double[] whole = last(model, PROMPTS, pass, 6, Optional.empty());
         try (TokenTree tree = TokenTree.of(model, pass, PROMPTS, 1)) {
             assertThat(tree.nodes()).isEqualTo(3);
@@ -44,6 +51,24 @@ class SharedPrefixAdapterTest {
             assertThat(tree.shared(0)).isEqualTo(4);
             assertThat(tree.shared(1)).isEqualTo(5);
             assertThatRowsRead(h, model, pass, tree, rest, whole);
+        }
+    }
+
+    /** Virtual tokens made of each row's own text: a batch that may share its prefixes reads every row as one that may not. */
+    private static void assertThatNothingIsShared(CausalLm model, Pass pass) {
+        CausalLanguageModel plain = new CausalLanguageModel(model, pass);
+        int[][] unequal = PROMPTS.clone();
+        unequal[2] = Arrays.copyOf(unequal[2], 5);
+        float[][] got = new float[4][model.vocabularySize()];
+        float[][] want = new float[4][model.vocabularySize()];
+        try (BatchSession sharing = plain.sharingPrefixes(1).openBatch(4); BatchSession own = plain.openBatch(4)) {
+            for (int[][] next : List.of(unequal, new int[][] {{2}, {3}, {4}, {5}})) {
+                sharing.read(next, got);
+                own.read(next, want);
+                for (int b = 0; b < 4; b++) {
+                    assertThat(got[b]).as("row %d", b).containsExactly(want[b], within(1e-5f));
+                }
+            }
         }
     }
 

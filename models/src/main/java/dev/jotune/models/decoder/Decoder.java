@@ -213,7 +213,8 @@ public final class Decoder extends CausalTransformer {
             return super.loss(input, labels, pass);
         }
         List<Var> routed = new ArrayList<>();
-        Var loss = head.loss(forward(input.withInstructionBefore(labels), pass, Optional.empty(), routed), labels, pass);
+        DecoderInput known = input.withInstructionBefore(labels);
+        Var loss = head.loss(forward(known, pass, Optional.empty(), routed), known.unread(labels, pass, input().name()), pass);
         ExpertConfig experts = config.experts().get();
         return loss.addScaled(LoadBalancing.loss(routed, experts.perToken(), input.mask()), experts.lossCoefficient());
     }

@@ -16,7 +16,7 @@ interface CachedDecoder {
     /** What adapters put before the text when the cache is empty; the cache holds it too. */
     long virtualTokens();
 
-    /** Whether these depend on the text of the first pass, so that going back into it means to begin again. */
+    /** Whether these depend on the instruction that the first pass reads, so that going back into it means to begin again. */
     boolean readsFirst();
 
     DecoderCache cache();

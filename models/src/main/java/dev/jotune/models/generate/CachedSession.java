@@ -5,6 +5,7 @@ import dev.jotune.autograd.Var;
 import dev.jotune.models.DecoderInput;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
+import java.util.Arrays;
 
 /**
  * One text of a transformer with a cache. What is virtual or prefixed lies in the cache before the text, so going back
@@ -15,8 +16,8 @@ final class CachedSession extends IncrementalSession {
     private final CachedDecoder decoder;
     /** How long the text was before the last pass. */
     private int lastPass;
-    /** How long the text was after the first pass. */
-    private int firstPass;
+    /** How many tokens of the first pass were the instruction. */
+    private int instruction;
 
     CachedSession(CachedDecoder decoder, LanguageModel model, int contextLength) {
         super(model.vocabularySize(), contextLength);
@@ -43,23 +44,31 @@ final class CachedSession extends IncrementalSession {
 
     private void pass(int[] history, int from, int to, float[]... logits) {
         lastPass = from;
-        firstPass = from == 0 ? to : firstPass;
         try (Scope _ = Scope.open()) {
             long[] ids = new long[to - from];
             for (int i = from; i < to; i++) {
                 ids[i - from] = history[i];
             }
             CachedRows.put(Recording.off(() -> {
-                Var states = decoder.states(DecoderInput.of(Tensor.of(decoder.backend(), ids, 1, ids.length)));
+                DecoderInput input = DecoderInput.of(Tensor.of(decoder.backend(), ids, 1, ids.length));
+                Var states = decoder.states(from == 0 && decoder.readsFirst() ? instructed(input, to) : input);
                 return decoder.logits(states.slice(1, ids.length - logits.length, ids.length)).tensor();
             }).toFloatArray(), logits);
         }
     }
 
+    /** What was drafted or written and is read with the prompt is no part of the instruction. */
+    private DecoderInput instructed(DecoderInput input, int length) {
+        instruction = Math.min(prompt(), length);
+        boolean[] given = new boolean[length];
+        Arrays.fill(given, 0, instruction, true);
+        return input.withInstruction(Tensor.of(decoder.backend(), given, 1, length));
+    }
+
     /** A state, unlike keys and values, can go back to where a pass began only, or to the start. */
     @Override
     protected int truncate(int length) {
-        if (decoder.readsFirst() && length < firstPass) {
+        if (decoder.readsFirst() && length < instruction) {
             return cut(0);
         }
         try {

@@ -4,11 +4,11 @@ import dev.jotune.autograd.Var;
 import dev.jotune.models.CausalLm;
 import dev.jotune.models.DecoderCache;
 import dev.jotune.models.DecoderInput;
+import dev.jotune.models.KvCache;
 import dev.jotune.models.TokenSteps;
 import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.Pass;
-import dev.jotune.models.seam.VirtualTokens;
 import dev.jotune.tensor.Backend;
 import java.util.List;
 import java.util.Optional;
@@ -73,7 +73,8 @@ public final class CausalLanguageModel implements StatefulModel {
     /**
      * The same model, where the texts of a batch share what they begin with: keys and values of a common beginning are
      * computed and stored once, and all rows under it attend to it together (see {@link dev.jotune.models.TokenTree}). Each
-     * text is what it would be alone. A model whose angles depend on the text's length reads every row as ever.
+     * text is what it would be alone. A model whose angles depend on the text's length, or that keeps a state instead of keys,
+     * reads every row as ever; one that sees a window refuses texts that share something.
      *
      * @param least how many tokens texts must have in common to share them
      * @throws IllegalArgumentException if that is none
@@ -128,10 +129,16 @@ public final class CausalLanguageModel implements StatefulModel {
     public BatchSession openBatch(int rows) {
         Pass chosen = pass.get();
         // What rows under different adapters begin with is not the same, and adapters that change make it another.
-        if (leastShared > 0 && !swapping && chosen.isUniform() && model.readsIndependently()) {
+        if (leastShared > 0 && !swapping && chosen.isUniform() && model.readsIndependently() && keepsKeys()) {
             return new SharedRows(model, chosen, this, contextLength(chosen), rows, leastShared, ROOM);
         }
         return open(rows, false);
+    }
+
+    private boolean keepsKeys() {
+        DecoderCache usual = model.newCache(1, 1);
+        usual.free();
+        return usual instanceof KvCache;
     }
 
     @Override
@@ -153,8 +160,10 @@ public final class CausalLanguageModel implements StatefulModel {
     }
 
     private final class Causal implements CachedDecoder {
-        /** The adapters that what has been read ran under. */
+        /** The adapters that what has been read ran under, in the order of the rows as they are now. */
         private Pass current;
+        /** The same as they were named last, in the order of the rows as they were then. */
+        private Pass named;
         private final long virtualTokens;
         private final boolean readsFirst;
         private final DecoderCache cache;
@@ -163,15 +172,16 @@ public final class CausalLanguageModel implements StatefulModel {
 
         Causal(Pass chosen, int rows) {
             this.current = chosen;
+            this.named = chosen;
             this.virtualTokens = chosen.groups().stream().mapToLong(g -> g.virtualTokens(model.input().name())).max().orElse(0);
-            this.readsFirst = chosen.groups().stream().flatMap(g -> g.tokensAt(model.input().name()).stream()).anyMatch(VirtualTokens::readText);
+            this.readsFirst = chosen.groups().stream().anyMatch(g -> g.readsText(model.input().name()));
             this.cache = model.newCache(rows, virtualTokens + ROOM);
         }
 
         /** The adapters to read on under. */
         private Pass adapters() {
             Pass next = swapping ? pass.get() : current;
-            if (!next.equals(current)) {
+            if (!next.equals(named) && !next.equals(current)) {
                 for (Pass p : List.of(current, next)) {
                     if (!p.isUniform() || p.groups().getFirst().virtualTokens(model.input().name()) > 0
                             || taken(p.groups().getFirst()) != taken(current.groups().getFirst())) {
@@ -180,6 +190,7 @@ public final class CausalLanguageModel implements StatefulModel {
                     }
                 }
                 current = next;
+                named = next;
                 steps.ifPresent(TokenSteps::close);
                 steps = Optional.empty();
                 asked = false;

@@ -14,6 +14,7 @@ public abstract class IncrementalSession implements LanguageModel.Session {
     private final TokenHistory history = new TokenHistory();
     private final float[] last;
     private int cached;
+    private int prompt;
     /** The length of the history whose logits {@code last} holds; 0 if of none. */
     private int lastLength;
     private boolean closed;
@@ -83,7 +84,15 @@ public abstract class IncrementalSession implements LanguageModel.Session {
             throw new IllegalArgumentException("The text of " + needed + " tokens is longer than the context of "
                     + contextLength + ". Shorten the prompt or ask for fewer new tokens.");
         }
+        if (history.length() < Math.max(1, prompt)) {
+            prompt = history.length() + tokens.length;
+        }
         history.append(tokens);
+    }
+
+    /** How long the text's prompt is: what an empty history was fed first, or a text that was taken back into its prompt. */
+    protected final int prompt() {
+        return prompt;
     }
 
     @Override

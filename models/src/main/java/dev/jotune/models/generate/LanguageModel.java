@@ -40,7 +40,7 @@ public interface LanguageModel {
 
         /**
          * Appends tokens to the history; all or, if it throws, none. What an empty history is fed first is the text's
-         * prompt, to members of a combination that tell it from what was written.
+         * prompt, to members of a combination that tell it from what was written and to adapters that make something of it.
          *
          * @throws IllegalArgumentException if an id is outside the vocabulary or the context has no room
          */

@@ -43,7 +43,8 @@ final class SharedRows extends BatchRows {
         int rows = tokens.length;
         int[][] own = new int[rows][];
         int[] starts = new int[rows];
-        if (tree.isEmpty()) {
+        boolean first = tree.isEmpty();
+        if (first) {
             begin(tokens);
             for (int b = 0; b < rows; b++) {
                 starts[places[b]] = tree.get().shared(places[b]);
@@ -64,6 +65,12 @@ final class SharedRows extends BatchRows {
                 Var states = model.forward(CachedRows.input(model.backend(), own, starts, true), pass, Optional.of(cache)).text();
                 return model.logits(states.slice(1, states.size(1) - 1, states.size(1)), pass).tensor();
             }).toFloatArray(), out);
+        } catch (RuntimeException | Error e) {
+            if (first) {
+                // Nothing was read, so the next texts begin anew.
+                release();
+            }
+            throw e;
         }
     }
 
@@ -71,8 +78,14 @@ final class SharedRows extends BatchRows {
         int[] sorted = IntStream.range(0, tokens.length).boxed().sorted(Comparator.comparing(b -> tokens[b], Arrays::compare))
                 .mapToInt(Integer::intValue).toArray();
         places = inverse(sorted);
-        tree = Optional.of(TokenTree.of(model, pass, Arrays.stream(sorted).mapToObj(b -> tokens[b]).toArray(int[][]::new), least));
-        cache = tree.get().newCache(room);
+        TokenTree grown = TokenTree.of(model, pass, Arrays.stream(sorted).mapToObj(b -> tokens[b]).toArray(int[][]::new), least);
+        try {
+            cache = grown.newCache(room);
+        } catch (RuntimeException | Error e) {
+            grown.close();
+            throw e;
+        }
+        tree = Optional.of(grown);
     }
 
     private static int[] inverse(int[] order) {
@@ -85,6 +98,9 @@ final class SharedRows extends BatchRows {
 
     @Override
     void arrange(int[] rows) {
+        if (tree.isEmpty()) {
+            return;
+        }
         int[] order = IntStream.range(0, rows.length).boxed().sorted(Comparator.comparing(i -> places[rows[i]]))
                 .mapToInt(Integer::intValue).toArray();
         cache.reorder(Arrays.stream(order).map(i -> places[rows[i]]).toArray());
@@ -97,5 +113,6 @@ final class SharedRows extends BatchRows {
             cache.free();
             t.close();
         });
+        tree = Optional.empty();
     }
 }

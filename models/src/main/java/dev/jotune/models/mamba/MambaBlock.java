@@ -85,7 +85,7 @@ final class MambaBlock {
         Var x = pass.tap(tap + ".ssm.in", padding.silence(Activations.byName(config.hiddenAct(), convolved)));
         Var[] scanned = scan(x, padding, pass, past);
         // The gate is SiLU whatever hidden_act says, which transformers applies to the convolution alone.
-        Var gated = Activations.swiglu(both.slice(2, inner, 2 * inner), pass.tap(tap + ".ssm.out", scanned[0]));
+        Var gated = Activations.swiglu(both.slice(2, inner, 2 * inner), pass.tap(tap + ".ssm.out", scanned[0], x));
         Var out = outProj.forward(pass.tap(tap + ".ssm.gated", gated), pass);
         return new Var[] {out, read.slice(1, time, read.size(1)), scanned[1]};
     }

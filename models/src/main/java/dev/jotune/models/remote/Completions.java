@@ -104,7 +104,8 @@ final class Completions {
         } catch (JsonProcessingException e) {
             throw new ModelException(settings.endpoint() + " does not answer in JSON" + said + ". Check the address.");
         } catch (IOException e) {
-            throw new ModelException("The answer of " + settings.endpoint() + " cannot be read: " + e.getMessage() + ".", e);
+            throw new ModelException("The answer of " + settings.endpoint() + " cannot be read: "
+                    + shortened(String.valueOf(e.getMessage()), settings.key()) + ".", e);
         }
     }
 
@@ -121,7 +122,9 @@ final class Completions {
                 throw late(exchange, e);
             }
             String reason = e.getCause().getMessage() == null ? e.getCause().getClass().getSimpleName() : e.getCause().getMessage();
-            throw new Passing(settings.endpoint() + " cannot be reached (" + reason + ").", Optional.empty(), e.getCause());
+            // The reason may quote what is no HTTP.
+            throw new Passing(settings.endpoint() + " cannot be reached (" + shortened(reason, settings.key()) + ").", Optional.empty(),
+                    e.getCause());
         } catch (InterruptedException e) {
             exchange.cancel(true);
             Thread.currentThread().interrupt();
@@ -158,12 +161,14 @@ final class Completions {
         } catch (JsonProcessingException e) {
             // Then as it is.
         }
-        if (settings.key().isPresent()) {
-            text = text.replace(settings.key().get(), "***");
-        }
-        text = text.replaceAll("[\\s\\p{Cntrl}]+", " ").strip();
-        text = text.length() > LONGEST_QUOTE ? text.substring(0, LONGEST_QUOTE) + "..." : text;
+        text = shortened(text, settings.key());
         return text.isEmpty() ? "" : ": '" + text + "'";
+    }
+
+    /** A foreign text in short, on one line, without what changes how a terminal shows it, and without the key. */
+    static String shortened(String text, Optional<String> key) {
+        String line = (key.isPresent() ? text.replace(key.get(), "***") : text).replaceAll("[\\s\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]+", " ").strip();
+        return line.length() > LONGEST_QUOTE ? line.substring(0, LONGEST_QUOTE) + "..." : line;
     }
 
     /** The alternatives of the one token, in either form that servers use. */
@@ -186,8 +191,8 @@ final class Completions {
     private Candidate candidate(String text, OptionalInt id, JsonNode logProbability) {
         double value = logProbability.asDouble(Double.NaN);
         if (!logProbability.isNumber() || !Double.isFinite(value)) {
-            throw new ModelException("The answer of " + settings.endpoint() + " gives the token '" + text + "' the log-probability "
-                    + logProbability + ", which is no number. Check the server.");
+            throw new ModelException("The answer of " + settings.endpoint() + " gives the token '" + shortened(text, settings.key())
+                    + "' the log-probability " + shortened(logProbability.toString(), settings.key()) + ", which is no number. Check the server.");
         }
         boolean named = id.isEmpty() && text.matches(TOKEN_ID + "[0-9]{1,9}");
         return new Candidate(text, named ? OptionalInt.of(Integer.parseInt(text.substring(TOKEN_ID.length()))) : id, value);

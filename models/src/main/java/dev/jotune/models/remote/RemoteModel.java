@@ -99,7 +99,8 @@ public final class RemoteModel implements LanguageModel {
         }
         if (!known) {
             throw new ModelException("None of the " + candidates.size() + " tokens that " + settings.model() + " proposes is one of the "
-                    + "tokenizer, neither '" + candidates.getFirst().text() + "'. Use the tokenizer of the served model.");
+                    + "tokenizer, neither '" + Completions.shortened(candidates.getFirst().text(), settings.key())
+                    + "'. Use the tokenizer of the served model.");
         }
     }
 

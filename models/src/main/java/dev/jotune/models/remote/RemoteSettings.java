@@ -29,9 +29,10 @@ public record RemoteSettings(URI endpoint, String model, int topK, Optional<Stri
     /** @throws ModelException if the endpoint is no address, would send a key in the clear, or a number is out of range */
     public RemoteSettings {
         boolean secure = "https".equals(endpoint.getScheme());
-        if (endpoint.getHost() == null || !secure && !"http".equals(endpoint.getScheme()) || endpoint.getUserInfo() != null) {
-            throw new ModelException("The endpoint of '" + model + "' is no address of the kind https://host/v1. Write it so; a key "
-                    + "belongs into " + KEY + ".");
+        if (endpoint.getHost() == null || !secure && !"http".equals(endpoint.getScheme()) || endpoint.getRawUserInfo() != null
+                || endpoint.getRawQuery() != null || endpoint.getRawFragment() != null) {
+            throw new ModelException("The endpoint of '" + model + "' is no address of the kind https://host/v1. Write it so, without a "
+                    + "name and a password before the host or a question after it; a key belongs into " + KEY + ".");
         }
         if (key.isPresent() && !secure && !endpoint.getHost().matches("localhost|127\\.0\\.0\\.1|\\[::1]")) {
             throw new ModelException("The key in " + KEY + " would cross the network to " + endpoint.getHost() + " in the clear. Use https, "
@@ -59,11 +60,12 @@ public record RemoteSettings(URI endpoint, String model, int topK, Optional<Stri
         URI uri;
         try {
             uri = new URI(address);
-        } catch (URISyntaxException e) {
-            throw new ModelException("'" + address + "' is no address. Write https://host/v1#model.", e);
+        } catch (URISyntaxException _) {
+            // Neither the address nor the cause, which repeats it, is shown: people put keys there.
+            throw new ModelException("What was given for the remote model is no address. Write https://host/v1#model.");
         }
         if (uri.getFragment() == null || uri.getFragment().isBlank()) {
-            throw new ModelException("The address '" + address + "' does not say which model. Write https://host/v1#model.");
+            throw new ModelException("The remote model's address does not say which model. Write https://host/v1#model.");
         }
         Optional<String> key = Optional.ofNullable(environment.get(KEY)).map(String::strip).filter(text -> !text.isEmpty());
         return new RemoteSettings(URI.create(address.substring(0, address.indexOf('#')).replaceAll("/+$", "")), uri.getFragment(), topK,

@@ -29,7 +29,10 @@ public record AttentionSite(String path, int layer, int heads, int groups, int h
         CROSS
     }
 
-    /** The tap that shows the probabilities {@code [B, H, T, S]} over all segments, before dropout; what it returns is not used. */
+    /**
+     * The tap that shows the probabilities {@code [B, H, T, S]} over all segments, before dropout; what it returns is not used. Where
+     * a row holds branches it is called once for each part, with the queries of that part and the keys that they see.
+     */
     public String weightsTap() {
         return tap + ".weights";
     }

@@ -25,6 +25,11 @@ public record Group(List<Integer> rows, List<Hooks> hooks) {
         return tokensAt(site).stream().mapToLong(VirtualTokens::count).sum();
     }
 
+    /** Whether what stands before the input of these rows depends on it, see {@link VirtualTokens#readText}. */
+    public boolean readsText(String site) {
+        return tokensAt(site).stream().anyMatch(VirtualTokens::readText);
+    }
+
     /** Positions taken by segments that precede the input of these rows at an embedding site. */
     public long segmentPositions(String site) {
         return hooks.stream().flatMap(h -> h.segments().stream()).mapToLong(s -> s.positions(site)).sum();

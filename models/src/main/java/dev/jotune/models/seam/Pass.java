@@ -243,7 +243,7 @@ public record Pass(List<Group> groups, boolean training, long seed, long step, O
                 if (h.segments().isEmpty()) {
                     continue;
                 }
-                List<List<Attention.Segment>> added = h.segments().get().segments(sites, this);
+                List<List<Attention.Segment>> added = h.segments().get().segments(sites, isUniform() ? this : within(g));
                 long positions = h.segments().get().positions(embedding);
                 for (int i = 0; i < out.size(); i++) {
                     long first = before;
@@ -264,9 +264,9 @@ public record Pass(List<Group> groups, boolean training, long seed, long step, O
         boolean[] see = new boolean[Math.toIntExact(batch) * keys];
         Optional<Tensor> mask = s.visible().keyMask();
         double[] before = mask.map(Tensor::toDoubleArray).orElse(null);
-        for (int row : rows) {
+        for (int r = 0; r < rows.size(); r++) {
             for (int k = 0; k < keys; k++) {
-                see[row * keys + k] = before == null || before[before.length == keys ? k : row * keys + k] != 0;
+                see[rows.get(r) * keys + k] = before == null || before[before.length == keys ? k : r * keys + k] != 0;
             }
         }
         return new Attention.Segment(spread(s.key(), rows, batch), spread(s.value(), rows, batch),

@@ -12,6 +12,7 @@ public interface SegmentSource {
      * its own). Asked once a pass, so what all attentions have in common is computed once.
      *
      * @param sites the model's attentions
+     * @param pass the pass of this source's group alone
      * @return a list for each of {@code sites}, in their order
      */
     List<List<Attention.Segment>> segments(List<AttentionSite> sites, Pass pass);

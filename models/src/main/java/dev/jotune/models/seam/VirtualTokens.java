@@ -17,6 +17,7 @@ public interface VirtualTokens {
      * holds them afterwards.
      *
      * @param text the embedded text behind them
+     * @param pass the pass of the adapter's group alone
      */
     Var rows(Text text, Pass pass);
 

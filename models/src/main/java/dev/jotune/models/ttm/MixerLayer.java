@@ -36,11 +36,11 @@ record MixerLayer(Optional<Mixer> patches, Mixer features, int factor, String ta
 
         /** What is added to {@code h [B, channels, P, C]}. */
         Var apply(Var h, boolean overPatches, Pass pass) {
-            Var x = pass.perGroup(h, (rows, g) -> Norms.layerNorm(rows, norm.value(g), normBias.value(g), eps));
-            x = overPatches ? x.transpose(2, 3) : x;
+            Var read = pass.perGroup(h, (rows, g) -> Norms.layerNorm(rows, norm.value(g), normBias.value(g), eps));
+            Var x = overPatches ? read.transpose(2, 3) : read;
             Var mixed = down.forward(pass.tap(tap + ".act", Activations.gelu(up.forward(x, pass))), pass);
             Var gated = gate.isEmpty() ? mixed : mixed.mul(Softmax.softmax(gate.get().forward(mixed, pass)));
-            return pass.tap(tap + ".out", overPatches ? gated.transpose(2, 3) : gated);
+            return pass.tap(tap + ".out", overPatches ? gated.transpose(2, 3) : gated, read);
         }
     }
 

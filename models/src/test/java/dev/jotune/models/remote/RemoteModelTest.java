@@ -197,6 +197,14 @@ class RemoteModelTest {
         assertThat(failure(1)).contains(message);
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"\"no number\"", "-1"})
+    void whatAServerCallsATokenIsSaidInShort(String logProbability) {
+        String token = "a\\u001b[31m\\u202e\\n" + SECRET + "b".repeat(5000);
+        answering("{\"" + token + "\": " + logProbability + "}");
+        assertThat(failure(1)).contains("'a [31m ***bbb").hasSizeLessThan(500).doesNotContain("\u001b", "\u202e", "\n");
+    }
+
     @Test
     void aServerThatDoesNotAnswerInTimeIsGivenUp() {
         answer = (exchange, number) -> {
@@ -233,6 +241,11 @@ class RemoteModelTest {
                 .hasMessageContaining("in the clear").message().doesNotContain(SECRET);
         assertThatThrownBy(() -> RemoteSettings.parse("https://host/v1", 7, Map.of())).hasMessageContaining("which model");
         assertThatThrownBy(() -> RemoteSettings.parse("ftp://host/v1#m", 7, Map.of())).hasMessageContaining("no address");
+        for (String address : List.of("https://me:secret@host/v1#m", "https://host/v1?key=secret#m", "https://me:secret@a b#m",
+                "https://me:secret@host/v1")) {
+            assertThatThrownBy(() -> RemoteSettings.parse(address, 7, Map.of())).isInstanceOf(ModelException.class)
+                    .hasMessageContaining("address").hasMessageNotContaining("secret").hasNoCause();
+        }
         assertThatThrownBy(() -> RemoteSettings.parse("https://a b#m", 7, Map.of())).hasMessageContaining("no address");
         assertThatThrownBy(() -> RemoteSettings.parse("https://host/v1#m", 0, Map.of())).hasMessageContaining("here 0");
         assertThatThrownBy(() -> RemoteSettings.parse("https://host/v1#m", 5, Map.of(RemoteSettings.KEY, "a\nb")))

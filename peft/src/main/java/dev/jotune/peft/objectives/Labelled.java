@@ -39,15 +39,24 @@ record Labelled(Var states, Tensor labels, long[] text, int texts, long columns)
     static Labelled of(CausalLm model, List<List<Example>> groups, boolean shared, Pass pass) {
         int trunk = groups.stream().mapToInt(Labelled::common).min().orElse(0);
         int size = groups.getFirst().size();
-        boolean fits = groups.stream().allMatch(g -> g.size() == size && g.stream().allMatch(e -> e.length() > common(g)));
+        // What virtual tokens are made of must be the trunk in the branches' own rows too.
+        boolean asked = readsText(model, pass);
+        boolean fits = groups.stream().allMatch(g -> g.size() == size
+                && g.stream().allMatch(e -> e.length() > common(g) && (!asked || known(e) == common(g))));
         if (!shared || trunk == 0 || size < 2 || !fits || !model.readsBranches()) {
             return rows(model, groups.stream().flatMap(List::stream).toList(), pass);
         }
         // Padding would lie between virtual tokens and the text, where windows count it: then each length has a pass of its own.
-        boolean together = firstLabel(model, pass) > 0;
+        boolean together = virtualTokens(model, pass) == 0;
         Map<Integer, List<Integer>> parts = IntStream.range(0, groups.size()).boxed()
                 .collect(Collectors.groupingBy(g -> together ? trunk : common(groups.get(g)), TreeMap::new, Collectors.toList()));
-        return parts.values().stream().map(numbers -> branched(model, groups, numbers, pass)).reduce(Labelled::and).orElseThrow();
+        return parts.entrySet().stream().map(part -> branched(model, groups, part.getValue(), apart(pass, part.getKey() - trunk)))
+                .reduce(Labelled::and).orElseThrow();
+    }
+
+    /** A pass with noise of its own for a part of a batch: the part's number lies above all steps. */
+    private static Pass apart(Pass pass, int part) {
+        return new Pass(pass.groups(), pass.training(), pass.seed(), pass.step() + ((long) part << 40), pass.text());
     }
 
     private Labelled and(Labelled more) {
@@ -74,13 +83,23 @@ record Labelled(Var states, Tensor labels, long[] text, int texts, long columns)
         return n;
     }
 
-    /** A table of columns to fill: ids, mask and positions of B rows. */
+    /** How many tokens of a text come before its first label. */
+    private static int known(Example e) {
+        int n = 0;
+        while (n < e.length() && e.labels()[n] == Example.IGNORED) {
+            n++;
+        }
+        return n;
+    }
+
+    /** A table of columns to fill: ids, mask, positions and instruction of B rows. */
     private static final class Table {
         private final int rows;
         private final int time;
         private final long[] ids;
         private final long[] mask;
         private final long[] positions;
+        private final boolean[] given;
 
         Table(int rows, int time) {
             this.rows = rows;
@@ -88,6 +107,7 @@ record Labelled(Var states, Tensor labels, long[] text, int texts, long columns)
             ids = new long[rows * time];
             mask = new long[rows * time];
             positions = new long[rows * time];
+            given = new boolean[rows * time];
         }
 
         /** Puts tokens {@code from} to {@code to} of a text at a column. */
@@ -100,8 +120,14 @@ record Labelled(Var states, Tensor labels, long[] text, int texts, long columns)
             }
         }
 
+        /** Says that columns {@code from} to {@code to} of a row are its instruction. */
+        void instruct(int row, int from, int to) {
+            Arrays.fill(given, row * time + from, row * time + to, true);
+        }
+
         DecoderInput input(CausalLm model) {
-            return DecoderInput.of(Tensor.of(model.backend(), ids, rows, time), Tensor.of(model.backend(), mask, rows, time));
+            return DecoderInput.of(Tensor.of(model.backend(), ids, rows, time), Tensor.of(model.backend(), mask, rows, time))
+                    .withInstruction(Tensor.of(model.backend(), given, rows, time));
         }
 
         Tensor positions(CausalLm model) {
@@ -135,6 +161,7 @@ record Labelled(Var states, Tensor labels, long[] text, int texts, long columns)
         for (int n = 0; n < texts.size(); n++) {
             Example e = texts.get(n);
             table.put(n, 0, e, 0, e.length());
+            table.instruct(n, 0, Math.max(1, known(e)));
             for (int t = first; t < e.length(); t++) {
                 if (e.labels()[t] != Example.IGNORED) {
                     labels.add(n, t - 1, e.labels()[t], n);
@@ -144,9 +171,17 @@ record Labelled(Var states, Tensor labels, long[] text, int texts, long columns)
         return labels.of(model, table.input(model), pass, texts.size());
     }
 
-    /** Only virtual tokens predict a text's first token. */
+    /** Only virtual tokens predict a text's first token, and none that have read it. */
     private static int firstLabel(CausalLm model, Pass pass) {
-        return pass.groups().getFirst().virtualTokens(model.input().name()) > 0 ? 0 : 1;
+        return virtualTokens(model, pass) > 0 && !readsText(model, pass) ? 0 : 1;
+    }
+
+    private static long virtualTokens(CausalLm model, Pass pass) {
+        return pass.groups().getFirst().virtualTokens(model.input().name());
+    }
+
+    private static boolean readsText(CausalLm model, Pass pass) {
+        return pass.groups().getFirst().readsText(model.input().name());
     }
 
     /** @param numbers the groups to read */
@@ -167,6 +202,7 @@ record Labelled(Var states, Tensor labels, long[] text, int texts, long columns)
         for (int g = 0; g < common.length; g++) {
             int p = common[g];
             table.put(g, trunk - p, groups.get(g).getFirst(), 0, p);
+            table.instruct(g, trunk - p, trunk);
             for (int i = 0; i < size; i++) {
                 Example e = groups.get(g).get(i);
                 int column = branches.ends()[i];

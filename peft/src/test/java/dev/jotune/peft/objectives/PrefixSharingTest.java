@@ -15,6 +15,7 @@ import dev.jotune.peft.Adapter;
 import dev.jotune.peft.Adapters;
 import dev.jotune.peft.Targets;
 import dev.jotune.peft.TuningMethod;
+import dev.jotune.peft.methods.Iapt;
 import dev.jotune.peft.methods.Lora;
 import dev.jotune.peft.methods.PrefixTuning;
 import dev.jotune.peft.methods.PromptTuning;
@@ -39,6 +40,7 @@ class PrefixSharingTest {
     private static TuningMethod method(String name) {
         return switch (name) {
             case "lora" -> Lora.DEFAULTS.withTargets(Targets.matching(Targets.ALL_LINEAR));
+            case "iapt" -> Iapt.DEFAULTS;
             case "prefix" -> PrefixTuning.DEFAULTS.withTokens(3);
             default -> PromptTuning.DEFAULTS.withTokens(3);
         };
@@ -89,7 +91,8 @@ class PrefixSharingTest {
 
     @ParameterizedTest
     @CsvSource({"llama, lora, false", "llama, lora, true", "gpt2, lora, false", "gpt2, lora, true", "mistral, lora, false",
-            "llama, prefix, false", "gpt2, prefix, false", "llama, prompt, false", "mistral, prompt, true", "gpt2, prompt, false"})
+            "llama, prefix, false", "gpt2, prefix, false", "llama, prompt, false", "mistral, prompt, true", "gpt2, prompt, false",
+            "llama, iapt, false", "mistral, iapt, true"})
     void logProbabilitiesAndGradientsAreThoseOfSeparateRows(String family, String method, boolean wide) {
         CausalLm model = TinyDecoders.make(family, wide);
         Adapter adapter = attach(model, method);
@@ -121,6 +124,45 @@ class PrefixSharingTest {
                 assertThat(b[i]).as("gradient %d, element %d", k, i).isCloseTo(a[i], within(tolerance * largest));
             }
         }
+    }
+
+    /** Virtual tokens that read the answers would let every label be known beforehand. */
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void virtualTokensReadTheQuestionAlone(boolean shared) {
+        CausalLm model = TinyDecoders.make("llama", true);
+        attach(model, "iapt");
+        Pass pass = model.seams().inference();
+        int[] prompt = tokens(1, 6);
+        int[] answer = tokens(2, 4);
+        int[] other = answer.clone();
+        other[3] = (other[3] + 7) % VOCABULARY;
+        double[] one = first(model, shared, text(prompt, answer), pass);
+        double[] two = first(model, shared, text(prompt, other), pass);
+        assertThat(Arrays.copyOf(two, 3)).as("labels before the one that changed").containsExactly(Arrays.copyOf(one, 3), within(1e-12));
+        assertThat(two[3]).isNotEqualTo(one[3]);
+    }
+
+    private static double[] first(CausalLm model, boolean shared, Example text, Pass pass) {
+        List<Example> group = List.of(text, text(Arrays.copyOf(text.ids(), 6), tokens(3, 3)));
+        return Labelled.of(model, List.of(group), shared, pass).logProbabilities(model, pass).tensor().toDoubleArray();
+    }
+
+    /** Prompts of different lengths are read in passes of their own, which must not draw the same noise. */
+    @Test
+    void partsOfABatchHaveNoiseOfTheirOwn() {
+        CausalLm model = TinyDecoders.make("llama", false);
+        attach(model, "prompt");
+        List<Long> streams = new ArrayList<>();
+        model.seams().attach(Hooks.ofTaps("look", Map.of("final", (_, x, at) -> {
+            streams.add(at.pass().stream("noise"));
+            return x;
+        })));
+        List<List<Example>> groups = pairs().stream().map(e -> List.of(e, e.rejected().orElseThrow())).toList();
+        for (long step = 0; step < 3; step++) {
+            Labelled.of(model, groups, true, model.seams().training(1, step));
+        }
+        assertThat(streams).hasSize(9).doesNotHaveDuplicates();
     }
 
     @ParameterizedTest
