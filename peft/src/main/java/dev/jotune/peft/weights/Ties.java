@@ -8,7 +8,7 @@ import java.util.List;
  * {@code A = {i : sgn(tau_i) = gamma}} that agree.
  *
  * <p>With weights w the paper leaves two readings. {@link Form#WEIGHTED}: {@code tau_i} is {@code w_i tau_i} when signs are elected,
- * and the mean is {@code sum_A w_i tau_i / sum_A w_i}. {@link Form#COUNTED}, PEFT's: signs are elected without the weights, and the mean is
+ * and the mean is {@code sum_A w_i tau_i / sum_A |w_i|}. {@link Form#COUNTED}, PEFT's: signs are elected without the weights, and the mean is
  * {@code sum_A w_i tau_i / |A|}. With weights of 1 both are the paper.
  *
  * @param density share of the numbers that stay, in [0, 1]
@@ -51,7 +51,7 @@ public record Ties(double density, Election election, Form form) implements Comb
         for (int k = 0; k < tau.length; k++) {
             if (Math.signum(form == Form.WEIGHTED ? weights[k] * tau[k] : tau[k]) == sign) {
                 sum += weights[k] * tau[k];
-                share += form == Form.WEIGHTED ? weights[k] : 1;
+                share += form == Form.WEIGHTED ? Math.abs(weights[k]) : 1;
             }
         }
         return share == 0 ? sum : sum / share;

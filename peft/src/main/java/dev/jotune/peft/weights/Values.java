@@ -167,8 +167,10 @@ public interface Values {
                 int done = 0;
                 for (int p = 0; p < parts.size() && done < n; p++) {
                     long at = from + done - starts[p];
-                    int count = (int) Math.min(n - done, starts[p + 1] - starts[p] - at);
-                    if (at >= 0 && count > 0) {
+                    // Of a part that lies wholly before, this is negative by any amount.
+                    long left = starts[p + 1] - starts[p] - at;
+                    if (at >= 0 && left > 0) {
+                        int count = (int) Math.min(n - done, left);
                         parts.get(p).read(at, count, piece);
                         System.arraycopy(piece, 0, out, done, count);
                         done += count;

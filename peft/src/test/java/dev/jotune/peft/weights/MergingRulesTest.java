@@ -66,6 +66,38 @@ class MergingRulesTest {
     }
 
     @Test
+    void aNegativeWeightCountsByItsMagnitudeWhereItAgrees() {
+        Combination ties = new Ties(1, Ties.Election.TOTAL, Ties.Form.WEIGHTED);
+        List<Values> vectors = List.of(Values.of(2, 2, -3), Values.of(-4, 4, -3));
+        // Taking away -4 agrees with adding 2: (2 + 4) / 2. Taking away 4 does not: the larger alone.
+        assertThat(ties.of(vectors, new double[] {1, -1}, 0).toArray()).containsExactly(3, -4, 3);
+        assertThat(ties.of(vectors, new double[] {1, -0.5}, 0).toArray()).usingComparatorWithPrecision(1e-12).containsExactly(4 / 1.5, 2, -3);
+    }
+
+    /** What has no numbers but a size. */
+    private static Values ofSize(long size) {
+        return new Values() {
+            @Override
+            public long size() {
+                return size;
+            }
+
+            @Override
+            public void read(long from, int n, double[] out) {
+                Arrays.fill(out, 0, n, -1);
+            }
+        };
+    }
+
+    @Test
+    void whatFollowsAVeryLongVectorIsRead() {
+        for (long size : new long[] {1L << 31, (1L << 32) - 2, 3L << 31, 5_000_000_000L}) {
+            Values all = Values.concat(List.of(ofSize(size), ofSize(size), Values.of(1, 2, 3)));
+            assertThat(all.slice(2 * size - 1, 4).toArray()).containsExactly(-1, 1, 2, 3);
+        }
+    }
+
+    @Test
     void dareIsTaskArithmeticOnAverageAndAtDensityOne() {
         List<Values> vectors = List.of(values(1), values(2));
         double[] w = {0.5, -0.25};
