@@ -15,7 +15,6 @@ import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.io.AtomicFiles;
-import dev.jotune.tensor.io.RawTensor;
 import dev.jotune.tensor.io.SafeTensorsWriter;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -136,7 +135,7 @@ final class MergeCommand implements Runnable {
             weights.put(p.path(), p.base().tensor());
         }
         SequencedMap<String, AtomicFiles.Content> files = new LinkedHashMap<>();
-        files.put("model.safetensors", SafeTensorsWriter.content(RawTensor.of(weights), Map.of("format", "pt")));
+        files.put("model.safetensors", SafeTensorsWriter.contentOf(weights, Map.of("format", "pt")));
         Models.sideFiles(model.name()).forEach((name, bytes) -> files.put(name, AtomicFiles.Content.bytes(
                 name.equals("config.json") ? config(bytes, loaded.backbone(), widened) : bytes)));
         try {

@@ -23,8 +23,8 @@ final class MergeMethod {
     @Option(names = "--method", required = true, paramLabel = "METHOD", description = "One of those above.")
     private String method;
 
-    @Option(names = "--weight", paramLabel = "X", description = "How much each model or adapter counts, in their order. Default: 1 each; "
-            + "negative takes away.")
+    @Option(names = "--weight", paramLabel = "X", description = "How much each model or adapter counts, in their order. Default: 1 each, "
+            + "for linear of N adapters 1 / N; negative takes away.")
     private List<Double> weight = new ArrayList<>();
 
     @Option(names = "--scale", paramLabel = "X", defaultValue = "1", description = "Factor of the merged task vector. Default: ${DEFAULT-VALUE}.")
@@ -111,10 +111,11 @@ final class MergeMethod {
         }
     }
 
-    double[] weights(int count) {
-        double[] ones = new double[count];
-        Arrays.fill(ones, 1);
-        return weight.isEmpty() ? ones : weight.stream().mapToDouble(x -> x).toArray();
+    double[] weights(int count, boolean ofAdapters) {
+        double[] equal = new double[count];
+        // Averages of models divide by the sum of the weights themselves; factors are only added up.
+        Arrays.fill(equal, ofAdapters && method.equals("linear") ? 1.0 / count : 1);
+        return weight.isEmpty() ? equal : weight.stream().mapToDouble(x -> x).toArray();
     }
 
     /** @param asPeft whether weights count as in PEFT's merges of adapters */

@@ -141,9 +141,9 @@ final class StepOptions {
                 throw new UsageException("--trainer: " + String.join(", ", trainers) + " are different ways down. Use one of them; lisa goes "
                         + "with gradients and gmt");
             }
-            if (trainers.contains("bbt") && trainers.contains("lisa")) {
-                throw new UsageException("--trainer: bbt searches the same blocks from the first step to the last, and lisa changes them. "
-                        + "Use one of the two");
+            if (trainers.contains("lisa") && (trainers.contains("bbt") || trainers.contains("mezo"))) {
+                throw new UsageException("--trainer: " + (trainers.contains("bbt") ? "bbt searches the same blocks" : "mezo moves the same numbers")
+                        + " from the first step to the last, and lisa changes them. Use one of the two");
             }
             return step;
         } catch (IllegalArgumentException e) {

@@ -28,7 +28,9 @@ import picocli.CommandLine.Spec;
         description = {"Makes one model of several fine-tunings of one, or one adapter of several.", "",
             "  soup             the average (arXiv 2203.05482)",
             "  greedy-soup      the average of those that lower the perplexity of --data (arXiv 2203.05482)",
-            "  linear           the average under --weight; of adapters: factor by factor",
+            "  linear           the average under --weight, of models sum of weight * model / sum of weight;",
+            "                   of LoRA adapters of scales s, as in PEFT: A = sum of sqrt(weight * s) * A_i and",
+            "                   B = sum of sqrt(weight * s) * B_i, by default with weights of 1 / their number",
             "  slerp            between two, along the arc, at --t",
             "  task-arithmetic  base + scale * sum of weight * (model - base) (arXiv 2212.04089)",
             "  ties             the same, trimmed, with elected signs (arXiv 2306.01708)",
@@ -42,6 +44,9 @@ import picocli.CommandLine.Spec;
 final class WeightsCommand implements Runnable {
     private static final Map<String, StoredType> TYPES = Map.of("float32", StoredType.F32, "bfloat16", StoredType.BF16,
             "float16", StoredType.F16);
+
+    /** What says how models are put together or written. */
+    private static final List<String> OF_MODELS = List.of("--scale", "--whole-model", "--dtype", "--max-shard-size");
 
     @Mixin
     private MergeMethod method;
@@ -80,6 +85,11 @@ final class WeightsCommand implements Runnable {
     public void run() {
         if (models.isEmpty() == adapters.isEmpty()) {
             throw new UsageException("give either models with --model or adapters with --adapter, at least two of them");
+        }
+        if (!adapters.isEmpty()) {
+            OF_MODELS.stream().filter(spec.commandLine().getParseResult()::hasMatchedOption).findFirst().ifPresent(o -> {
+                throw new UsageException(o + " is for models, and adapters are given. Leave it out");
+            });
         }
         MergeCommand.checkNew(out);
         method.check(models.size() + adapters.size(), models.isEmpty());
@@ -139,7 +149,7 @@ final class WeightsCommand implements Runnable {
     }
 
     private CheckpointMerge.Rule rule(CheckpointMerge merge, int count) {
-        double[] weights = method.weights(count);
+        double[] weights = method.weights(count, false);
         return switch (method.name()) {
             case "soup", "greedy-soup" -> (name, m) -> Soup.uniform(m);
             case "linear" -> (name, m) -> Soup.weighted(m, weights);
@@ -153,7 +163,7 @@ final class WeightsCommand implements Runnable {
     private void mergeAdapters() {
         List<AdapterFiles.Contents> parts = adapters.stream().map(AdapterFiles::read).toList();
         AdapterFiles.Contents merged;
-        double[] weights = method.weights(parts.size());
+        double[] weights = method.weights(parts.size(), true);
         switch (method.name()) {
             case "greedy-soup" -> {
                 GreedySoup soup = new GreedySoup(requireData(), common.backend());

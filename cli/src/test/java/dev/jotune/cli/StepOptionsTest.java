@@ -85,7 +85,7 @@ class StepOptionsTest {
 
     @ParameterizedTest
     @CsvSource({"--objective, dpp, no objective 'dpp'", "--trainer, sgd, no trainer 'sgd'", "--preference-beta, 0, beta is 0.0",
-            "--trainer, 'mezo,gmt', different ways down", "--trainer, 'bbt,lisa', same blocks"})
+            "--trainer, 'mezo,gmt', different ways down", "--trainer, 'bbt,lisa', same blocks", "--trainer, 'lisa,mezo', same numbers"})
     void whatThereIsNotIsRefused(String option, String value, String says) {
         Jotune j = option.equals("--preference-beta") ? tune("lora", pairs, dir.resolve("out"), "--objective", "dpo", option, value)
                 : tune("lora", texts, dir.resolve("out"), option, value);

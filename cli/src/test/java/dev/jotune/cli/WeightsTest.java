@@ -115,6 +115,43 @@ class WeightsTest {
         assertThat(greedy.out()).contains("ingredients: ");
     }
 
+    private static double[] factor(Path adapter) throws IOException {
+        try (Checkpoint c = Checkpoint.open(adapter.resolve("adapter_model.safetensors"))) {
+            return c.raw(c.names().stream().filter(n -> n.endsWith("lora_A.weight")).sorted().findFirst().orElseThrow()).toDoubles();
+        }
+    }
+
+    /** As PEFT adds factors; without weights each of N adapters counts 1 / N. */
+    @Test
+    void linearOfAdaptersAddsFactorsByTheRootsOfTheirWeights() throws IOException {
+        Object[] both = {"weights", "--method", "linear", "--adapter", dir.resolve("lora1"), "--adapter", dir.resolve("lora2"), "--out"};
+        ok(Stream.concat(Arrays.stream(both), Stream.of(dir.resolve("usual"))).toArray());
+        ok(Stream.concat(Arrays.stream(both), Stream.of(dir.resolve("ones"), "--weight", 1, "--weight", 1)).toArray());
+        double[] x = factor(dir.resolve("lora1"));
+        double[] y = factor(dir.resolve("lora2"));
+        double[] usual = factor(dir.resolve("usual"));
+        double[] ones = factor(dir.resolve("ones"));
+        Matcher alpha = Pattern.compile("\"lora_alpha\": ([\\d.]+)").matcher(Files.readString(dir.resolve("lora1/adapter_config.json")));
+        assertThat(alpha.find()).isTrue();
+        double scale = Double.parseDouble(alpha.group(1)) / 2;
+        for (int i = 0; i < x.length; i++) {
+            assertThat(usual[i]).isCloseTo(Math.sqrt(scale / 2) * (x[i] + y[i]), within(1e-5));
+            assertThat(ones[i]).isCloseTo(Math.sqrt(scale) * (x[i] + y[i]), within(1e-5));
+        }
+    }
+
+    @Test
+    void optionsOfModelsAreRefusedOfAdapters() {
+        Path out = dir.resolve("refused-adapters");
+        for (Object[] option : new Object[][] {{"--scale", 0.5}, {"--whole-model"}, {"--dtype", "float16"}, {"--max-shard-size", 1000}}) {
+            Object[] first = {"weights", "--method", "ties", "--adapter", dir.resolve("lora1"), "--adapter", dir.resolve("lora2"), "--out", out};
+            Jotune j = Jotune.run(Stream.concat(Arrays.stream(first), Arrays.stream(option)).toArray());
+            assertThat(j.code()).isEqualTo(2);
+            assertThat(j.err()).contains(option[0] + " is for models", "Leave it out").doesNotContain("\tat ");
+        }
+        assertThat(out).doesNotExist();
+    }
+
     @Test
     void whatCannotBeMergedIsRefused() {
         Path out = dir.resolve("refused");

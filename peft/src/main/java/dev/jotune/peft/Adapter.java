@@ -31,6 +31,7 @@ import java.util.function.Supplier;
 public final class Adapter {
     private final Backbone model;
     private final String name;
+    private final TuningMethod given;
     private final Supplier<TuningMethod> method;
     private final Optional<StepHook> stepHook;
     private final Hooks hooks;
@@ -46,6 +47,7 @@ public final class Adapter {
     Adapter(Backbone model, String name, TuningMethod method, Attachment a) {
         this.model = model;
         this.name = name;
+        this.given = method;
         this.method = a.method(method);
         this.stepHook = a.hook();
         this.hooks = a.hooks(name);
@@ -125,6 +127,11 @@ public final class Adapter {
     /** The text of {@code adapter_config.json}: equal for equal hyper-parameters. */
     public String configuration() {
         return AdapterConfig.write(method(), describe());
+    }
+
+    /** The same of the method that it was made with, whatever training has changed since. */
+    public String startingConfiguration() {
+        return AdapterConfig.write(given, describe());
     }
 
     /** What PEFT notes about the model beside the hyper-parameters: its task, and its shape for methods that do not target modules. */

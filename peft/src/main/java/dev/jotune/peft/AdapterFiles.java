@@ -7,7 +7,6 @@ import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.io.AtomicFiles;
 import dev.jotune.tensor.io.Checkpoint;
 import dev.jotune.tensor.io.FormatException;
-import dev.jotune.tensor.io.RawTensor;
 import dev.jotune.tensor.io.SafeTensorsWriter;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
@@ -141,8 +140,7 @@ public final class AdapterFiles {
     /** @param labels names of the classes; none if the model is no classifier */
     static void write(Path folder, TuningMethod method, Map<String, Tensor> tensors, Map<String, ?> extra, List<String> labels) {
         SequencedMap<String, AtomicFiles.Content> files = new LinkedHashMap<>();
-        Map<String, RawTensor> raw = RawTensor.of(tensors);
-        files.put(TENSORS, SafeTensorsWriter.content(raw, Map.of("format", "pt")));
+        files.put(TENSORS, SafeTensorsWriter.contentOf(tensors, Map.of("format", "pt")));
         if (!labels.isEmpty()) {
             files.put(LABELS, AtomicFiles.Content.text(JSON.valueToTree(labels).toPrettyString()));
         }

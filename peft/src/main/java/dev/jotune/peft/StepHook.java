@@ -26,6 +26,9 @@ public interface StepHook {
      */
     void updated(long step, List<Trainable> trainables);
 
+    /** Forgets what earlier runs left: called when a run begins anew, not when it goes on. */
+    default void reset() {}
+
     /** What must be saved for an exact continuation, by name; live tensors. */
     default Map<String, Tensor> state() {
         return Map.of();

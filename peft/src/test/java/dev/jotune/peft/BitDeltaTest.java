@@ -25,6 +25,7 @@ import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.io.SafeTensorsFile;
+import dev.jotune.tensor.io.SafeTensorsWriter;
 import dev.jotune.tensor.random.Philox;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -243,6 +244,27 @@ class BitDeltaTest {
         assertThat(TaskTokens.accuracy(base, 3, pass) - before).isGreaterThanOrEqualTo(0.95 * gained);
     }
 
+    /** What is read or attached within a scope belongs to whoever holds it. */
+    @Test
+    void deltasOutliveTheScopeTheyAreReadIn() {
+        CausalLm base = base(TinyModels.GROUPED);
+        CausalLm tuned = base(TinyModels.GROUPED);
+        Parameter norm = tuned.seams().parameters().get("model.norm.weight");
+        norm.replace(Var.constant(Tensor.full(tuned.backend(), DType.F32, 0.5, norm.shape())));
+        Path file = dir.resolve("delta.safetensors");
+        BitDeltaFile.write(BitDelta.between(base, tuned, ALL, 2), file);
+        Tensor ids = texts(base, 1, 1);
+        BitDelta delta;
+        try (Scope scope = Scope.open()) {
+            delta = BitDeltaFile.read(file, base);
+            delta.deltas().values().forEach(s -> s.signs().forEach(m -> assertThat(scope.owns(m.bits())).isFalse()));
+            delta.kept().values().forEach(t -> assertThat(scope.owns(t)).isFalse());
+            delta.attach(base, "delta");
+        }
+        assertThat(logits(base, ids, base.seams().inference())).usingComparatorWithPrecision(1e-4)
+                .containsExactly(logits(tuned, ids, tuned.seams().inference()));
+    }
+
     @Test
     void whatIsOfAnotherModelOrDamagedIsRefused() throws IOException {
         CausalLm base = base(TinyModels.GROUPED);
@@ -256,6 +278,13 @@ class BitDeltaTest {
         Path file = dir.resolve("delta.safetensors");
         BitDeltaFile.write(delta, file);
         assertThatThrownBy(() -> BitDeltaFile.read(file, other)).isInstanceOf(AdapterException.class).hasMessageContaining("another base model");
+        String layer = delta.deltas().firstEntry().getKey();
+        Tensor bits = delta.deltas().firstEntry().getValue().signs().getFirst().bits();
+        Path none = dir.resolve("none.safetensors");
+        SafeTensorsWriter.writeTensors(none, Map.of(layer + ".signs", Tensor.empty(base.backend(), DType.U8, 0, bits.size(0), bits.size(1)),
+                layer + ".scale", Tensor.empty(base.backend(), DType.F32, 0)), Map.of("format", "bitdelta"));
+        assertThatThrownBy(() -> BitDeltaFile.read(none, base)).isInstanceOf(AdapterException.class)
+                .hasMessageContaining("signs of no round for " + layer);
         byte[] whole = Files.readAllBytes(file);
         Path cut = Files.write(dir.resolve("cut.safetensors"), Arrays.copyOf(whole, whole.length / 2));
         assertThatThrownBy(() -> BitDeltaFile.read(cut, base)).isInstanceOf(AdapterException.class).hasMessageContaining("cut.safetensors");

@@ -15,6 +15,7 @@ import dev.jotune.peft.weights.Values;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.io.SafeTensorsWriter;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -114,5 +115,47 @@ class ComPeftExpertsTest {
             assertThatThrownBy(() -> ComPeftFile.read(dir.resolve(method.peftType() + true), Optional.of(other)))
                     .isInstanceOf(AdapterException.class).hasMessageContaining("other tensors than the start");
         }
+    }
+
+    private void refused(String tensors, String count, Map<String, Tensor> stored, String says) throws IOException {
+        Path file = dir.resolve("hostile.safetensors");
+        SafeTensorsWriter.writeTensors(file, stored, Map.of("format", "compeft", "count", count, "tensors", tensors,
+                "config", AdapterFiles.configuration(Lora.DEFAULTS)));
+        assertThatThrownBy(() -> ComPeftFile.read(file)).as(tensors).isInstanceOf(AdapterException.class).hasMessageContaining(says)
+                .hasMessageContaining("hostile.safetensors");
+    }
+
+    private static Map<String, Tensor> stored(double... scale) {
+        return Map.of("codes", Tensor.zeros(Backends.cpu(), DType.U8, 4), "scale", Tensor.of(Backends.cpu(), DType.F32, scale, scale.length));
+    }
+
+    /** A file of a few bytes asks for no memory before all that it says is found possible. */
+    @Test
+    void filesThatPromiseWhatTheyCannotHoldAreRefused() throws IOException {
+        Map<String, Tensor> good = stored(1);
+        for (String shape : new String[] {"null", "[-1]", "[2, -3, -4]", "[1.5]", "[\"3\"]", "3", "[1e3]", "[99999999999999999999]"}) {
+            refused("{\"a\": " + shape + "}", "1", good, "no list of sizes");
+        }
+        refused("{\"a\": [2000000000]}", "1", good, "more than 1 codes can stand for");
+        refused("{\"a\": [60000], \"b\": [60000], \"c\": [60000]}", "1", good, "the tensor c");
+        refused("{\"a\": [4294967296, 4294967296]}", "1", good, "overflow");
+        refused("{\"a\": [9223372036854775807], \"b\": [9223372036854775807]}", "1", good, "can stand for");
+        refused("[]", "0", good, "names no tensors");
+        refused("{\"a\": [4]}", "-1", good, "-1");
+        refused("{\"a\": [4]}", "5", good, "5 of 4 numbers");
+        refused("{\"a\": [400]}", "17", good, "in 4 bytes");
+        refused("{\"a\": [4]}", "two", good, "two");
+        refused("{\"a\": [4]}", "1", stored(1, 2), "no scale");
+        refused("{\"a\": [4]}", "1", stored(Double.NaN), "scale is NaN");
+        refused("{\"a\": [4]}", "1", Map.of("codes", good.get("codes")), "no scale");
+        refused("{\"a\": [4]}", "1", Map.of("scale", good.get("scale")), "no codes");
+    }
+
+    @Test
+    void whatIsTooSparseForAFileIsNotWritten() {
+        AdapterFiles.Contents c = new AdapterFiles.Contents(Lora.DEFAULTS, Map.of("a", Tensor.zeros(Backends.cpu(), DType.F32, 1 << 17)));
+        Ternary none = ComPeft.compress(Values.of(c.tensors().get("a")), 0, 1);
+        assertThatThrownBy(() -> ComPeftFile.write(dir.resolve("sparse"), c, none)).isInstanceOf(AdapterException.class)
+                .hasMessageContaining("only 0 of 131072");
     }
 }

@@ -11,6 +11,7 @@ import dev.jotune.tensor.io.SafeTensorsFile;
 import dev.jotune.tensor.io.SafeTensorsWriter;
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.lang.ref.Reference;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -87,6 +88,9 @@ final class RunFiles {
                 run.notes().forEach((key, text) -> metadata.put(NOTE + key, text));
                 metadata.put(CHECKSUM, Checksum.of(tensors, metadata));
                 SafeTensorsWriter.content(tensors, metadata).writeTo(channel);
+            } finally {
+                // What is dense is written from its own memory.
+                Reference.reachabilityFence(run);
             }
         };
     }

@@ -23,8 +23,9 @@ import java.util.regex.Pattern;
  *
  * <p>{@code z_h [D]} is head h's output before the output projection. Two stages, each an adapter of its own:
  * <ol>
- * <li>{@code scales}: {@code z_h <- (1 + A_h) * z_h} for every head, under the task's loss and {@link #penalty}, the sum of
- * {@code |A|}, times some 5e-4. {@link #selected} keeps the K heads of largest {@code ||A_h||}, about 3% of all;
+ * <li>{@code scales}: {@code z_h <- (1 + A_h) * z_h} for every head, under the task's loss. The paper adds {@link #penalty}, the sum of
+ * {@code |A|}, times some 5e-4; a run adds nothing of itself, so whoever wants it takes an objective that does. {@link #selected} keeps
+ * the K heads of largest {@code ||A_h||}, about 3% of all;
  * <li>{@code offsets}: {@code z_h <- z_h + v_h} for those alone. Merging makes it {@code b' = b + sum_h W_o[:, h] v_h}.
  * </ol>
  * Trainable: {@code K D}; in the first stage D for every head.

@@ -164,9 +164,14 @@ final class RankAllocator implements StepHook {
     }
 
     @Override
-    public void restore(Map<String, Tensor> state) {
+    public void reset() {
         importance.clear();
         kept.clear();
+    }
+
+    @Override
+    public void restore(Map<String, Tensor> state) {
+        reset();
         state.forEach((name, t) -> {
             if (name.startsWith(KEPT)) {
                 double[] stays = t.toDoubleArray();

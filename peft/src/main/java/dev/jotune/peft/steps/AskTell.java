@@ -3,7 +3,6 @@ package dev.jotune.peft.steps;
 import java.util.Arrays;
 import java.util.Optional;
 import java.util.concurrent.SynchronousQueue;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.hipparchus.optim.InitialGuess;
 import org.hipparchus.optim.MaxEval;
 import org.hipparchus.optim.MaxIter;
@@ -21,8 +20,9 @@ import org.hipparchus.random.MersenneTwister;
 final class AskTell implements AutoCloseable {
     private final SynchronousQueue<Optional<double[]>> points = new SynchronousQueue<>();
     private final SynchronousQueue<Double> values = new SynchronousQueue<>();
-    private final AtomicBoolean closed = new AtomicBoolean();
     private final Thread search;
+    /** Why the search broke off, if it did. */
+    private volatile Throwable failure;
     private boolean done;
 
     /** @param n dimensions; the search begins at 0 with deviation {@code sigma} */
@@ -38,9 +38,16 @@ final class AskTell implements AutoCloseable {
             cma.optimize(new MaxEval(Integer.MAX_VALUE), new MaxIter(Integer.MAX_VALUE), new ObjectiveFunction(this::evaluated), GoalType.MINIMIZE,
                     new InitialGuess(new double[n]), new CMAESOptimizer.Sigma(deviations), new CMAESOptimizer.PopulationSize(population),
                     SimpleBounds.unbounded(n));
+        } catch (Stopped e) {
+            return;
+        } catch (Throwable e) {
+            // Whoever asks next must hear of it instead of waiting.
+            failure = e;
+        }
+        try {
             points.put(Optional.empty());
-        } catch (Stopped | InterruptedException e) {
-            closed.set(true);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 
@@ -57,14 +64,18 @@ final class AskTell implements AutoCloseable {
         }
     }
 
-    /** The next point to evaluate; empty once the search has converged. */
+    /**
+     * The next point to evaluate; empty once the search has converged.
+     *
+     * @throws IllegalStateException if the search broke off
+     */
     Optional<double[]> ask() {
-        if (done) {
-            return Optional.empty();
-        }
         try {
-            Optional<double[]> point = points.take();
+            Optional<double[]> point = done ? Optional.empty() : points.take();
             done = point.isEmpty();
+            if (done && failure != null) {
+                throw new IllegalStateException("the search broke off: " + failure + ". Search with other settings.", failure);
+            }
             return point;
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();

@@ -14,6 +14,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.DoubleStream;
 
 /**
  * BBTv2: Towards a Gradient-Free Future with Large Language Models (Sun et al., arXiv 2205.11200, algorithm 1): prompts of every
@@ -21,7 +23,8 @@ import java.util.SequencedMap;
  * {@code p_l = start_l + A_l z_l} with {@code z_l} of few dimensions, begun at 0, and {@code A_l} of normal numbers with deviation
  * {@code alpha std_l / sqrt(dimensions)}, made anew from the seed instead of stored. std_l is that of what the block starts with,
  * clipped five times at three deviations (equation 3). A step takes one block: it tries a population of {@code z_l} with all other
- * blocks at their best, and keeps the best so far.
+ * blocks at their best, and keeps the best of these and of the best before, which it tries once more: losses of one step's texts alone
+ * are compared.
  *
  * <p>The blocks are those of any adapter; with prefix tuning, one for each layer, they are the deep prompts of the paper in the
  * form that joins them to a layer's keys and values. Learning rate, optimiser and weight decay are not used.
@@ -32,7 +35,7 @@ import java.util.SequencedMap;
  * @param parts into how many blocks each tensor is cut along its last axis: for prefix tuning the number of layers
  */
 public record BlackBox(int dimensions, int population, double alpha, int parts) implements Descent.Factory {
-    private static final String LOG = "cma.values.";
+    private static final String LOG = "cma.losses.";
     private static final String START = "cma.start.";
     private static final int CLIPPINGS = 5;
 
@@ -63,7 +66,6 @@ public record BlackBox(int dimensions, int population, double alpha, int parts) 
         private final long key;
         private final AskTell search;
         private double[] log = new double[0];
-        private double best = Double.POSITIVE_INFINITY;
         private double[] bestPoint = new double[dimensions];
 
         Block(String name, Tensor target, double[] start, long seed, int number) {
@@ -75,13 +77,43 @@ public record BlackBox(int dimensions, int population, double alpha, int parts) 
             this.search = new AskTell(dimensions, population, 1, Philox.bits(seed, 2L * number + 1, 0));
         }
 
-        void tell(double[] point, double value) {
-            search.tell(value);
-            log = Arrays.copyOf(log, log.length + 1);
-            log[log.length - 1] = value;
-            if (value < best) {
-                best = value;
-                bestPoint = point;
+        /**
+         * One generation.
+         *
+         * @param loss of a point, on the texts of this step
+         * @return the least of them
+         */
+        double search(ToDoubleFunction<double[]> loss) {
+            // The search itself begins with where it starts, which is the best before the first step.
+            boolean first = log.length == 0;
+            double[] losses = new double[population + 1];
+            double best = losses[0] = loss.applyAsDouble(first ? search.ask().orElseThrow() : bestPoint);
+            if (first) {
+                search.tell(best);
+            }
+            for (int i = 1; i <= population; i++) {
+                double[] z = search.ask().orElse(null);
+                if (z == null) {
+                    // It has converged; it does so between two generations.
+                    return best;
+                }
+                losses[i] = loss.applyAsDouble(z);
+                search.tell(losses[i]);
+                // What is not a number is the worst.
+                if (Double.compare(losses[i], best) < 0) {
+                    best = losses[i];
+                    bestPoint = z;
+                }
+            }
+            log = DoubleStream.concat(Arrays.stream(log), Arrays.stream(losses)).toArray();
+            return best;
+        }
+
+        /** Makes the steps again whose losses were {@code all}. */
+        void repeat(double[] all) {
+            int[] at = {0};
+            while (at[0] < all.length) {
+                search(z -> all[at[0]++]);
             }
         }
 
@@ -131,17 +163,13 @@ public record BlackBox(int dimensions, int population, double alpha, int parts) 
                 begin(input.trainables());
             }
             Block block = blocks.get((int) (steps % blocks.size()));
-            for (int i = 0; i < population; i++) {
-                double[] z = block.search.ask().orElse(null);
-                if (z == null) {
-                    break;
-                }
+            double best = block.search(z -> {
                 block.place(z);
-                block.tell(z, input.loss());
-            }
+                return input.loss();
+            });
             block.place(block.bestPoint);
             steps++;
-            return new Outcome(block.best, 0);
+            return new Outcome(best, 0);
         }
 
         private void begin(SequencedMap<String, Var> trainables) {
@@ -159,10 +187,7 @@ public record BlackBox(int dimensions, int population, double alpha, int parts) 
                 }
             });
             for (Block b : blocks) {
-                Tensor log = restored.get(LOG + b.name);
-                for (double value : log == null ? new double[0] : log.toDoubleArray()) {
-                    b.tell(b.search.ask().orElseThrow(), value);
-                }
+                b.repeat(restored.containsKey(LOG + b.name) ? restored.get(LOG + b.name).toDoubleArray() : new double[0]);
             }
         }
 
@@ -187,7 +212,7 @@ public record BlackBox(int dimensions, int population, double alpha, int parts) 
 
         @Override
         public void restore(Map<String, Tensor> state, long count) {
-            if (count > 0 && state.keySet().stream().noneMatch(n -> n.startsWith(START))) {
+            if (count > 0 && state.keySet().stream().noneMatch(n -> n.startsWith(LOG))) {
                 throw new IllegalArgumentException("the saved state " + state.keySet() + " is not of a search without gradients. "
                         + "Resume with the settings that the run was saved with.");
             }

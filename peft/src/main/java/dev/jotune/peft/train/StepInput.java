@@ -21,7 +21,7 @@ import java.util.function.Supplier;
  * @param objective what is minimised: the mean over the batches by their weights
  * @param batches of the step, each a forward pass
  * @param trainables what the selector chose, by name
- * @param penalty a scalar that the method adds to every objective, if any; asked for in every pass
+ * @param penalty a scalar that the method adds to every objective, if any; asked for where gradients are taken, and no part of {@link #loss}
  * @param seed of the run
  * @param step how many came before
  */

@@ -134,7 +134,7 @@ final class TrainingRun {
     private SequencedMap<String, String> fingerprint(Dataset given) {
         SequencedMap<String, String> all = options.fingerprint();
         all.put("training step", parts.name());
-        all.put("method", adapter.configuration());
+        all.put("method", adapter.startingConfiguration());
         all.put("adapters", String.join(", ", model.seams().active()));
         all.put("data", given.fingerprint());
         all.put("model", Fingerprints.of(model));
@@ -144,6 +144,9 @@ final class TrainingRun {
     TrainReport run(boolean resume) {
         HostMemory.resetPeak();
         long resumedAt = begin(resume);
+        if (resumedAt == 0) {
+            adapter.stepHook().ifPresent(StepHook::reset);
+        }
         if (data.cut() > 0) {
             note(data.cut() + " of " + data.size() + " examples were cut to " + maxLength + " tokens at most.");
         }

@@ -47,7 +47,7 @@ public final class AdapterMerge {
 
     /**
      * @param weights one for each adapter
-     * @throws AdapterException if one is not LoRA, or trains more than A and B
+     * @throws AdapterException if one is not LoRA, trains more than A and B, or its factors are no pairs of matrices of one rank
      */
     public AdapterMerge(List<AdapterFiles.Contents> parts, double... weights) {
         if (parts.isEmpty() || parts.size() != weights.length) {
@@ -62,9 +62,28 @@ public final class AdapterMerge {
                 throw new AdapterException("an adapter trains " + k + " beside A and B, which a weighted merge has no place for. Merge "
                         + "what the adapters make of the model's weights instead.");
             });
+            part.tensors().keySet().forEach(k -> checkFactor(part.tensors(), k));
         }
         this.parts = List.copyOf(parts);
         this.weights = weights.clone();
+    }
+
+    private static void checkFactor(Map<String, Tensor> tensors, String key) {
+        String path = key.substring(0, key.length() - A.length());
+        if (!key.startsWith(PREFIX) || path.length() <= PREFIX.length()) {
+            throw new AdapterException("an adapter holds " + key + ", which does not begin with " + PREFIX + " and a layer's path. Save the "
+                    + "adapter again as PEFT does.");
+        }
+        Tensor a = tensors.get(path + A);
+        Tensor b = tensors.get(path + B);
+        if (a == null || b == null) {
+            throw new AdapterException("an adapter holds " + key + ", but no " + path + (a == null ? A : B) + ". A and B come in pairs: save "
+                    + "the adapter again.");
+        }
+        if (a.rank() != 2 || b.rank() != 2 || a.size(0) != b.size(1)) {
+            throw new AdapterException("an adapter holds " + path + A + " of shape " + Arrays.toString(a.shape()) + " and " + path + B + " of shape "
+                    + Arrays.toString(b.shape()) + ", which are no [r, in] and [out, r]. Merge adapters of linear layers.");
+        }
     }
 
     /**
@@ -188,7 +207,13 @@ public final class AdapterMerge {
         for (int i = 0; i < parts.size(); i++) {
             Map<String, Tensor> tensors = parts.get(i).tensors();
             if (tensors.containsKey(key + A)) {
-                layer.add(new Part(tensors.get(key + A), tensors.get(key + B), ((Lora) parts.get(i).method()).scale(path), weights[i]));
+                Part part = new Part(tensors.get(key + A), tensors.get(key + B), ((Lora) parts.get(i).method()).scale(path), weights[i]);
+                Part first = layer.isEmpty() ? part : layer.getFirst();
+                if (part.a().size(1) != first.a().size(1) || part.b().size(0) != first.b().size(0)) {
+                    throw new AdapterException(path + " is [" + first.b().size(0) + ", " + first.a().size(1) + "] in one adapter and ["
+                            + part.b().size(0) + ", " + part.a().size(1) + "] in another. Merge adapters of one model.");
+                }
+                layer.add(part);
             }
         }
         return layer;

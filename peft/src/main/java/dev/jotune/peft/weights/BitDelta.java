@@ -182,7 +182,7 @@ public final class BitDelta {
                 throw new AdapterException("the model has no weight " + path + " of shape " + Arrays.toString(t.shape())
                         + ". The delta was made for another base model.");
             }
-            overrides.put(path, Var.constant(t.to(model.computeType())));
+            overrides.put(path, Var.constant(Scope.detach(t.to(model.computeType()))));
         });
         model.seams().attach(new Hooks(name, new LinkedHashMap<>(deltas), overrides, Optional.empty(), Map.of(), Map.of()));
     }

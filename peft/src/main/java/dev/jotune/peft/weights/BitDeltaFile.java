@@ -9,6 +9,7 @@ import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.io.FormatException;
 import dev.jotune.tensor.io.SafeTensorsFile;
 import dev.jotune.tensor.io.SafeTensorsWriter;
+import dev.jotune.tensor.io.StoredType;
 import dev.jotune.tensor.quant.SignMatrix;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -70,11 +71,11 @@ public final class BitDeltaFile {
                     String path = name.substring(0, name.length() - SIGNS.length());
                     deltas.put(path, signs(f, path, model));
                 } else if (!name.endsWith(SCALE)) {
-                    kept.put(name, f.raw(name).toTensor(model.backend()));
+                    kept.put(name, Scope.detach(f.raw(name).toTensor(model.backend())));
                 }
             }
             return new BitDelta(deltas, kept);
-        } catch (FormatException e) {
+        } catch (FormatException | UnsupportedOperationException e) {
             throw new AdapterException(e.getMessage(), e);
         } catch (IOException e) {
             throw new AdapterException("cannot read " + file + ": " + e.getMessage(), e);
@@ -83,13 +84,16 @@ public final class BitDeltaFile {
 
     private static BitDelta.Signs signs(SafeTensorsFile f, String path, Backbone model) {
         var layer = model.seams().projections().get(path);
-        Tensor bits = f.raw(path + SIGNS).toTensor(model.backend());
-        long[] shape = bits.shape();
-        if (layer == null || bits.dtype() != DType.U8 || shape.length != 3 || shape[1] != layer.out()
+        StoredType type = f.entry(path + SIGNS).type();
+        long[] shape = f.entry(path + SIGNS).shape();
+        if (layer == null || type != StoredType.U8 || shape.length != 3 || shape[1] != layer.out()
                 || shape[2] != SignMatrix.rowBytes(layer.in())) {
-            throw new AdapterException(f.path() + " holds signs " + bits.dtype() + Arrays.toString(shape) + " for " + path
+            throw new AdapterException(f.path() + " holds signs " + type + Arrays.toString(shape) + " for " + path
                     + ", where the model has " + (layer == null ? "no such layer" : "[" + layer.out() + ", " + layer.in() + "]")
                     + ". The delta was made for another base model.");
+        }
+        if (shape[0] == 0) {
+            throw new AdapterException(f.path() + " holds signs of no round for " + path + ". Save a delta of one round at least.");
         }
         if (!f.contains(path + SCALE) || !Arrays.equals(f.entry(path + SCALE).shape(), new long[] {shape[0]})) {
             throw new AdapterException(f.path() + " lacks the scales of " + path + ", one a round. Save the delta again.");
@@ -98,6 +102,7 @@ public final class BitDeltaFile {
         if (!Arrays.stream(scales).allMatch(Double::isFinite)) {
             throw new AdapterException(f.path() + ": a scale of " + path + " is not finite. Its distillation went wrong: save an earlier one.");
         }
+        Tensor bits = Scope.detach(f.raw(path + SIGNS).toTensor(model.backend()));
         List<SignMatrix> rounds = new ArrayList<>();
         for (int r = 0; r < shape[0]; r++) {
             rounds.add(new SignMatrix(layer.out(), layer.in(), bits.select(0, r)));

@@ -13,6 +13,7 @@ import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.io.FormatException;
 import dev.jotune.tensor.io.SafeTensorsFile;
 import dev.jotune.tensor.io.SafeTensorsWriter;
+import dev.jotune.tensor.io.StoredType;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -31,6 +32,8 @@ import java.util.SequencedMap;
  */
 public final class ComPeftFile {
     private static final String FORMAT = "compeft";
+    /** Of so many numbers one at least is not zero, which bounds what a file of some size can ask memory for. */
+    private static final long SPARSEST = 1 << 16;
     private static final JsonMapper JSON = new JsonMapper();
 
     private ComPeftFile() {}
@@ -62,18 +65,32 @@ public final class ComPeftFile {
      * which the same seed makes again, leaves less to compress.
      */
     public static AdapterFiles.Contents usualStart(AdapterFiles.Contents adapter) {
-        return startOf(adapter.method(), adapter.tensors());
+        return startOf(adapter.method(), shapes(adapter));
     }
 
-    private static AdapterFiles.Contents startOf(TuningMethod method, Map<String, Tensor> shapes) {
+    private static AdapterFiles.Contents startOf(TuningMethod method, SequencedMap<String, long[]> shapes) {
         SequencedMap<String, Tensor> out = new LinkedHashMap<>();
-        shapes.forEach((name, t) -> out.put(name, Tensor.full(Backends.cpu(), DType.F32, method.peftType().equals("IA3") ? 1 : 0, t.shape())));
+        shapes.forEach((name, s) -> out.put(name, Tensor.full(Backends.cpu(), DType.F32, method.peftType().equals("IA3") ? 1 : 0, s)));
         return new AdapterFiles.Contents(method, out);
     }
 
-    /** Writes a compressed adapter. */
+    private static SequencedMap<String, long[]> shapes(AdapterFiles.Contents adapter) {
+        SequencedMap<String, long[]> out = new LinkedHashMap<>();
+        adapter.tensors().forEach((name, t) -> out.put(name, t.shape()));
+        return out;
+    }
+
+    /**
+     * Writes a compressed adapter.
+     *
+     * @throws AdapterException if fewer than one number in 65536 is not zero, or the file cannot be written
+     */
     public static void write(Path file, AdapterFiles.Contents adapter, Ternary vector) {
         long count = vector.nonZero();
+        if (tooSparse(vector.size(), count)) {
+            throw new AdapterException("only " + count + " of " + vector.size() + " numbers are left, fewer than one in " + SPARSEST
+                    + ". Keep a larger share.");
+        }
         byte[] codes = Golomb.of(count, vector.size()).encode(vector);
         ObjectNode shapes = JSON.createObjectNode();
         adapter.tensors().forEach((name, t) -> shapes.set(name, JSON.valueToTree(t.shape())));
@@ -109,29 +126,18 @@ public final class ComPeftFile {
                 throw new AdapterException(file + " holds no compressed adapter: its metadata do not say format = " + FORMAT
                         + ". Name a file that was saved as one.");
             }
-            Map<String, Tensor> shapes = new LinkedHashMap<>();
-            long size = 0;
-            for (Map.Entry<String, JsonNode> e : JSON.readTree(said.get("tensors")).properties()) {
-                long[] shape = JSON.treeToValue(e.getValue(), long[].class);
-                long elements = Arrays.stream(shape).reduce(1, Math::multiplyExact);
-                if (elements < 0 || elements > Integer.MAX_VALUE) {
-                    throw new AdapterException(file + ": the tensor " + e.getKey() + " has the shape " + Arrays.toString(shape)
-                            + ", which no adapter has. The file is damaged.");
-                }
-                size = Math.addExact(size, elements);
-                shapes.put(e.getKey(), Tensor.empty(Backends.cpu(), DType.F32, shape));
-            }
             long count = Long.parseLong(said.get("count"));
-            byte[] codes = f.data("codes").toArray(ValueLayout.JAVA_BYTE);
+            byte[] codes = codes(f);
+            SequencedMap<String, long[]> shapes = shapes(file, JSON.readTree(said.get("tensors")), count);
+            long size = shapes.values().stream().mapToLong(ComPeftFile::elements).sum();
             // A number takes two bits at least: its gap and its sign.
             if (count < 0 || count > size || count > codes.length * 4L) {
                 throw new AdapterException(file + " says that " + count + " of " + size + " numbers are in " + codes.length
                         + " bytes. The file is damaged.");
             }
-            double scale = f.raw("scale").toDoubles()[0];
-            Ternary t = Golomb.of(count, size).decode(codes, count, size, scale);
+            Ternary t = Golomb.of(count, size).decode(codes, count, size, scale(f));
             AdapterFiles.Contents from = start.orElseGet(() -> startOf(AdapterFiles.method(said.get("config"), file.toString()), shapes));
-            if (!List.copyOf(from.tensors().keySet()).equals(List.copyOf(shapes.keySet()))) {
+            if (!described(shapes(from)).equals(described(shapes))) {
                 throw new AdapterException(file + " holds other tensors than the start that it is added to. Give the start it was made with.");
             }
             return restore(from, t.values());
@@ -142,5 +148,60 @@ public final class ComPeftFile {
         } catch (IllegalArgumentException | ArithmeticException e) {
             throw new AdapterException(file + ": " + e.getMessage(), e);
         }
+    }
+
+    private static byte[] codes(SafeTensorsFile f) {
+        if (!f.contains("codes") || f.entry("codes").type() != StoredType.U8 || f.entry("codes").byteSize() > Integer.MAX_VALUE - Long.BYTES) {
+            throw new AdapterException(f.path() + " holds no codes of type U8. The file is damaged.");
+        }
+        return f.data("codes").toArray(ValueLayout.JAVA_BYTE);
+    }
+
+    private static double scale(SafeTensorsFile f) {
+        if (!f.contains("scale") || f.entry("scale").type() != StoredType.F32 || !Arrays.equals(f.entry("scale").shape(), new long[] {1})) {
+            throw new AdapterException(f.path() + " holds no scale of type F32 and shape [1]. The file is damaged.");
+        }
+        double scale = f.raw("scale").toDoubles()[0];
+        if (!Double.isFinite(scale)) {
+            throw new AdapterException(f.path() + ": the scale is " + scale + ". Compress an adapter whose numbers are finite.");
+        }
+        return scale;
+    }
+
+    /** What the metadata say of the tensors, once nothing is larger than the file can mean. */
+    private static SequencedMap<String, long[]> shapes(Path file, JsonNode said, long count) {
+        SequencedMap<String, long[]> out = new LinkedHashMap<>();
+        long size = 0;
+        for (Map.Entry<String, JsonNode> e : said.properties()) {
+            JsonNode dims = e.getValue();
+            if (!dims.isArray() || !dims.valueStream().allMatch(d -> d.canConvertToLong() && d.isIntegralNumber() && d.longValue() >= 0)) {
+                throw new AdapterException(file + ": the tensor " + e.getKey() + " has the shape " + dims
+                        + ", which is no list of sizes. The file is damaged.");
+            }
+            long[] shape = dims.valueStream().mapToLong(JsonNode::longValue).toArray();
+            size = Math.addExact(size, elements(shape));
+            if (size > Integer.MAX_VALUE || tooSparse(size, count)) {
+                throw new AdapterException(file + ": the tensor " + e.getKey() + " has the shape " + Arrays.toString(shape) + ", more than "
+                        + count + " codes can stand for. The file is damaged.");
+            }
+            out.put(e.getKey(), shape);
+        }
+        if (out.isEmpty()) {
+            throw new AdapterException(file + " names no tensors. The file is damaged.");
+        }
+        return out;
+    }
+
+    private static boolean tooSparse(long size, long count) {
+        return size / SPARSEST > count;
+    }
+
+    private static long elements(long[] shape) {
+        return Arrays.stream(shape).reduce(1, Math::multiplyExact);
+    }
+
+    /** Equal for equal names and shapes in one order, which is that of the vector. */
+    private static List<String> described(SequencedMap<String, long[]> shapes) {
+        return shapes.entrySet().stream().map(e -> e.getKey() + Arrays.toString(e.getValue())).toList();
     }
 }

@@ -22,6 +22,7 @@ import dev.jotune.peft.train.TrainOptions;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.random.Philox;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -117,6 +118,56 @@ class BlackBoxTest {
         }
     }
 
+    /** Losses of one block, each step on texts of its own, which are harder or easier by a power of two. */
+    private static List<double[]> places(double... factors) {
+        Adapter a = prefix(1);
+        Var v = a.trainables().firstEntry().getValue();
+        Tensor target = v.tensor();
+        List<double[]> places = new ArrayList<>();
+        try (Descent d = new BlackBox(8, 6, 1, 1).start(TrainOptions.DEFAULTS, 10)) {
+            for (int step = 0; step < factors.length; step++) {
+                double factor = factors[step];
+                List<double[]> tried = new ArrayList<>();
+                List<Double> losses = new ArrayList<>();
+                Objective o = (m, b, pass) -> {
+                    double[] p = target.toDoubleArray();
+                    double loss = factor * (float) Arrays.stream(p).sum();
+                    tried.add(p);
+                    losses.add(loss);
+                    return Var.constant(Tensor.full(m.backend(), m.computeType(), loss));
+                };
+                double said = d.step(input(a, o, ToyTexts.parity(16), step)).loss();
+                assertThat(tried).hasSize(7);
+                // The best before is tried again, so that one step's texts judge all.
+                assertThat(step == 0 || Arrays.equals(tried.getFirst(), places.getLast())).isTrue();
+                double least = losses.stream().mapToDouble(x -> x).min().orElseThrow();
+                assertThat(said).isEqualTo(least);
+                places.add(target.toDoubleArray());
+                assertThat(places.getLast()).isEqualTo(tried.get(losses.indexOf(least)));
+            }
+        }
+        return places;
+    }
+
+    /** Only what was measured on the same texts is compared: texts that are harder or easier change nothing. */
+    @Test
+    void stepsOnOtherTextsAreNotRankedAgainstEachOther() {
+        List<double[]> same = places(1, 1, 1, 1, 1);
+        List<double[]> other = places(1, 1024, 1 / 1024.0, 4, 64);
+        assertThat(same.getFirst()).isNotEqualTo(same.getLast());
+        for (int step = 0; step < same.size(); step++) {
+            assertThat(other.get(step)).as("after step %d", step).isEqualTo(same.get(step));
+        }
+    }
+
+    @Test
+    void aSearchThatBreaksOffSaysSo() {
+        try (AskTell search = new AskTell(3, 4, -1, 7)) {
+            assertThatThrownBy(search::ask).isInstanceOf(IllegalStateException.class).hasMessageContaining("broke off").hasMessageContaining("-1");
+            assertThatThrownBy(search::ask).isInstanceOf(IllegalStateException.class);
+        }
+    }
+
     private static double[] trained(int searched, long seed, int budget) {
         Dataset train = ToyTexts.parity(32);
         Adapter a = prefix(seed);
@@ -124,8 +175,8 @@ class BlackBoxTest {
         double best = Double.POSITIVE_INFINITY;
         List<Example> held = ToyTexts.parity(96).stream(5, 0, 96);
         double before = accuracy(model, held);
-        try (Descent d = new BlackBox(20, 20, 1, 2).start(TrainOptions.DEFAULTS.withSeed(seed), budget / 20)) {
-            for (int step = 0; step < budget / 20 * (3 - searched); step++) {
+        try (Descent d = new BlackBox(20, 20, 1, 2).start(TrainOptions.DEFAULTS.withSeed(seed), budget / 21)) {
+            for (int step = 0; step < budget / 21 * (3 - searched); step++) {
                 // Shallow: only the turns of the first layer are taken.
                 if (searched == 1 && step % 2 == 1) {
                     d.step(input(a, (m, b, p) -> Var.constant(Tensor.full(m.backend(), m.computeType(), 1)), train, step));

@@ -98,6 +98,36 @@ class AdaLoraTest {
         assertThat(loaded.trainableCount()).isLessThan(a.trainableCount());
     }
 
+    @Test
+    void anotherRunOfTheSameAdapterForgetsWhatTheFirstTookAway() {
+        CausalLm model = TinyModel.make(Backends.reference(), DType.F64);
+        Adapter a = adapter(model, Map.of());
+        Trainer.run(a, TinyModel.texts(7), options(), Optional.empty(), false, TrainListener.NONE);
+        assertThat(kept(a)).isEqualTo(TARGETS);
+        List<Integer> ranks = new ArrayList<>();
+        Trainer.run(a, TinyModel.texts(7), options(), Optional.empty(), false, r -> ranks.add(kept(a)));
+        assertThat(ranks).startsWith(0, 0, 0).endsWith(TARGETS);
+    }
+
+    @Test
+    void aStoppedRunGoesOnWithTheSameAdapter() {
+        List<List<Double>> losses = new ArrayList<>();
+        for (int stop : new int[] {-1, 7}) {
+            Adapter a = adapter(TinyModel.make(Backends.reference(), DType.F64), Map.of());
+            Optional<Path> run = Optional.of(folder.resolve("run" + stop));
+            if (stop > 0) {
+                assertThatThrownBy(() -> Trainer.run(a, TinyModel.texts(7), options().withSaveEvery(2), run, false, r -> {
+                    if (r.step() == stop) {
+                        throw new IllegalStateException("stopped");
+                    }
+                })).hasMessage("stopped");
+                assertThat(((AdaLora) a.method()).rankPattern()).isNotEmpty();
+            }
+            losses.add(Trainer.run(a, TinyModel.texts(7), options().withSaveEvery(2), run, stop > 0, TrainListener.NONE).losses());
+        }
+        assertThat(losses.get(1)).isEqualTo(losses.get(0));
+    }
+
     /** PEFT writes such files, which then never lose a rank. */
     @Test
     void aTargetAboveTheStartIsRefusedOfNewAdaptersAlone() {

@@ -4,11 +4,19 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.jotune.peft.AdapterException;
+import dev.jotune.peft.AdapterFiles;
+import dev.jotune.peft.methods.Lora;
+import dev.jotune.tensor.Backends;
+import dev.jotune.tensor.DType;
+import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.random.Philox;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -179,5 +187,31 @@ class MergingRulesTest {
             double bestSingle = IntStream.range(0, 8).mapToDouble(i -> table.applyAsDouble(List.of(i))).max().orElseThrow();
             assertThat(table.applyAsDouble(soup)).isGreaterThanOrEqualTo(bestSingle);
         }
+    }
+
+    private static AdapterFiles.Contents lora(Map<String, long[]> shapes) {
+        Map<String, Tensor> tensors = new LinkedHashMap<>();
+        shapes.forEach((k, s) -> tensors.put(k, Tensor.zeros(Backends.cpu(), DType.F32, s)));
+        return new AdapterFiles.Contents(Lora.DEFAULTS, tensors);
+    }
+
+    @Test
+    void factorsThatAreNoPairsOfMatricesAreRefusedByName() {
+        String a = "base_model.model.q.lora_A.weight";
+        String b = "base_model.model.q.lora_B.weight";
+        Map<Map<String, long[]>, String> cases = Map.of(
+                Map.of(a, new long[] {8, 3}), b,
+                Map.of(b, new long[] {3, 8}), a,
+                Map.of("q.lora_A.weight", new long[] {8, 3}, "q.lora_B.weight", new long[] {3, 8}), "does not begin with base_model.model.",
+                Map.of("base_model.model.lora_A.weight", new long[] {8, 3}), "does not begin with base_model.model.",
+                Map.of(a, new long[] {8, 3, 1}, b, new long[] {3, 8}), "[8, 3, 1]",
+                Map.of(a, new long[] {8}, b, new long[] {3, 8}), a + " of shape [8]",
+                Map.of(a, new long[] {8, 3}, b, new long[] {3, 4}), "[3, 4]");
+        cases.forEach((shapes, says) -> assertThatThrownBy(() -> new AdapterMerge(List.of(lora(shapes)), 1)).isInstanceOf(AdapterException.class)
+                .hasMessageContaining("lora_").hasMessageContaining(says));
+        AdapterFiles.Contents one = lora(Map.of(a, new long[] {8, 3}, b, new long[] {3, 8}));
+        AdapterFiles.Contents wide = lora(Map.of(a, new long[] {8, 4}, b, new long[] {3, 8}));
+        assertThatThrownBy(() -> new AdapterMerge(List.of(one, wide), 1, 1).cat()).isInstanceOf(AdapterException.class)
+                .hasMessageContaining("q is [3, 3] in one adapter and [3, 4] in another");
     }
 }

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
@@ -159,7 +160,13 @@ public final class Npy {
 
     /** Writes a tensor of any backend and strides, as {@link #write(Path, RawTensor)} does. */
     public static void write(Path target, Tensor tensor) throws IOException {
-        write(target, RawTensor.of(tensor));
+        Tensor dense = tensor.contiguous();
+        try {
+            write(target, RawTensor.of(dense));
+        } finally {
+            // The bytes are the tensor's own and go with it.
+            Reference.reachabilityFence(dense);
+        }
     }
 
     private static byte[] header(RawTensor tensor) {

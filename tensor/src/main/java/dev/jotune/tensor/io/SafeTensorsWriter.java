@@ -1,9 +1,11 @@
 package dev.jotune.tensor.io;
 
+import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.WritableByteChannel;
@@ -49,7 +51,7 @@ public final class SafeTensorsWriter {
     /** Writes tensors of any backend and strides, as {@link #write} does. */
     public static void writeTensors(Path target, Map<String, Tensor> tensors, Map<String, String> metadata)
             throws IOException {
-        write(target, RawTensor.of(tensors), metadata);
+        AtomicFiles.write(target, contentOf(tensors, metadata));
     }
 
     /**
@@ -66,6 +68,18 @@ public final class SafeTensorsWriter {
         Map<String, Streamed> all = new LinkedHashMap<>();
         tensors.forEach((name, t) -> all.put(name, new Streamed(t.type(), t.shape(), c -> writeFully(c, t.data()))));
         return streamed(all, metadata);
+    }
+
+    /** Tensors of any backend and strides as content; nothing of them is freed until it is written. */
+    public static AtomicFiles.Content contentOf(Map<String, Tensor> tensors, Map<String, String> metadata) {
+        return channel -> {
+            // What is written are addresses, which keep nothing alive: the scope holds the copies of what is not dense.
+            try (Scope _ = Scope.open()) {
+                content(RawTensor.of(tensors), metadata).writeTo(channel);
+            } finally {
+                Reference.reachabilityFence(tensors);
+            }
+        };
     }
 
     /**
