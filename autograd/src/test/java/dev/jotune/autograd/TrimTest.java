@@ -17,6 +17,8 @@ import dev.jotune.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
+import java.util.function.ToLongFunction;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -78,12 +80,21 @@ class TrimTest {
         }
     }
 
+    /**
+     * The run of middle memory among nine: a worker takes its working memory when it first computes something, which may be
+     * late if the other one took all the work, and the collector gives back what earlier tests left.
+     */
+    private Run usual(boolean trim, boolean once) {
+        System.gc();
+        List<Run> runs = IntStream.range(0, 9).mapToObj(i -> run(trim, once)).toList();
+        ToLongFunction<ToLongFunction<Run>> middle = of -> runs.stream().mapToLong(of).sorted().toArray()[4];
+        return new Run(runs.getLast().loss(), runs.getLast().gradients(), middle.applyAsLong(Run::kept), middle.applyAsLong(Run::left));
+    }
+
     @Test
     void givesTheSameValuesAndGradientsAndKeepsLess() {
-        // Kernels take their working memory when they first run.
-        run(false, false);
-        Run whole = run(false, false);
-        Run trimmed = run(true, true);
+        Run whole = usual(false, false);
+        Run trimmed = usual(true, true);
         assertThat(trimmed.loss()).isEqualTo(whole.loss());
         for (int i = 0; i < 3; i++) {
             assertThat(trimmed.gradients().get(i)).isEqualTo(whole.gradients().get(i));
@@ -96,8 +107,7 @@ class TrimTest {
 
     @Test
     void leavesEverythingToWhoeverMayDifferentiateAgain() {
-        run(false, false);
-        assertThat(run(true, false).kept()).isEqualTo(run(false, false).kept());
+        assertThat(usual(true, false).kept()).isEqualTo(usual(false, false).kept());
     }
 
     @Test
