@@ -2,6 +2,8 @@ package dev.jotune.opencl;
 
 import dev.jotune.kernel.KernelSource;
 import dev.jotune.kernel.Param;
+import dev.jotune.tensor.DType;
+import dev.jotune.tensor.Tensor;
 import org.jocl.CL;
 import org.jocl.Pointer;
 import org.jocl.Sizeof;
@@ -45,14 +47,14 @@ record CompiledKernel(KernelSource source, String title, cl_kernel kernel, long 
             Object value = arguments[i++];
             switch (p) {
                 case Param.Buffer b -> {
-                    DeviceQueue.Place place = (DeviceQueue.Place) value;
-                    set(at++, Sizeof.cl_mem, Pointer.to(place.storage().buffer()));
-                    set(at++, Long.BYTES, Pointer.to(new long[] {place.offset()}));
+                    Tensor t = (Tensor) value;
+                    set(at++, Sizeof.cl_mem, Pointer.to(DeviceQueue.storageOf(t).buffer()));
+                    set(at++, Long.BYTES, Pointer.to(new long[] {t.offset()}));
                 }
                 case Param.Int n -> set(at++, Integer.BYTES, Pointer.to(new int[] {((Number) value).intValue()}));
                 case Param.Long n -> set(at++, Long.BYTES, Pointer.to(new long[] {((Number) value).longValue()}));
                 case Param.Real r -> {
-                    if (source.arithmetic() == dev.jotune.tensor.DType.F64) {
+                    if (source.arithmetic() == DType.F64) {
                         set(at++, Double.BYTES, Pointer.to(new double[] {((Number) value).doubleValue()}));
                     } else {
                         set(at++, Float.BYTES, Pointer.to(new float[] {((Number) value).floatValue()}));

@@ -20,13 +20,6 @@ import org.jocl.cl_mem;
  * for all that came before it. Safe for use by several threads.
  */
 final class DeviceQueue {
-    /** Where an operand lies: memory, and elements from its start. */
-    record Place(DeviceMemory.DeviceStorage storage, long offset) {
-        static Place of(Tensor t) {
-            return new Place(storageOf(t), t.offset());
-        }
-    }
-
     /** Bytes of one transfer: far above what the bus needs to be busy, far below what Java's buffers can name. */
     private static final long CHUNK = 64L << 20;
     /** Writes up to this size are copied aside, so that the caller need not wait for the device. */

@@ -3,6 +3,7 @@ package dev.jotune.opencl;
 import dev.jotune.kernel.Emitter;
 import dev.jotune.kernel.KernelSource;
 import dev.jotune.kernel.Target;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
@@ -66,7 +67,7 @@ final class Programs {
     /** Many kernels are called {@code map}; a few digits of their text tell them apart in tables and errors. */
     private static String title(String name, String text) {
         CRC32 digest = new CRC32();
-        digest.update(text.getBytes(java.nio.charset.StandardCharsets.UTF_8));
+        digest.update(text.getBytes(StandardCharsets.UTF_8));
         return String.format("%s-%04x", name, digest.getValue() & 0xffff);
     }
 
