@@ -13,11 +13,11 @@ import org.junit.jupiter.api.Test;
 class HostMemoryTest {
     @Property(tries = 500)
     void sizeClassesLoseAtMostAnEighth(@ForAll @LongRange(min = 64, max = 1L << 50) long bytes) {
-        long size = HostMemory.bytesOf(HostMemory.classOf(bytes));
+        long size = BlockPool.bytesOf(BlockPool.classOf(bytes));
         assertThat(size).isGreaterThanOrEqualTo(bytes);
         assertThat(size - bytes).isLessThanOrEqualTo(Math.max(63, bytes / 8));
         assertThat(size % 64).isZero();
-        assertThat(HostMemory.classOf(size)).isEqualTo(HostMemory.classOf(bytes));
+        assertThat(BlockPool.classOf(size)).isEqualTo(BlockPool.classOf(bytes));
     }
 
     @Test
