@@ -29,6 +29,8 @@ import java.util.regex.Pattern;
  * <tr><td>{@code i64 u64 u32 u16 u8 i8}</td><td>integer types</td></tr>
  * <tr><td>{@code FMA EXP LOG LOG1P SQRT RSQRT TANH ERF SIN COS POW FLOOR FABS}</td><td>functions of reals</td></tr>
  * <tr><td>{@code FMAX FMIN}</td><td>the larger and smaller; a NaN wins</td></tr>
+ * <tr><td>{@code FREXP(x, &e)}</td><td>the fraction in [0.5, 1) and the exponent of a real</td></tr>
+ * <tr><td>{@code MUL(a, b)}</td><td>a product that is rounded before it is added to something, after a line {@code NO_CONTRACTION}</td></tr>
  * <tr><td>{@code POS_INF NEG_INF NOT_A_NUMBER}</td><td>reals</td></tr>
  * <tr><td>{@code GROUP_SUM(v, scratch)}, {@code GROUP_MAX(v, scratch)}</td><td>over all items of the group, given to all of
  * them, in a fixed order; {@code scratch} is shared {@code real[GROUP]}; contains barriers; GROUP is a power of two</td></tr>

@@ -44,6 +44,13 @@ typedef float real;
 #define POW(x, y) REAL_FN(pow)(x, y)
 #define FLOOR(x) REAL_FN(floor)(x)
 #define FABS(x) REAL_FN(fabs)(x)
+#define FREXP(x, e) REAL_FN(frexp)(x, e)
+#ifdef REAL_IS_DOUBLE
+#define MUL(a, b) __dmul_rn(a, b)
+#else
+#define MUL(a, b) __fmul_rn(a, b)
+#endif
+#define NO_CONTRACTION
 #define UNROLL _Pragma("unroll")
 
 FN real FMAX(real a, real b) {

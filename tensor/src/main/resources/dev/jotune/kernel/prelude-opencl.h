@@ -44,6 +44,9 @@ typedef float real;
 #define POW(x, y) pow((real)(x), (real)(y))
 #define FLOOR(x) floor((real)(x))
 #define FABS(x) fabs((real)(x))
+#define FREXP(x, e) frexp((real)(x), e)
+#define MUL(a, b) ((a) * (b))
+#define NO_CONTRACTION _Pragma("OPENCL FP_CONTRACT OFF")
 #define BITS_OF(x) as_uint(x)
 #define FLOAT_OF(x) as_float(x)
 #define UNROLL
