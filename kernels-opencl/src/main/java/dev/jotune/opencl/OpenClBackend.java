@@ -1,6 +1,7 @@
 package dev.jotune.opencl;
 
 import dev.jotune.kernel.DeviceBackend;
+import dev.jotune.kernel.DeviceKernels;
 import dev.jotune.kernel.KernelSource;
 import dev.jotune.tensor.KernelTime;
 import dev.jotune.tensor.Storage;
@@ -22,6 +23,7 @@ import org.jocl.cl_device_id;
 public final class OpenClBackend extends DeviceBackend {
     private final String name;
     private final DeviceInfo info;
+    private final DeviceKernels fused = new DeviceKernels(this);
     private volatile Session session;
 
     /** What an opened device has. */
@@ -141,6 +143,6 @@ public final class OpenClBackend extends DeviceBackend {
 
     @Override
     public <K extends FusedKernel> Optional<K> kernel(Class<K> kind) {
-        return Optional.empty();
+        return fused.get(kind);
     }
 }

@@ -59,11 +59,11 @@ public abstract class DeviceBackend implements Backend {
         return !doubles() && Arrays.stream(tensors).anyMatch(t -> t.dtype() == DType.F64);
     }
 
-    private long groups(long items, KernelSource kernel) {
+    long groups(long items, KernelSource kernel) {
         return Math.clamp((items + kernel.group() - 1) / kernel.group(), 1, (long) units() * GROUPS_PER_UNIT);
     }
 
-    private long groupsOf(long count) {
+    long groupsOf(long count) {
         return Math.clamp(count, 1, (long) units() * GROUPS_PER_UNIT);
     }
 
