@@ -69,8 +69,8 @@ class OclgrindTest {
     void faultsAreNoticed(Fault fault) throws Exception {
         Run run = run(fault);
         switch (fault) {
-            case MISSING_BARRIER -> assertThat(run.reports).containsIgnoringCase("data race").contains("matmul_plain");
-            case STORE_OUT_OF_BOUNDS -> assertThat(run.reports).containsIgnoringCase("invalid write").contains("matmul_plain");
+            case MISSING_BARRIER -> assertThat(run.reports).containsIgnoringCase("data race").contains("gemm");
+            case STORE_OUT_OF_BOUNDS -> assertThat(run.reports).containsIgnoringCase("invalid write").contains("gemm");
             default -> assertThat(run.out).contains("wrong: matmul");
         }
     }
