@@ -57,6 +57,8 @@ final class SmallRun {
     private void all() {
         matmul(5, 19, 33, Layout.DENSE, false);
         matmul(17, 3, 18, Layout.TRANSPOSED, true);
+        matmul(19, 21, 35, Layout.DENSE, false);
+        matmul(20, 24, 36, Layout.TRANSPOSED, true);
         stacked();
         map(Program.of(X.times(Expr.input(1)).plus(1)), Layout.DENSE);
         map(Program.of(Formulas.SOFTMAX, X.times(Expr.input(1)).rowSum()), Layout.PITCHED);
@@ -109,7 +111,8 @@ final class SmallRun {
             out[k] = Twin.normal(b, DType.F32, Layout.DENSE, 7, 3, p.isRowConstant(p.output(k)) ? 1 : 7);
         }
         b.map(p, Arrays.stream(in).map(Twin::tested).toArray(Tensor[]::new), Arrays.stream(out).map(Twin::tested).toArray(Tensor[]::new));
-        REFERENCE.map(p, Arrays.stream(in).map(Twin::reference).toArray(Tensor[]::new), Arrays.stream(out).map(Twin::reference).toArray(Tensor[]::new));
+        REFERENCE.map(p, Arrays.stream(in).map(Twin::reference).toArray(Tensor[]::new),
+                Arrays.stream(out).map(Twin::reference).toArray(Tensor[]::new));
         for (Twin t : out) {
             t.compare("map", TOLERANCE);
         }
