@@ -26,6 +26,8 @@ final class DeviceQueue {
     private static final long SMALL = 1L << 20;
     /** Launches after which the driver is told to begin, if nobody has waited since. */
     private static final int FLUSH = 16;
+    /** Whether every command is waited for: slow, but an error then comes from the kernel that caused it. */
+    private static final boolean WAIT = Boolean.getBoolean("jotune.opencl.wait");
 
     private final String device;
     private final DeviceInfo info;
@@ -100,7 +102,9 @@ final class DeviceQueue {
         if (event != null) {
             times.add(what, event);
         }
-        if (++unflushed >= FLUSH) {
+        if (WAIT) {
+            finish();
+        } else if (++unflushed >= FLUSH) {
             unflushed = 0;
             Cl.check(CL.clFlush(queue), "clFlush on " + device);
         }

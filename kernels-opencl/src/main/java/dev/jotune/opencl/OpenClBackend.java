@@ -9,8 +9,10 @@ import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.kernels.FusedKernel;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.UnaryOperator;
 import org.jocl.CL;
 import org.jocl.cl_context;
 import org.jocl.cl_context_properties;
@@ -23,6 +25,8 @@ import org.jocl.cl_device_id;
 public final class OpenClBackend extends DeviceBackend {
     private final String name;
     private final DeviceInfo info;
+    private final Path cache;
+    private final UnaryOperator<String> edit;
     private final DeviceKernels fused = new DeviceKernels(this);
     private volatile Session session;
 
@@ -30,7 +34,14 @@ public final class OpenClBackend extends DeviceBackend {
     private record Session(DeviceMemory memory, DeviceQueue queue, Programs programs) {}
 
     OpenClBackend(String name, DeviceInfo info) {
+        this(name, info, ProgramCache.defaultFolder(), UnaryOperator.identity());
+    }
+
+    /** With programs kept elsewhere, or changed before they are compiled. */
+    OpenClBackend(String name, DeviceInfo info, Path cache, UnaryOperator<String> edit) {
         this.name = name;
+        this.cache = cache;
+        this.edit = edit;
         this.info = info;
     }
 
@@ -47,7 +58,7 @@ public final class OpenClBackend extends DeviceBackend {
             cl_context context = CL.clCreateContext(properties, 1, new cl_device_id[] {info.id()}, null, null, status);
             Cl.check(status[0], "clCreateContext on " + name);
             session = new Session(new DeviceMemory(name, context, info), new DeviceQueue(name, info, context),
-                    new Programs(context, info, new ProgramCache(ProgramCache.defaultFolder())));
+                    new Programs(context, info, new ProgramCache(cache), edit));
         }
         return session;
     }

@@ -5,10 +5,13 @@ import dev.jotune.kernel.KernelSource;
 import dev.jotune.kernel.Target;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Collection;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.UnaryOperator;
 import java.util.zip.CRC32;
 import org.jocl.CL;
 import org.jocl.Pointer;
@@ -29,10 +32,13 @@ final class Programs {
     private final DeviceInfo device;
     private final ProgramCache disk;
     private final Map<KernelSource, CompiledKernel> compiled = new ConcurrentHashMap<>();
+    private final UnaryOperator<String> edit;
     private final AtomicLong builds = new AtomicLong();
     private final AtomicLong loads = new AtomicLong();
 
-    Programs(cl_context context, DeviceInfo device, ProgramCache disk) {
+    /** @param edit what happens to a text before it is compiled: nothing, but where tests plant faults */
+    Programs(cl_context context, DeviceInfo device, ProgramCache disk, UnaryOperator<String> edit) {
+        this.edit = edit;
         this.context = context;
         this.device = device;
         this.disk = disk;
@@ -41,6 +47,11 @@ final class Programs {
     CompiledKernel get(KernelSource source) {
         CompiledKernel known = compiled.get(source);
         return known != null ? known : compiled.computeIfAbsent(source, this::make);
+    }
+
+    /** Every kernel made so far. */
+    Collection<CompiledKernel> all() {
+        return List.copyOf(compiled.values());
     }
 
     /** Programs compiled from text. */
@@ -54,7 +65,7 @@ final class Programs {
     }
 
     private CompiledKernel make(KernelSource source) {
-        String text = Emitter.emit(source, Target.OPENCL);
+        String text = edit.apply(Emitter.emit(source, Target.OPENCL));
         String title = title(source.name(), text);
         Path file = disk.file(text, OPTIONS, device);
         cl_program program = disk.read(file).flatMap(this::fromBinary).orElseGet(() -> fromText(text, title, file));

@@ -97,18 +97,16 @@ final class DeviceScan implements ScanKernel {
         Tensor dc = make(made, s.batch * s.time, s.blocks(), s.states);
         device.launch(ScanTexts.gradients(s.states), device.groupsOf(s.batch * s.chunks() * s.blocks()), p.x(), p.dt(), p.a(), p.b(), p.c(), p.d(),
                 kept, carries, up, dx, dDt, da, db, dc, dd, dState, s.batch, s.time, s.channels, s.chunks());
-        sum(da, 0, targets.a());
-        sum(dd, 0, targets.d());
-        sum(db, 1, targets.b());
-        sum(dc, 1, targets.c());
+        sum(da, 1, s.batch * s.chunks(), targets.a());
+        sum(dd, 1, s.batch * s.chunks(), targets.d());
+        sum(db, s.batch * s.time, s.blocks(), targets.b());
+        sum(dc, s.batch * s.time, s.blocks(), targets.c());
         made.forEach(t -> t.storage().free());
     }
 
-    /** Adds up what groups left in places along {@code axis}, in order. */
-    private void sum(Tensor parts, int axis, Optional<Tensor> target) {
-        long[] shape = parts.shape();
-        shape[axis] = 1;
-        target.ifPresent(t -> device.reduce(Reduction.SUM, parts, t.reshape(shape)));
+    /** Adds up, in order, what groups left in each of {@code outer} blocks of {@code parts}. */
+    private void sum(Tensor all, long outer, long parts, Optional<Tensor> target) {
+        target.ifPresent(t -> device.reduce(Reduction.SUM, all.reshape(outer, parts, -1), t.reshape(outer, 1, -1)));
     }
 
     private Tensor make(List<Tensor> made, long... shape) {

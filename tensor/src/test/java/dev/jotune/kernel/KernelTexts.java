@@ -22,10 +22,8 @@ public final class KernelTexts {
         Map<String, KernelSource> all = new LinkedHashMap<>();
         programs(all);
         norms(all);
-        for (boolean interleaved : new boolean[] {false, true}) {
-            all.put("rotary, interleaved " + interleaved, DeviceRotary.source(128, 64, interleaved));
-        }
-        all.put("rotary of a part", DeviceRotary.source(80, 16, false));
+        all.put("rotary", DeviceRotary.HALVES);
+        all.put("rotary, interleaved", DeviceRotary.INTERLEAVED);
         all.put("adamw", DeviceAdamW.SOURCE);
         all.put("top k", DeviceTopK.SOURCE);
         for (int states : new int[] {1, 16, ScanTexts.MOST_STATES}) {

@@ -171,7 +171,6 @@ final class TrainingRun {
             }
         }
         double seconds = (System.nanoTime() - start) / 1e9;
-        runFolder.ifPresent(adapter::save);
         return new TrainReport(losses, seconds, (trainedTokens - tokensBefore) / Math.max(1e-9, seconds),
                 HostMemory.peakBytes(), trainedTokens, ProcessMemory.peakResidentBytes(), done, resumedAt, data.cut(),
                 maxLength, notes);
