@@ -64,8 +64,8 @@ public final class Page {
 
                 The tuning, `./jotune tune %s`, is on the questions to the first half, all answered. The
                 test is on the questions to the other half: an answer is right if greedy decoding writes the whole of it and ends. So the tuning
-                teaches to answer at all, and what to answer must be known from the pretraining, whose texts never answer these questions. The same tuning is given to every size: the small
-                model's is the expert, those of the others are the ceiling that proxy-tuning is measured by.
+                teaches to answer at all; what to answer must be known from the pretraining, whose texts never answer these questions. Every size
+                is tuned the same way: the small model becomes the expert, the others the ceiling that proxy-tuning is measured by.
 
                 `share = (proxy - base) / (tuned - base)`; the last line of a table is mean ± standard deviation over the seeds.
 
