@@ -43,7 +43,7 @@ class OclgrindTest {
         ProcessBuilder child = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "--add-modules",
                 "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "-Xmx512m",
                 // Without it Oclgrind 21.10 now and then begins a kernel before it has ended the last one, and aborts.
-                "-Djotune.opencl.wait=true", "-cp", System.getProperty("java.class.path"),
+                "-Djotune.opencl.wait=true", "-Djotune.opencl.tune=false", "-cp", System.getProperty("java.class.path"),
                 SmallRun.class.getName(), fault.name(), dir.resolve("programs").toString()).redirectOutput(out.toFile()).redirectError(err.toFile());
         child.environment().put("OCL_ICD_VENDORS", vendors.toString());
         child.environment().put("OCLGRIND_DATA_RACES", "1");

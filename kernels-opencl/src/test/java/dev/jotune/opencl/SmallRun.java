@@ -133,7 +133,8 @@ final class SmallRun {
             out[k] = Twin.normal(b, DType.F32, Layout.DENSE, 7, 3, p.isRowConstant(p.output(k)) ? 1 : 7);
         }
         b.map(p, Arrays.stream(in).map(Twin::tested).toArray(Tensor[]::new), Arrays.stream(out).map(Twin::tested).toArray(Tensor[]::new));
-        REFERENCE.map(p, Arrays.stream(in).map(Twin::reference).toArray(Tensor[]::new), Arrays.stream(out).map(Twin::reference).toArray(Tensor[]::new));
+        REFERENCE.map(p, Arrays.stream(in).map(Twin::reference).toArray(Tensor[]::new),
+                Arrays.stream(out).map(Twin::reference).toArray(Tensor[]::new));
         for (Twin t : out) {
             t.compare("map", TOLERANCE);
         }

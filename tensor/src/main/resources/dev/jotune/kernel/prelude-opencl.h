@@ -16,7 +16,8 @@ typedef double real;
 typedef float real;
 #define R(x) x##f
 #endif
-#define FN static
+/* Forced: PoCL 3.1 crashes on a function that is not inlined and is given private arrays. */
+#define FN static __attribute__((always_inline))
 #define GLB __global
 #define SHM __local
 #define SHP __local
