@@ -50,6 +50,7 @@ typedef float real;
 #define BITS_OF(x) as_uint(x)
 #define FLOAT_OF(x) as_float(x)
 #define UNROLL
+#define UNROLL_BY(n)
 
 FN real FMAX(real a, real b) {
     return a != a ? a : b != b ? b : fmax(a, b);
