@@ -1,6 +1,7 @@
 package dev.jotune.opencl;
 
 import dev.jotune.kernel.DeviceBackend;
+import dev.jotune.kernel.DeviceKernels;
 import dev.jotune.kernel.KernelSource;
 import dev.jotune.tensor.KernelTime;
 import dev.jotune.tensor.Storage;
@@ -26,6 +27,7 @@ public final class OpenClBackend extends DeviceBackend {
     private final DeviceInfo info;
     private final Path cache;
     private final UnaryOperator<String> edit;
+    private final DeviceKernels fused = new DeviceKernels(this);
     private volatile Session session;
 
     /** What an opened device has. */
@@ -152,6 +154,6 @@ public final class OpenClBackend extends DeviceBackend {
 
     @Override
     public <K extends FusedKernel> Optional<K> kernel(Class<K> kind) {
-        return Optional.empty();
+        return fused.get(kind);
     }
 }

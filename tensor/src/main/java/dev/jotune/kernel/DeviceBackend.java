@@ -39,6 +39,7 @@ public abstract class DeviceBackend implements Backend {
     private static final Object ROW_INPUTS = new Object();
 
     private final HostDetour detour = new HostDetour(this);
+    private final Products products = new Products(this);
 
     /** Enqueues a kernel over groups; a tensor stands for a buffer parameter and its offset, a number for the others. */
     protected abstract void launch(KernelSource kernel, long groups, Object... arguments);
@@ -55,15 +56,20 @@ public abstract class DeviceBackend implements Backend {
     /** Units that run groups side by side. */
     protected abstract int units();
 
+    /** Chooses this device's kernels for matrix products. */
+    Products products() {
+        return products;
+    }
+
     private boolean foreign(Tensor... tensors) {
         return !doubles() && Arrays.stream(tensors).anyMatch(t -> t.dtype() == DType.F64);
     }
 
-    private long groups(long items, KernelSource kernel) {
+    long groups(long items, KernelSource kernel) {
         return Math.clamp((items + kernel.group() - 1) / kernel.group(), 1, (long) units() * GROUPS_PER_UNIT);
     }
 
-    private long groupsOf(long count) {
+    long groupsOf(long count) {
         return Math.clamp(count, 1, (long) units() * GROUPS_PER_UNIT);
     }
 
@@ -308,39 +314,7 @@ public abstract class DeviceBackend implements Backend {
             detour.matmul(a, b, out, accumulate);
             return;
         }
-        KernelSource kernel = PrimitiveTexts.matmul(a.dtype(), b.dtype(), out.dtype(), accumulate);
-        RowLoop loop = RowLoop.over(Arrays.copyOf(out.shape(), out.rank() - 2), false, first(a), first(b), first(out));
-        int outer = loop.outerRank();
-        // The kernel walks two axes of matrices; further ones, which attention never has, are walked here.
-        long inOne = outer == 0 ? 1 : loop.outerSize(outer - 1);
-        long tile = PrimitiveTexts.TILE;
-        long tiles = (out.size(-2) + tile - 1) / tile * ((out.size(-1) + tile - 1) / tile);
-        for (long i = 0; i < loop.rows / inOne; i++) {
-            long[] at = new long[3];
-            long rest = i;
-            for (int axis = outer - 2; axis >= 0; axis--) {
-                for (int k = 0; k < at.length; k++) {
-                    at[k] += rest % loop.outerSize(axis) * loop.outerStride(k, axis);
-                }
-                rest /= loop.outerSize(axis);
-            }
-            List<Object> arguments = new ArrayList<>(List.of(moved(a, at[0]), moved(b, at[1]), moved(out, at[2]),
-                    out.size(-2), out.size(-1), a.size(-1), inOne * loop.length, loop.length));
-            Tensor[] all = {a, b, out};
-            for (int k = 0; k < all.length; k++) {
-                arguments.addAll(List.of(all[k].stride(-2), all[k].stride(-1), loop.step[k], outer == 0 ? 0L : loop.outerStride(k, outer - 1)));
-            }
-            launch(kernel, groupsOf(tiles * inOne * loop.length), arguments.toArray());
-        }
-    }
-
-    /** The first element of each matrix. */
-    private static Tensor first(Tensor t) {
-        return t.select(-1, 0).select(-1, 0);
-    }
-
-    private Tensor moved(Tensor t, long elements) {
-        return elements == 0 ? t : Tensor.over(this, t.storage(), t.dtype(), t.offset() + elements, 0);
+        products.multiply(a, b, out, accumulate);
     }
 
     @Override

@@ -10,8 +10,6 @@ import java.util.function.Supplier;
 
 /** The kernels behind a device's primitives that no expression can say, made once for each combination of types. */
 final class PrimitiveTexts {
-    /** Rows and columns of a product that a group computes, one an item. */
-    static final int TILE = 16;
     private static final int GROUP = 128;
     private static final Map<List<Object>, KernelSource> KNOWN = new ConcurrentHashMap<>();
 
@@ -49,15 +47,6 @@ final class PrimitiveTexts {
     /** Copies between layouts, bits unchanged or integers converted. */
     static KernelSource copy(DType from, DType to, int outer) {
         return known(List.of("copy", from, to, outer), () -> CopyText.of(from, to, outer));
-    }
-
-    static KernelSource matmul(DType a, DType b, DType out, boolean accumulate) {
-        return known(List.of("matmul", a, b, out, accumulate), () -> text("matmul_plain", arithmetic(a, b, out),
-                Map.of("TILE", TILE, "ACCUMULATE", accumulate ? 1 : 0), TILE * TILE, Param.in("a", a), Param.in("b", b), Param.out("c", out),
-                Param.int64("m"), Param.int64("n"), Param.int64("k"), Param.int64("batches"), Param.int64("inner"),
-                Param.int64("a_row"), Param.int64("a_column"), Param.int64("a_inner"), Param.int64("a_outer"),
-                Param.int64("b_row"), Param.int64("b_column"), Param.int64("b_inner"), Param.int64("b_outer"),
-                Param.int64("c_row"), Param.int64("c_column"), Param.int64("c_inner"), Param.int64("c_outer")));
     }
 
     static KernelSource argmax(DType x) {
