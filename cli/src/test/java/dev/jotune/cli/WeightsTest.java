@@ -162,6 +162,10 @@ class WeightsTest {
         assertThat(models("linear", out, "--weight", 1).err()).contains("1 times for 2");
         assertThat(models("soup", out, "--weight", 1, "--weight", 2).err()).contains("soup has no weights");
         assertThat(models("slerp", out, "--model", base).err()).contains("3 are given");
+        assertThat(models("ties", out, "--base", base, "--svd-rank", 4).err()).contains("--svd-rank is for the methods of adapters", "ties");
+        assertThat(models("soup", out, "--svd-clamp", 0.9).err()).contains("--svd-clamp is for the methods of adapters", "Leave it out");
+        assertThat(Jotune.run("weights", "--method", "svd", "--svd-rank", 0, "--adapter", dir.resolve("lora1"), "--adapter", dir.resolve("lora2"),
+                "--out", out).err()).contains("--svd-rank is 0");
         assertThat(models("soup", out, "--dtype", "int8").err()).contains("int8", "bfloat16");
         assertThat(models("ties", out, "--base", base, "--density", 2).err()).contains("density is 2.0");
         assertThat(Jotune.run("weights", "--method", "soup", "--out", out).err()).contains("--model", "--adapter");

@@ -1,8 +1,10 @@
 package dev.jotune.kernel;
 
 import dev.jotune.tensor.kernels.AdamWKernel;
+import dev.jotune.tensor.kernels.DequantizeKernel;
 import dev.jotune.tensor.kernels.FusedKernel;
 import dev.jotune.tensor.kernels.NormKernel;
+import dev.jotune.tensor.kernels.QuantizedProductKernel;
 import dev.jotune.tensor.kernels.RotaryKernel;
 import dev.jotune.tensor.kernels.ScanKernel;
 import dev.jotune.tensor.kernels.TopKKernel;
@@ -14,8 +16,10 @@ public final class DeviceKernels {
     private final Map<Class<? extends FusedKernel>, FusedKernel> all;
 
     public DeviceKernels(DeviceBackend device) {
+        DeviceQuantized quantized = new DeviceQuantized(device);
         all = Map.of(NormKernel.class, new DeviceNorm(device), RotaryKernel.class, new DeviceRotary(device), AdamWKernel.class,
-                new DeviceAdamW(device), ScanKernel.class, new DeviceScan(device), TopKKernel.class, new DeviceTopK(device));
+                new DeviceAdamW(device), ScanKernel.class, new DeviceScan(device), TopKKernel.class, new DeviceTopK(device),
+                QuantizedProductKernel.class, quantized, DequantizeKernel.class, quantized);
     }
 
     /** The kernel of this kind, if it is one of these. */

@@ -33,7 +33,7 @@ public final class Emitter {
         out.append(KernelSource.resource(Emitter.class, target.prelude())).append(KernelSource.resource(Emitter.class, "prelude-common.h"));
         for (Param p : source.params()) {
             if (p instanceof Param.Buffer b) {
-                access(b, out);
+                access(b, source.arithmetic(), out);
             }
         }
         Matcher head = HEAD.matcher(source.text());
@@ -50,11 +50,18 @@ public final class Emitter {
     }
 
     /** {@code LD(p, i)} is pasted to {@code LD_p(i)}, so that a text does not say how its operands are stored. */
-    private static void access(Param.Buffer b, StringBuilder out) {
+    private static void access(Param.Buffer b, DType arithmetic, StringBuilder out) {
         String type = b.type().name().toLowerCase(Locale.ROOT);
+        boolean fours = arithmetic == DType.F32 && (b.type() == DType.F32 || b.type() == DType.BF16 || b.type() == DType.F16);
         out.append("#define LD_").append(b.name()).append("(i) ld_").append(type).append('(').append(b.name()).append(", i)\n");
+        if (fours) {
+            out.append("#define LD4_").append(b.name()).append("(i) ld4_").append(type).append('(').append(b.name()).append(", i)\n");
+        }
         if (b.written()) {
             out.append("#define ST_").append(b.name()).append("(i, v) st_").append(type).append('(').append(b.name()).append(", i, v)\n");
+        }
+        if (b.written() && fours && b.type() == DType.F32) {
+            out.append("#define ST4_").append(b.name()).append("(i, v) st4_").append(type).append('(').append(b.name()).append(", i, v)\n");
         }
     }
 

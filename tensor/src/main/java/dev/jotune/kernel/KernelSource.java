@@ -26,6 +26,10 @@ import java.util.regex.Pattern;
  * <tr><td>{@code BARRIER()}</td><td>all items of a group wait, and see what others wrote to shared and device memory</td></tr>
  * <tr><td>{@code real}, {@code R(1.5)}</td><td>the arithmetic type, float or double; a constant of it</td></tr>
  * <tr><td>{@code LD(p, i)}, {@code ST(p, i, v)}</td><td>element i of parameter p as a {@code real}, whatever its type</td></tr>
+ * <tr><td>{@code real4}, {@code REAL4(a, b, c, d)}</td><td>four reals, {@code x y z w}</td></tr>
+ * <tr><td>{@code LD4(p, i)}, {@code ST4(p, i, v)}</td><td>elements i to i + 3 of p, where four divides i and every offset of p: read
+ * from F32, BF16 and F16, written to F32, in F32 arithmetic</td></tr>
+ * <tr><td>{@code UNROLL}</td><td>before a loop of fixed length over a private array, which then lies in registers</td></tr>
  * <tr><td>{@code i64 u64 u32 u16 u8 i8}</td><td>integer types</td></tr>
  * <tr><td>{@code FMA EXP LOG LOG1P SQRT RSQRT TANH ERF SIN COS POW FLOOR FABS}</td><td>functions of reals</td></tr>
  * <tr><td>{@code FMAX FMIN}</td><td>the larger and smaller; a NaN wins</td></tr>
@@ -76,6 +80,11 @@ public record KernelSource(String name, String text, List<Param> params, SortedM
      */
     public static KernelSource of(Class<?> owner, String name, List<Param> params, SortedMap<String, Integer> defines, int group) {
         return new KernelSource(name, resource(owner, name + ".cl"), params, defines, group, DType.F32);
+    }
+
+    /** The same kernel with groups of another size. */
+    KernelSource withGroup(int items) {
+        return items == group ? this : new KernelSource(name, text, params, defines, items, arithmetic);
     }
 
     /** A text that lies beside {@code owner}. */

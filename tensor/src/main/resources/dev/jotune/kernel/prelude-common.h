@@ -1,6 +1,8 @@
 /* The same for every target: how stored numbers become reals and back. */
 #define LD(p, i) LD_##p(i)
 #define ST(p, i, v) ST_##p(i, v)
+#define LD4(p, i) LD4_##p(i)
+#define ST4(p, i, v) ST4_##p(i, v)
 
 FN real ld_f32(GLB const float* p, i64 i) {
     return (real)p[i];

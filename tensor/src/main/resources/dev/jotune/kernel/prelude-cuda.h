@@ -73,6 +73,39 @@ FN void st_f16(f16* p, i64 i, real v) {
     p[i] = h;
 }
 
+struct __align__(16) real4 {
+    real x, y, z, w;
+};
+
+FN real4 REAL4(real a, real b, real c, real d) {
+    real4 v = {a, b, c, d};
+    return v;
+}
+
+#ifndef REAL_IS_DOUBLE
+FN real4 ld4_f32(const float* p, i64 i) {
+    return *(const real4*)(p + i);
+}
+
+FN void st4_f32(float* p, i64 i, real4 v) {
+    *(real4*)(p + i) = v;
+}
+
+struct __align__(8) half_words {
+    u16 x, y, z, w;
+};
+
+FN real4 ld4_bf16(const u16* p, i64 i) {
+    half_words v = *(const half_words*)(p + i);
+    return REAL4(FLOAT_OF((u32)v.x << 16), FLOAT_OF((u32)v.y << 16), FLOAT_OF((u32)v.z << 16), FLOAT_OF((u32)v.w << 16));
+}
+
+FN real4 ld4_f16(const f16* p, i64 i) {
+    half_words v = *(const half_words*)(p + i);
+    return REAL4(ld_f16(&v.x, 0), ld_f16(&v.y, 0), ld_f16(&v.z, 0), ld_f16(&v.w, 0));
+}
+#endif
+
 /* Shuffles within warps, then over the warps' results; the order depends on nothing but the size of the group. */
 FN real GROUP_SUM(real v, real* scratch) {
     for (int apart = (GROUP < 32 ? GROUP : 32) / 2; apart > 0; apart /= 2) {

@@ -16,7 +16,8 @@ typedef double real;
 typedef float real;
 #define R(x) x##f
 #endif
-#define FN static
+/* Forced: PoCL 3.1 crashes on a function that is not inlined and is given private arrays. */
+#define FN static __attribute__((always_inline))
 #define GLB __global
 #define SHM __local
 #define SHP __local
@@ -48,7 +49,7 @@ typedef float real;
 #define NO_CONTRACTION _Pragma("OPENCL FP_CONTRACT OFF")
 #define BITS_OF(x) as_uint(x)
 #define FLOAT_OF(x) as_float(x)
-#define UNROLL
+#define UNROLL _Pragma("unroll")
 
 FN real FMAX(real a, real b) {
     return a != a ? a : b != b ? b : fmax(a, b);
@@ -57,6 +58,31 @@ FN real FMAX(real a, real b) {
 FN real FMIN(real a, real b) {
     return a != a ? a : b != b ? b : fmin(a, b);
 }
+
+#ifdef REAL_IS_DOUBLE
+typedef double4 real4;
+#else
+typedef float4 real4;
+#endif
+#define REAL4(a, b, c, d) ((real4)(a, b, c, d))
+
+#ifndef REAL_IS_DOUBLE
+FN real4 ld4_f32(GLB const float* p, i64 i) {
+    return *(GLB const float4*)(p + i);
+}
+
+FN void st4_f32(GLB float* p, i64 i, real4 v) {
+    *(GLB float4*)(p + i) = v;
+}
+
+FN real4 ld4_bf16(GLB const u16* p, i64 i) {
+    return as_float4(convert_uint4(*(GLB const ushort4*)(p + i)) << 16);
+}
+
+FN real4 ld4_f16(GLB const f16* p, i64 i) {
+    return vload_half4((size_t)i / 4, p);
+}
+#endif
 
 FN real ld_f16(GLB const f16* p, i64 i) {
     return (real)vload_half((size_t)i, p);

@@ -73,13 +73,13 @@ public final class ClipText extends Network implements Encoder {
 
     @Override
     public Hidden forward(EncoderInput input, Pass given) {
-        Pass pass = given.reading(input.ids());
         if (input.tokenTypes().isPresent()) {
             throw new IllegalArgumentException("CLIP knows no token types. Leave them out.");
         }
         DecoderInput text = new DecoderInput(input.ids(), input.embeds(), input.mask().or(() -> input.positions().map(this::ones)),
                 input.positions());
-        TokenLayout layout = TokenLayout.of(text, pass, Optional.empty(), config.maxPositionEmbeddings(), site, true);
+        TokenLayout layout = TokenLayout.of(text, given, Optional.empty(), config.maxPositionEmbeddings(), site, true);
+        Pass pass = given.reading(input.ids(), layout.virtualTokens());
         Var own = input.embeds().orElseGet(() -> tokens.rows(input.ids().orElseThrow().to(backend), pass));
         Var h = layout.withVirtualTokens(own, pass);
         h = pass.tap("text.embed", h.add(positions.rows(ids(layout.positions()), pass)));

@@ -58,11 +58,9 @@ final class Dora implements Projection {
     /** A norm and what it was computed of. */
     private record Known(Parameter.Content weight, double[] a, double[] b, Var norm) {}
 
-    private final Direction direction;
-    private final double dropout;
+    final Direction direction;
+    final double dropout;
     private Optional<Var> magnitude = Optional.empty();
-    /** Norms that no longer follow the direction: see {@link #constant}. */
-    private Optional<Var> constant = Optional.empty();
     private Optional<Known> known = Optional.empty();
     private Parameter.Content measured;
     private Var squares;
@@ -78,9 +76,13 @@ final class Dora implements Projection {
         return this;
     }
 
+    Var magnitude() {
+        return magnitude.orElseThrow();
+    }
+
     /** {@code n [out]}, not differentiated. */
     Var norm(LinearLayer layer, Group group, boolean training) {
-        return constant.orElseGet(() -> Recording.off(() -> training ? computed(layer, group) : remembered(layer, group)));
+        return Recording.off(() -> training ? computed(layer, group) : remembered(layer, group));
     }
 
     /** Decoding asks for every token: W is multiplied with A again only where something changed. */
@@ -128,7 +130,7 @@ final class Dora implements Projection {
     @Override
     public Var forward(Var x, UnaryOperator<Var> inner, LinearLayer layer, Pass pass) {
         Group group = pass.groups().getFirst();
-        Var g = magnitude.orElseThrow().div(norm(layer, group, pass.training()));
+        Var g = magnitude().div(norm(layer, group, pass.training()));
         if (pass.training() && dropout > 0) {
             Var dropped = Dropout.apply(x, dropout, pass.seed(), pass.stream(layer.path()));
             return DROPPED.apply(inner.apply(x), g, layer.linear(dropped, group), direction.term(dropped));
@@ -141,14 +143,7 @@ final class Dora implements Projection {
     @Override
     public Var weight(Var w) {
         Var sum = direction.weight(w);
-        Var n = constant.orElseGet(() -> Recording.off(() -> SQUARES.apply(sum.detach()).sqrt()));
-        return sum.mul(magnitude.orElseThrow().div(n.reshape(-1)).reshape(-1, 1));
-    }
-
-    @Override
-    public Projection constant(LinearLayer layer, Group group) {
-        Dora fixed = new Dora(direction, dropout).with(magnitude.orElseThrow());
-        fixed.constant = Optional.of(norm(layer, group, true));
-        return fixed;
+        Var n = Recording.off(() -> SQUARES.apply(sum.detach()).sqrt());
+        return sum.mul(magnitude().div(n.reshape(-1)).reshape(-1, 1));
     }
 }

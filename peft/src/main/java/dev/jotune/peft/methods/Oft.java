@@ -72,7 +72,7 @@ public record Oft(int r, int oftBlockSize, double moduleDropout, Targets targetM
             Var triangle = a.trainable(Attachment.key(layer.path()) + ".oft_R.weight", initWeights ? Init.ZEROS : Init.normal(0.1),
                     blockShare ? 1 : layer.in() / size, size * (size - 1) / 2);
             double limit = coft ? eps / Math.sqrt(triangle.size(0)) : Double.POSITIVE_INFINITY;
-            rotations.add(new BlockRotation(triangle, size, useCayleyNeumann ? numCayleyNeumannTerms : 0, limit, Optional.empty()));
+            rotations.add(new BlockRotation(triangle, size, useCayleyNeumann ? numCayleyNeumannTerms : 0, limit));
             a.project(layer, rotations.getLast());
         }
         if (coft) {

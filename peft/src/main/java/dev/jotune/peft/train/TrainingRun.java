@@ -176,6 +176,25 @@ final class TrainingRun {
                 maxLength, notes);
     }
 
+    /** Begins a run of which {@link #next} takes the steps. */
+    void begin() {
+        adapter.stepHook().ifPresent(StepHook::reset);
+    }
+
+    /** One step; the loss before it. */
+    double next() {
+        if (done == totalSteps) {
+            throw new IllegalStateException("the run has made all its " + totalSteps + " steps. Begin another.");
+        }
+        step();
+        return losses.getLast();
+    }
+
+    /** Ends what runs beside the training. */
+    void end() {
+        descent.close();
+    }
+
     /** A large model's kernels are compiled, and its weights packed, before the first step. */
     private void warmUp() {
         long weights = model.seams().parameters().values().stream().mapToLong(Parameter::numel).sum();
