@@ -95,8 +95,8 @@ public final class Methods {
             weights("ties", "TIES-Merging", "2306.01708", "trim, elect signs, mean of those that agree", "jotune weights --method ties"),
             weights("dare", "DARE", "2311.03099", "tau' = m tau / p, m drawn with probability p", "jotune weights --method dare-linear"),
             weights("soup", "Model Soups", "2203.05482", "W' = mean of W_i, all or those that help", "jotune weights --method greedy-soup"),
-            weights("bitdelta", "BitDelta", "2402.10193", "W' = W + a sign(W_1 - W), a = mean |W_1 - W|", "BitDelta in Java"),
-            weights("compeft", "ComPEFT", "2311.13171", "tau' = a std(tau) sign(top k of tau)", "ComPeft in Java"),
+            weights("bitdelta", "BitDelta", "2402.10193", "W' = W + a sign(W_1 - W), a = mean |W_1 - W|", "jotune compress --method bitdelta"),
+            weights("compeft", "ComPEFT", "2311.13171", "tau' = a std(tau) sign(top k of tau)", "jotune compress --method compeft"),
             new UnattachedMethod("hydragen", "Hydragen", "2402.05099", "attention segments", "(o, lse) of a shared run, once for all rows",
                     "TokenTree, CausalLanguageModel.sharingPrefixes in Java"));
 
