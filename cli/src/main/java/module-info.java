@@ -7,5 +7,6 @@ module dev.jotune.cli {
     requires java.desktop;
     requires com.fasterxml.jackson.databind;
 
-    opens dev.jotune.cli to info.picocli;
+    // picocli fills in commands, Jackson reads and writes the results of comparisons.
+    opens dev.jotune.cli to info.picocli, com.fasterxml.jackson.databind;
 }

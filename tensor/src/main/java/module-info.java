@@ -4,6 +4,7 @@ module dev.jotune.tensor {
     requires static jdk.incubator.vector;
     requires com.fasterxml.jackson.databind;
 
+    exports dev.jotune.kernel;
     exports dev.jotune.tensor;
     // The CPU backend's inside, for modules with kernels of one kind of processor only.
     exports dev.jotune.tensor.cpu to dev.jotune.kernels.x86;

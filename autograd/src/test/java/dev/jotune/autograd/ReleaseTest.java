@@ -8,6 +8,7 @@ import dev.jotune.autograd.ops.Linear;
 import dev.jotune.tensor.HostMemory;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.testing.SettledMemory;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.BiFunction;
@@ -31,7 +32,7 @@ class ReleaseTest {
             parameters.add(Var.parameter(normal(i, C, C)));
         }
         Var input = Var.constant(normal(9, 128, C));
-        long before = HostMemory.bytesInUse();
+        long before = SettledMemory.inUse();
         try (Scope scope = Scope.open()) {
             Var x = input;
             for (Var p : parameters) {
@@ -60,7 +61,7 @@ class ReleaseTest {
     @Test
     void gradientsOfTheWalkItselfAreFreedAndParametersStay() {
         Var p = Var.parameter(normal(1, 64, C));
-        long before = HostMemory.bytesInUse();
+        long before = SettledMemory.inUse();
         List<Tensor> g;
         try (Scope scope = Scope.open()) {
             Var loss = p.mul(2).exp().square().transpose(0, 1).sum();

@@ -14,6 +14,7 @@ import dev.jotune.tensor.DType;
 import dev.jotune.tensor.HostMemory;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.testing.SettledMemory;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
@@ -85,7 +86,7 @@ class TrimTest {
      * late if the other one took all the work, and the collector gives back what earlier tests left.
      */
     private Run usual(boolean trim, boolean once) {
-        System.gc();
+        SettledMemory.inUse();
         List<Run> runs = IntStream.range(0, 9).mapToObj(i -> run(trim, once)).toList();
         ToLongFunction<ToLongFunction<Run>> middle = of -> runs.stream().mapToLong(of).sorted().toArray()[4];
         return new Run(runs.getLast().loss(), runs.getLast().gradients(), middle.applyAsLong(Run::kept), middle.applyAsLong(Run::left));

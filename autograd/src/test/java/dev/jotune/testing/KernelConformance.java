@@ -102,6 +102,7 @@ public final class KernelConformance {
         SparseCases.add(all);
         AdamWCases.add(all);
         TailCases.add(all);
+        TopKCases.add(all);
         return all;
     }
 

@@ -31,7 +31,7 @@ final class CombinationArguments {
     /** What the --model is called in a formula. */
     private static final String BASE = "base";
 
-    @Option(names = "--lm", paramLabel = "FORMULA", description = "Write with a combination of models, such as 'base + 1.0*(expert - "
+    @Option(names = "--lm", paramLabel = "FORMULA", description = "In place of the --model, a combination of models, such as 'base + 1.0*(expert - "
             + "anti)': numbers, + - * and parentheses, members, and the functions that 'jotune methods' lists. base is the --model.")
     private String formula;
 

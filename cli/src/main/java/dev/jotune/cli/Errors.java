@@ -31,7 +31,7 @@ final class Errors {
 
     /** For everything that a command threw. */
     static int failure(Throwable e, PrintWriter err, boolean debug) {
-        print(err, message(e), e, debug);
+        print(err, text(e), e, debug);
         return e instanceof UsageException ? USAGE : FAILURE;
     }
 
@@ -41,6 +41,11 @@ final class Errors {
             e.printStackTrace(err);
         }
         err.flush();
+    }
+
+    /** What went wrong, in a line. */
+    static String text(Throwable e) {
+        return message(e).strip().replaceAll("\\s*\\R\\s*", " ");
     }
 
     private static String message(Throwable e) {

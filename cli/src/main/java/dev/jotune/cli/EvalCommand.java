@@ -2,6 +2,7 @@ package dev.jotune.cli;
 
 import dev.jotune.models.Models;
 import dev.jotune.models.SequenceClassifier;
+import dev.jotune.models.generate.LanguageModel;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.tokenizer.Tokenizer;
 import dev.jotune.peft.train.Dataset;
@@ -36,6 +37,9 @@ final class EvalCommand implements Runnable {
     @Mixin
     private AdapterOptions adapters;
 
+    @Mixin
+    private CombinationArguments combination;
+
     @Option(names = "--task", required = true, paramLabel = "TASK", description = "perplexity, exact-match, choices or classify.")
     private String task;
 
@@ -55,11 +59,16 @@ final class EvalCommand implements Runnable {
     @Override
     public void run() {
         Task chosen = chosen();
+        combination.check();
+        if (combination.isGiven() && chosen != Task.perplexity && chosen != Task.exact_match) {
+            throw new UsageException("--lm combines models that write, and is measured by perplexity or exact-match, not by " + task
+                    + ". Leave --lm out, or choose one of these tasks");
+        }
         Backend backend = common.backend();
         Models.Loaded loaded = chosen == Task.classify ? model.classifier(backend, adapters.labels(), 0) : model.load(backend);
         adapters.attach(loaded.backbone());
         PrintWriter out = spec.commandLine().getOut();
-        out.println(measure(chosen, loaded));
+        out.println(combination.isGiven() ? combined(chosen, loaded, backend) : measure(chosen, loaded));
         out.flush();
     }
 
@@ -78,9 +87,7 @@ final class EvalCommand implements Runnable {
         return switch (chosen) {
             case perplexity -> {
                 Dataset texts = Dataset.readJsonl(data, tokenizer, loaded.generation(), maxLength);
-                Evaluation.Perplexity p = Evaluation.perplexity(loaded.model(), texts, pass);
-                yield String.format(Locale.ROOT, "perplexity %.4f  (%.6f nats a token, %,d tokens, %d examples%s)", p.value(),
-                        p.negativeLogLikelihood(), p.tokens(), texts.size(), p.cut() == 0 ? "" : ", " + p.cut() + " cut");
+                yield text(Evaluation.perplexity(loaded.model(), texts, pass), texts);
             }
             case exact_match -> score("exact match", Evaluation.exactMatch(loaded.model(), tokenizer, loaded.generation(), pass,
                     Evaluation.readPairs(data)));
@@ -88,6 +95,23 @@ final class EvalCommand implements Runnable {
                     Evaluation.readChoices(data)));
             case classify -> classes(loaded.as(SequenceClassifier.class), tokenizer);
         };
+    }
+
+    private String combined(Task chosen, Models.Loaded loaded, Backend backend) {
+        CombinationArguments.Combination read = combination.read(loaded, backend);
+        read.notes().forEach(spec.commandLine().getErr()::println);
+        LanguageModel combined = read.model();
+        Tokenizer tokenizer = loaded.requireTokenizer();
+        if (chosen == Task.exact_match) {
+            return score("exact match", Evaluation.exactMatch(combined, tokenizer, loaded.generation(), Evaluation.readPairs(data)));
+        }
+        Dataset texts = Dataset.readJsonl(data, tokenizer, loaded.generation(), maxLength);
+        return text(Evaluation.perplexity(combined, texts), texts);
+    }
+
+    private static String text(Evaluation.Perplexity p, Dataset texts) {
+        return String.format(Locale.ROOT, "perplexity %.4f  (%.6f nats a token, %,d tokens, %d examples%s)", p.value(),
+                p.negativeLogLikelihood(), p.tokens(), texts.size(), p.cut() == 0 ? "" : ", " + p.cut() + " cut");
     }
 
     private String classes(SequenceClassifier classifier, Tokenizer tokenizer) {

@@ -66,6 +66,11 @@ final class LossChart {
         style(chart.getStyler());
         line(chart.addSeries("each step", steps, losses), RAW, 1);
         line(chart.addSeries("mean of the last " + WINDOW, steps, means), SMOOTH, 2.2f);
+        return text(chart);
+    }
+
+    /** The {@code <svg>} element of any chart. */
+    static String text(XYChart chart) {
         try (ByteArrayOutputStream out = new ByteArrayOutputStream()) {
             VectorGraphicsEncoder.saveVectorGraphic(chart, out, VectorGraphicsFormat.SVG);
             String text = out.toString(StandardCharsets.UTF_8);
@@ -82,7 +87,7 @@ final class LossChart {
         s.setLineStyle(new BasicStroke(width, BasicStroke.CAP_ROUND, BasicStroke.JOIN_ROUND));
     }
 
-    private static void style(Styler s) {
+    static void style(Styler s) {
         s.setChartBackgroundColor(Color.WHITE);
         s.setPlotBackgroundColor(Color.WHITE);
         s.setPlotBorderVisible(false);

@@ -37,7 +37,8 @@ public final class Main {
 
     static CommandLine commandLine() {
         CommandLine c = new CommandLine(new JotuneCommand());
-        MethodOptions.addTo(c.getSubcommands().get("tune"));
+        CommandLine tune = c.getSubcommands().get("tune");
+        MethodOptions.addTo(tune, ((TuneCommand) tune.getCommand()).methodFields);
         return c.setUsageHelpWidth(100).setUsageHelpLongOptionsMaxWidth(32).setOverwrittenOptionsAllowed(false);
     }
 

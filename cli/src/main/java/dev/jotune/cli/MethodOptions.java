@@ -63,17 +63,20 @@ final class MethodOptions {
         }
     }
 
-    /** Adds the options to {@code tune}; what the user gives lands in its {@link TuneCommand#methodFields}. */
-    static void addTo(CommandLine tune) {
-        TuneCommand command = (TuneCommand) tune.getCommand();
+    /**
+     * Adds the options to a command.
+     *
+     * @param given where what the user gives lands, by PEFT's name
+     */
+    static void addTo(CommandLine command, Map<String, String> given) {
         Properties texts = descriptions();
         ArgGroupSpec.Builder group = ArgGroupSpec.builder().validate(false).order(100)
                 .heading("%nOptions of the methods, named as PEFT's adapter_config.json names them%n(lists are written a,b,c; "
                         + "patterns name=value,name=value):%n");
         for (Field f : FIELDS.values()) {
-            group.addArg(option(f, texts.getProperty(f.name(), ""), command.methodFields));
+            group.addArg(option(f, texts.getProperty(f.name(), ""), given));
         }
-        tune.getCommandSpec().addArgGroup(group.build());
+        command.getCommandSpec().addArgGroup(group.build());
     }
 
     private static OptionSpec option(Field f, String text, Map<String, String> given) {

@@ -58,7 +58,7 @@ final class MethodsPage {
     }
 
     /** Bars would end a cell, even in code. */
-    private static void row(StringBuilder out, String... cells) {
+    static void row(StringBuilder out, String... cells) {
         for (String c : cells) {
             out.append("| ").append(c.replace("|", "\\|")).append(' ');
         }

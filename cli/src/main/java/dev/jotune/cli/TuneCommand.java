@@ -143,26 +143,7 @@ final class TuneCommand implements Runnable {
 
     private TrainReport train(Adapter adapter, Dataset examples, TrainOptions options, TrainingStep step, PrintWriter err) {
         try (Progress progress = new Progress(err)) {
-            Thread onInterrupt = new Thread(() -> {
-                progress.close();
-                err.println("jotune: interrupted; saved up to step " + progress.saved() + ". Run the same command with --resume "
-                        + "to go on.");
-                err.flush();
-            });
-            Runtime.getRuntime().addShutdownHook(onInterrupt);
-            try {
-                return Trainer.run(adapter, examples, options, step, Optional.of(out), resume, progress);
-            } finally {
-                removeHook(onInterrupt);
-            }
-        }
-    }
-
-    private static void removeHook(Thread hook) {
-        try {
-            Runtime.getRuntime().removeShutdownHook(hook);
-        } catch (IllegalStateException e) {
-            // The JVM is going down already; then the hook has its say.
+            return progress.resumable(() -> Trainer.run(adapter, examples, options, step, Optional.of(out), resume, progress));
         }
     }
 

@@ -31,7 +31,7 @@ class ArchitectureTest {
     @Test
     void arrowsPointOneWay() {
         layeredArchitecture().consideringOnlyDependenciesInLayers()
-                .layer("tensor").definedBy("dev.jotune.tensor..")
+                .layer("tensor").definedBy("dev.jotune.tensor..", "dev.jotune.kernel..")
                 .layer("autograd").definedBy("dev.jotune.autograd..")
                 .layer("models").definedBy("dev.jotune.models..")
                 .layer("peft").definedBy("dev.jotune.peft..")
@@ -48,6 +48,13 @@ class ArchitectureTest {
         noClasses().that().resideInAPackage("dev.jotune.kernels..").should().dependOnClassesThat().resideInAnyPackage(ABOVE_TENSOR).check(all);
         noClasses().that(not(resideInAPackage("dev.jotune.kernels.."))).should().dependOnClassesThat()
                 .resideInAPackage("dev.jotune.kernels..").because("extensions are found with ServiceLoader").check(all);
+    }
+
+    @Test
+    void devicesKnowTensorAloneAndNobodyKnowsThem() {
+        noClasses().that().resideInAPackage("dev.jotune.opencl..").should().dependOnClassesThat().resideInAnyPackage(ABOVE_TENSOR).check(all);
+        noClasses().that(not(resideInAPackage("dev.jotune.opencl.."))).should().dependOnClassesThat()
+                .resideInAnyPackage("dev.jotune.opencl..", "org.jocl..").because("backends are found with ServiceLoader").check(all);
     }
 
     @Test

@@ -23,6 +23,19 @@ class DevicesTest {
     }
 
     @Test
+    void openClDevicesAreListedAndMeasuredOrTheReasonAgainstThemIs() throws Exception {
+        assertThat(devices("-Djotune.opencl=off")).containsPattern("\\(none\\) +opencl +- +switched off by -Djotune.opencl=off");
+        Jotune j = Jotune.run("devices", "--profile");
+        assertThat(j.code()).as(j.err()).isZero();
+        assertThat(j.out()).contains("cpu does not measure its kernels");
+        if (j.out().contains("opencl:0")) {
+            assertThat(j.out()).containsPattern("KERNEL ON opencl:0 +CALLS +TOTAL us +MEDIAN us").containsPattern("matmul_plain-\\S+ +10 ");
+        } else {
+            assertThat(j.out()).containsPattern("\\(none\\) +opencl +- +\\S+");
+        }
+    }
+
+    @Test
     void machineCodeIsNamedOrTheReasonAgainstIt() throws Exception {
         String out = devices();
         if (out.contains("; AVX-512 machine code")) {

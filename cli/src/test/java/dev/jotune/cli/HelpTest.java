@@ -16,12 +16,13 @@ class HelpTest {
     void theHelpNamesEveryCommand() {
         Jotune j = Jotune.run("--help");
         assertThat(j.code()).isZero();
-        assertThat(j.out()).contains("demo", "tune", "generate", "eval", "classify", "merge", "weights", "pull", "methods", "devices", "Exit codes");
+        assertThat(j.out()).contains("demo", "pretrain", "tune", "compare", "generate", "eval", "classify", "merge", "weights", "pull", "methods", "devices",
+                "Exit codes");
         assertThat(j.err()).isEmpty();
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"demo", "tune", "generate", "eval", "classify", "merge", "weights", "pull", "methods", "devices"})
+    @ValueSource(strings = {"demo", "pretrain", "tune", "compare", "generate", "eval", "classify", "merge", "weights", "pull", "methods", "devices"})
     void everyCommandHasAHelpWithoutUnfilledPlaces(String command) {
         Jotune j = Jotune.run(command, "--help");
         assertThat(j.code()).isZero();

@@ -2,7 +2,6 @@ package dev.jotune.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.jotune.testing.Golden;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -20,25 +19,8 @@ class TextClassifierTest {
 
     @BeforeEach
     void make() throws IOException {
-        model = Files.createDirectory(dir.resolve("model"));
-        for (String f : new String[] {"config.json", "model.safetensors"}) {
-            Files.copy(Golden.folder("models").resolve("bert_mlm").resolve(f), model.resolve(f));
-        }
-        StringBuilder words = new StringBuilder();
-        for (int i = 4; i < 101; i++) {
-            words.append(", \"w").append(i).append("\": ").append(i);
-        }
-        Files.writeString(model.resolve("tokenizer.json"), """
-                {"version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
-                 "pre_tokenizer": {"type": "Whitespace"}, "decoder": null,
-                 "post_processor": {"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]},
-                 "model": {"type": "WordLevel", "unk_token": "[UNK]", "vocab": {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3%s}}}
-                """.formatted(words));
-        StringBuilder lines = new StringBuilder();
-        for (int i = 0; i < 40; i++) {
-            lines.append(i % 2 == 0 ? "w1%d w1%d\tbad\n".formatted(i % 5, i % 7) : "w6%d w6%d\tgood\n".formatted(i % 5, i % 7));
-        }
-        data = Files.writeString(dir.resolve("data.tsv"), lines);
+        model = TinyEncoder.model(dir.resolve("model"));
+        data = TinyEncoder.data(dir.resolve("data.tsv"));
     }
 
     private Jotune tune(Path out, int steps, Object... more) {

@@ -19,6 +19,11 @@ public final class Weights {
         /** The weight; memory-mapped where the source is a file. */
         Tensor get(String name);
 
+        /** The weight as a model of this shape asks for it; only a source that makes weights up needs to know the shape. */
+        default Tensor get(String name, long[] shape) {
+            return get(name);
+        }
+
         /** The weight in its quantised form, if it is stored in one; {@link #get} widens it then. */
         default Optional<StoredWeight.Quantized> quantized(String name) {
             return Optional.empty();
@@ -39,6 +44,11 @@ public final class Weights {
                 @Override
                 public Tensor get(String name) {
                     return file.get(inFile.apply(name));
+                }
+
+                @Override
+                public Tensor get(String name, long[] shape) {
+                    return file.get(inFile.apply(name), shape);
                 }
 
                 @Override
@@ -88,7 +98,7 @@ public final class Weights {
             throw new ModelException(source.origin() + " lacks the weight " + path + " of shape " + Arrays.toString(shape)
                     + ". The files and config.json do not belong together, or a shard is missing.");
         }
-        Tensor t = source.get(path);
+        Tensor t = source.get(path, shape);
         checkShape(path, t.shape(), shape);
         if (!t.dtype().isFloating()) {
             throw new ModelException(source.origin() + ": " + path + " has type " + t.dtype() + ", expected a floating type.");

@@ -3,6 +3,7 @@ package dev.jotune.tensor;
 import dev.jotune.tensor.expr.Program;
 import dev.jotune.tensor.kernels.FusedKernel;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -73,6 +74,16 @@ public interface Backend {
 
     /** Element i of the dense {@code out} becomes Philox noise i of (seed, stream): standard normal. */
     void normal(Tensor out, long seed, long stream);
+
+    /** Begins to measure how long kernels take; false if this backend cannot. Measuring may slow it down. */
+    default boolean startProfile() {
+        return false;
+    }
+
+    /** Ends measuring: what ran since {@link #startProfile()}, the costliest first. */
+    default List<KernelTime> stopProfile() {
+        return List.of();
+    }
 
     /** The fused kernel of this kind, if the backend has one. */
     <K extends FusedKernel> Optional<K> kernel(Class<K> kind);

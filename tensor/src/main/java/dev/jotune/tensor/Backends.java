@@ -2,38 +2,41 @@ package dev.jotune.tensor;
 
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.ServiceLoader;
+import java.util.concurrent.ConcurrentHashMap;
 
-/** The registry of backends: the only global state. Filled once, with {@link ServiceLoader}. */
+/**
+ * The registry of backends: the only global state. Providers are found once, with {@link ServiceLoader}; each is asked for
+ * its backends when somebody wants one of its kind, since looking for devices may load drivers.
+ */
 public final class Backends {
+    private static final Map<BackendProvider, List<Backend>> FOUND = new ConcurrentHashMap<>();
+
     private Backends() {}
 
-    private static final class Holder {
-        static final List<BackendProvider> PROVIDERS = new ArrayList<>();
-        static final Map<String, Backend> ALL = new LinkedHashMap<>();
+    private static final class Providers {
+        static final List<BackendProvider> ALL = new ArrayList<>();
 
         static {
-            ServiceLoader.load(BackendProvider.class, BackendProvider.class.getClassLoader()).forEach(PROVIDERS::add);
-            PROVIDERS.sort(Comparator.comparingInt(BackendProvider::priority).reversed());
-            for (BackendProvider p : PROVIDERS) {
-                for (Backend b : p.backends()) {
-                    ALL.put(b.name(), b);
-                }
-            }
+            ServiceLoader.load(BackendProvider.class, BackendProvider.class.getClassLoader()).forEach(ALL::add);
         }
     }
 
-    /** Every backend that works here, the default first. */
-    public static List<Backend> all() {
-        return List.copyOf(Holder.ALL.values());
+    private static List<Backend> of(BackendProvider provider) {
+        return FOUND.computeIfAbsent(provider, BackendProvider::backends);
     }
 
-    /** Every provider found, working or not, in the order of priority. */
+    /** Every backend that works here, the default first. Looks for devices of every kind. */
+    public static List<Backend> all() {
+        return providers().stream().flatMap(p -> of(p).stream()).toList();
+    }
+
+    /** Every provider found, working or not, in the order of priority. Looks for devices of every kind. */
     public static List<BackendProvider> providers() {
-        return List.copyOf(Holder.PROVIDERS);
+        return Providers.ALL.stream().sorted(Comparator.comparingInt(BackendProvider::priority).reversed()).toList();
     }
 
     /** The fastest backend that every machine has: the CPU's. */
@@ -47,16 +50,16 @@ public final class Backends {
     }
 
     /**
-     * A backend by name.
+     * A backend by name. Only devices of the kind that the name begins with are looked for.
      *
      * @throws IllegalArgumentException listing the names there are
      */
     public static Backend get(String name) {
-        Backend b = Holder.ALL.get(name);
-        if (b == null) {
-            throw new IllegalArgumentException("there is no device '" + name + "'. Available: " + Holder.ALL.keySet()
-                    + "; 'jotune devices' says why others are missing");
-        }
-        return b;
+        int colon = name.indexOf(':');
+        String kind = colon < 0 ? name : name.substring(0, colon);
+        Optional<Backend> backend = Providers.ALL.stream().filter(p -> p.kind().equals(kind))
+                .flatMap(p -> of(p).stream()).filter(b -> b.name().equals(name) || colon < 0 && b.name().startsWith(name + ":")).findFirst();
+        return backend.orElseThrow(() -> new IllegalArgumentException("there is no device '" + name + "'. Available: "
+                + all().stream().map(Backend::name).toList() + "; 'jotune devices' says why others are missing"));
     }
 }

@@ -7,7 +7,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.ref.Cleaner;
-import java.util.ArrayDeque;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
 
@@ -15,9 +14,8 @@ import java.util.concurrent.atomic.AtomicLong;
  * Off-heap host memory: 64-byte aligned blocks from the C allocator, recycled by size.
  *
  * <p>A training step asks for the same sizes again and again; a block handed back is kept and handed out again,
- * which saves the page faults (a fresh 25 MB block costs more than the kernel that fills it). Blocks are rounded to
- * one of eight sizes per power of two, so at most an eighth is lost; idle blocks go back to the system when all blocks
- * together take more than a quarter above what was ever in use. Memory is not zeroed.
+ * which saves the page faults (a fresh 25 MB block costs more than the kernel that fills it); {@link BlockPool} says how.
+ * Memory is not zeroed.
  */
 public final class HostMemory {
     private static final Linker LINKER = Linker.nativeLinker();
@@ -39,21 +37,20 @@ public final class HostMemory {
     private static final long FORGOTTEN = 64L << 20;
     private static final AtomicLong PENDING = new AtomicLong();
     private static final Cleaner CLEANER = Cleaner.create();
-    private static final int CLASSES = 64 * 8;
-    private static final AtomicLong IN_USE = new AtomicLong();
-    private static final AtomicLong CACHED = new AtomicLong();
-    private static final AtomicLong PEAK = new AtomicLong();
-    /** The most bytes ever in use at once. */
-    private static final AtomicLong HIGH = new AtomicLong();
-    /** Idle blocks may take this much beyond a quarter more than was ever in use. */
-    private static final long SLACK = 64L << 20;
-    @SuppressWarnings("unchecked")
-    private static final ArrayDeque<Long>[] IDLE = new ArrayDeque[CLASSES];
+    private static final BlockPool<Long> POOL = new BlockPool<>(new BlockPool.Source<>() {
+        @Override
+        public Optional<Long> make(long bytes) {
+            long address = call(bytes);
+            return address == 0 ? Optional.empty() : Optional.of(address);
+        }
+
+        @Override
+        public void destroy(Long address) {
+            freeNative(address);
+        }
+    });
 
     static {
-        for (int i = 0; i < CLASSES; i++) {
-            IDLE[i] = new ArrayDeque<>();
-        }
         if (ValueLayout.ADDRESS.byteSize() != Long.BYTES) {
             throw new ExceptionInInitializerError("Jotune needs a 64-bit JVM");
         }
@@ -63,33 +60,27 @@ public final class HostMemory {
 
     /** Bytes held by live tensors. */
     public static long bytesInUse() {
-        return IN_USE.get();
+        return POOL.bytesInUse();
     }
 
     /** Bytes of freed blocks that wait to be used again. */
     public static long idleBytes() {
-        return CACHED.get();
+        return POOL.idleBytes();
     }
 
     /** The most bytes ever in use at once since the start or the last {@link #resetPeak()}. */
     public static long peakBytes() {
-        return PEAK.get();
+        return POOL.peakBytes();
     }
 
     /** Starts a new measurement of {@link #peakBytes()}. */
     public static void resetPeak() {
-        PEAK.set(IN_USE.get());
+        POOL.resetPeak();
     }
 
     /** Gives the idle blocks back to the operating system. */
     public static void trim() {
-        for (int c = 0; c < CLASSES; c++) {
-            Long address;
-            while ((address = poll(c)) != null) {
-                CACHED.addAndGet(-bytesOf(c));
-                freeNative(address);
-            }
-        }
+        POOL.trim();
     }
 
     /**
@@ -101,17 +92,9 @@ public final class HostMemory {
         if (bytes < 0) {
             throw new IllegalArgumentException("cannot allocate " + bytes + " bytes");
         }
-        int c = classOf(Math.max(bytes, 64));
-        long size = bytesOf(c);
-        Long idle = poll(c);
-        if (idle != null) {
-            CACHED.addAndGet(-size);
-        }
-        long address = idle != null ? idle : allocateNative(size, bytes);
-        long used = IN_USE.addAndGet(size);
-        PEAK.accumulateAndGet(used, Math::max);
-        HIGH.accumulateAndGet(used, Math::max);
-        return new Block(address, bytes, c);
+        long address = POOL.take(bytes).orElseThrow(() -> new OutOfMemoryError("no memory for a tensor of " + bytes + " bytes: "
+                + POOL.bytesInUse() + " bytes are in use by tensors. Use a smaller batch, a shorter sequence or gradient checkpointing."));
+        return new Block(address, bytes);
     }
 
     /** Storage over memory that somebody else owns and {@code segment} keeps alive, such as a mapped file. */
@@ -149,20 +132,6 @@ public final class HostMemory {
         }
     }
 
-    private static long allocateNative(long size, long asked) {
-        long address = call(size);
-        if (address == 0) {
-            trim();
-            address = call(size);
-        }
-        if (address == 0) {
-            throw new OutOfMemoryError("no memory for a tensor of " + asked + " bytes: " + IN_USE.get()
-                    + " bytes are in use by tensors. Use a smaller batch, a shorter sequence or gradient "
-                    + "checkpointing.");
-        }
-        return address;
-    }
-
     private static long call(long size) {
         try {
             if (size < LARGE) {
@@ -187,46 +156,12 @@ public final class HostMemory {
         }
     }
 
-    private static Long poll(int c) {
-        synchronized (IDLE[c]) {
-            return IDLE[c].pollLast();
-        }
-    }
-
-    private static void giveBack(long address, int c) {
-        long size = bytesOf(c);
-        long used = IN_USE.addAndGet(-size);
-        long idle = CACHED.addAndGet(size);
-        synchronized (IDLE[c]) {
-            IDLE[c].addLast(address);
-        }
-        // Texts of ever new lengths leave blocks of sizes that nobody asks for again.
-        if (used + idle > HIGH.get() + HIGH.get() / 4 + SLACK) {
-            trim();
-        }
-    }
-
-    /** Eight size classes per power of two. */
-    static int classOf(long bytes) {
-        int log = 63 - Long.numberOfLeadingZeros(bytes);
-        long step = Math.max(64, 1L << Math.max(0, log - 3));
-        long rounded = (bytes + step - 1) / step * step;
-        int top = 63 - Long.numberOfLeadingZeros(rounded);
-        return top * 8 + (int) ((rounded - (1L << top)) >> Math.max(0, top - 3));
-    }
-
-    static long bytesOf(int c) {
-        int top = c / 8;
-        long size = (1L << top) + ((long) (c % 8) << Math.max(0, top - 3));
-        return (size + 63) / 64 * 64;
-    }
-
     /** What a cleaner needs to return a block without holding on to its owner. */
-    private record Return(long address, int sizeClass, AtomicLong done) implements Runnable {
+    private record Return(long address, long bytes, AtomicLong done) implements Runnable {
         @Override
         public void run() {
             if (done.compareAndSet(0, 1)) {
-                giveBack(address, sizeClass);
+                POOL.giveBack(address, bytes);
             }
         }
     }
@@ -236,10 +171,10 @@ public final class HostMemory {
         private final long bytes;
         private final Cleaner.Cleanable cleanable;
 
-        Block(long address, long bytes, int sizeClass) {
+        Block(long address, long bytes) {
             this.address = address;
             this.bytes = bytes;
-            this.cleanable = CLEANER.register(this, new Return(address, sizeClass, new AtomicLong()));
+            this.cleanable = CLEANER.register(this, new Return(address, bytes, new AtomicLong()));
         }
 
         @Override

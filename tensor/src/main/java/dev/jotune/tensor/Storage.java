@@ -22,6 +22,11 @@ public abstract class Storage {
      */
     public abstract MemorySegment host();
 
+    /** Whether {@link #host()} and {@link #address()} give the bytes: not for the memory of a device of its own. */
+    public boolean isHostAddressable() {
+        return true;
+    }
+
     /** True if writing would crash the process: the pages of a mapped file. */
     public boolean isReadOnly() {
         return false;

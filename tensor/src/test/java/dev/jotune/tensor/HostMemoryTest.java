@@ -3,6 +3,7 @@ package dev.jotune.tensor;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.jotune.testing.SettledMemory;
 import java.lang.foreign.MemorySegment;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
@@ -13,11 +14,11 @@ import org.junit.jupiter.api.Test;
 class HostMemoryTest {
     @Property(tries = 500)
     void sizeClassesLoseAtMostAnEighth(@ForAll @LongRange(min = 64, max = 1L << 50) long bytes) {
-        long size = HostMemory.bytesOf(HostMemory.classOf(bytes));
+        long size = BlockPool.bytesOf(BlockPool.classOf(bytes));
         assertThat(size).isGreaterThanOrEqualTo(bytes);
         assertThat(size - bytes).isLessThanOrEqualTo(Math.max(63, bytes / 8));
         assertThat(size % 64).isZero();
-        assertThat(HostMemory.classOf(size)).isEqualTo(HostMemory.classOf(bytes));
+        assertThat(BlockPool.classOf(size)).isEqualTo(BlockPool.classOf(bytes));
     }
 
     @Test
@@ -53,21 +54,9 @@ class HostMemoryTest {
         assertThat(HostMemory.idleBytes()).isLessThan(asked / 10);
     }
 
-    /** Waits until what other tests left unreachable has been given back, so that counts are this test's own. */
-    static void settle() throws InterruptedException {
-        System.gc();
-        long before;
-        do {
-            before = HostMemory.bytesInUse();
-            Thread.sleep(30);
-        } while (HostMemory.bytesInUse() != before);
-    }
-
     @Test
-    void usageAndItsPeakAreCounted() throws InterruptedException {
-        settle();
-        HostMemory.resetPeak();
-        long before = HostMemory.bytesInUse();
+    void usageAndItsPeakAreCounted() {
+        long before = SettledMemory.inUse();
         Storage a = HostMemory.allocate(1 << 20);
         Storage b = HostMemory.allocate(1 << 20);
         a.free();
@@ -80,8 +69,7 @@ class HostMemoryTest {
 
     @Test
     void whatIsUnreachableIsGivenBack() throws InterruptedException {
-        settle();
-        long before = HostMemory.bytesInUse();
+        long before = SettledMemory.inUse();
         HostMemory.allocate(3 << 20);
         for (int i = 0; i < 200 && HostMemory.bytesInUse() > before; i++) {
             System.gc();

@@ -3,6 +3,7 @@ package dev.jotune.tensor;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.jotune.testing.SettledMemory;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -16,8 +17,8 @@ class ScopeTest {
     }
 
     @BeforeEach
-    void settle() throws InterruptedException {
-        HostMemoryTest.settle();
+    void settle() {
+        SettledMemory.inUse();
     }
 
     @Test

@@ -54,12 +54,12 @@ public final class SelectiveScan {
     public static Result apply(Var x, Var dt, Var a, Var b, Var c, Var d, Var state) {
         Var[] in = {x, dt, a, b, c, d, state};
         check(in);
-        Optional<ScanKernel> kernel = x.backend().kernel(ScanKernel.class);
+        Problem problem = new Problem(x.tensor(), dt.tensor(), a.tensor(), b.tensor(), c.tensor(), d.tensor(), state.tensor());
+        Optional<ScanKernel> kernel = x.backend().kernel(ScanKernel.class).filter(k -> k.supports(problem));
         if (kernel.isEmpty() || Arrays.stream(in).anyMatch(v -> v.dtype() != DType.F32)) {
             return definition(x, dt, a, b, c, d, state);
         }
         boolean goesBack = Recording.isOn() && Arrays.stream(in).anyMatch(Var::requiresGrad);
-        Problem problem = new Problem(x.tensor(), dt.tensor(), a.tensor(), b.tensor(), c.tensor(), d.tensor(), state.tensor());
         Tensor out = Tensor.empty(x.backend(), DType.F32, x.shape());
         Tensor last = Tensor.empty(x.backend(), DType.F32, state.shape());
         long chunks = (x.size(1) + ScanKernel.CHUNK - 1) / ScanKernel.CHUNK;

@@ -11,6 +11,7 @@ import dev.jotune.tensor.HostMemory;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.kernels.ScanKernel;
+import dev.jotune.testing.SettledMemory;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -35,9 +36,7 @@ class SelectiveScanTest {
             Var c = Var.parameter(noise(5, 1, time, STATES));
             Var d = Var.parameter(noise(6, CHANNELS));
             Var state = Var.constant(Tensor.zeros(Backends.cpu(), DType.F32, 1, CHANNELS, STATES));
-            HostMemory.trim();
-            HostMemory.resetPeak();
-            long before = HostMemory.bytesInUse();
+            long before = SettledMemory.inUse();
             SelectiveScan.Result r = SelectiveScan.apply(x, dt.square(), a.square().neg(), b, c, d, state);
             Gradients.consume(r.out().square().sum(), List.of(x, dt, a, b, c, d));
             return HostMemory.peakBytes() - before;

@@ -49,6 +49,11 @@ record ByteLevel(boolean addPrefixSpace, boolean trimOffsets, boolean split)
         return pieces;
     }
 
+    /** The character that a byte, 0 to 255, is written as. */
+    static int visible(int value) {
+        return VISIBLE[value];
+    }
+
     /** The bytes of a text, each standing for the character it is part of. */
     static NormalizedText visible(NormalizedText word) {
         NormalizedText.Builder builder = word.builder(word.length());

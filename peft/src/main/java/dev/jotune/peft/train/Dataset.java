@@ -89,6 +89,44 @@ public final class Dataset {
     }
 
     /**
+     * Texts to learn a language from, each from end to end, put side by side in rows of {@code length} tokens; a text that is longer
+     * goes on in the next row.
+     *
+     * @param length tokens of a row, 2 or more
+     */
+    public static Dataset ofPacked(List<String> texts, Tokenizer tokenizer, GenerationDefaults special, int length) {
+        TextEncoder encoder = new TextEncoder(tokenizer, special, 0);
+        encoder.pack(texts, length);
+        return of(encoder.examples());
+    }
+
+    /**
+     * Reads texts: in a file named .txt they are paragraphs, with blank lines between them; in any other {@code {"text": ...}}, one
+     * JSON object a line.
+     *
+     * @throws AdapterException naming file and line, if the file is missing, malformed or has no text
+     */
+    public static List<String> readTexts(Path file) {
+        List<String> texts = new ArrayList<>();
+        if (file.toString().endsWith(".txt")) {
+            long[] before = {Long.MIN_VALUE};
+            JsonLines.eachLine(file, "paragraphs, blank lines between them", (number, line) -> {
+                // Blank lines are passed over, but counted.
+                texts.add(number == before[0] + 1 ? texts.removeLast() + "\n" + line : line);
+                before[0] = number;
+            });
+        } else {
+            JsonLines.read(file, line -> texts.add(line.text("text")));
+        }
+        texts.removeIf(String::isBlank);
+        if (texts.isEmpty()) {
+            throw new AdapterException(file + " holds no text. Give it paragraphs with blank lines between them if it is named .txt, else "
+                    + "one JSON object a line: {\"text\": ...}.");
+        }
+        return texts;
+    }
+
+    /**
      * Texts with their classes, as the tokenizer frames them; what is too long loses the end of its text, not the frame.
      *
      * @param labels the classes by number; a text's own label is one of these names or such a number

@@ -10,6 +10,7 @@ import dev.jotune.models.generate.CausalLanguageModel;
 import dev.jotune.models.generate.FinishReason;
 import dev.jotune.models.generate.Generation;
 import dev.jotune.models.generate.Generator;
+import dev.jotune.models.generate.LanguageModel;
 import dev.jotune.models.generate.SamplingOptions;
 import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.Pass;
@@ -103,6 +104,56 @@ public final class Evaluation {
         return new Perplexity(Math.exp(sum / count), sum / count, count, fitting.cut());
     }
 
+    /**
+     * The perplexity of any language model, such as a combination of several; of one transformer the other method gives the same, faster.
+     *
+     * @throws AdapterException if no label is left
+     */
+    public static Perplexity perplexity(LanguageModel model, Dataset data) {
+        Dataset fitting = data.cutTo(model.contextLength());
+        double sum = 0;
+        long count = 0;
+        for (int i = 0; i < fitting.size(); i++) {
+            Example e = fitting.get(i);
+            if (e.labelCount(false) > 0) {
+                sum += negativeLogLikelihood(model, e);
+                count += e.labelCount(false);
+            }
+        }
+        if (count == 0) {
+            throw new AdapterException("none of the " + data.size() + " examples has a token to predict. Give texts of at least two tokens.");
+        }
+        return new Perplexity(Math.exp(sum / count), sum / count, count, fitting.cut());
+    }
+
+    /** Of all labels of one text, summed. */
+    private static double negativeLogLikelihood(LanguageModel model, Example e) {
+        float[][] logits = new float[e.length() - 1][model.vocabularySize()];
+        try (LanguageModel.Session session = model.open()) {
+            session.feed(Arrays.copyOf(e.ids(), e.length() - 1));
+            session.logits(logits);
+        }
+        double sum = 0;
+        for (int t = 1; t < e.length(); t++) {
+            if (e.labels()[t] != Example.IGNORED) {
+                sum += logSumExp(logits[t - 1]) - logits[t - 1][e.labels()[t]];
+            }
+        }
+        return sum;
+    }
+
+    private static double logSumExp(float[] logits) {
+        double max = Double.NEGATIVE_INFINITY;
+        for (float x : logits) {
+            max = Math.max(max, x);
+        }
+        double sum = 0;
+        for (float x : logits) {
+            sum += Math.exp(x - max);
+        }
+        return max + Math.log(sum);
+    }
+
     // ---- classes ----
 
     /** How often the class with the highest logit is the text's own; the first wins a tie. */
@@ -169,8 +220,12 @@ public final class Evaluation {
      */
     public static Score exactMatch(CausalLm model, Tokenizer tokenizer, GenerationDefaults special, Pass pass,
             List<Pair> pairs) {
+        return exactMatch(new CausalLanguageModel(model, pass), tokenizer, special, pairs);
+    }
+
+    /** As above, of any language model, such as a combination of several. */
+    public static Score exactMatch(LanguageModel language, Tokenizer tokenizer, GenerationDefaults special, List<Pair> pairs) {
         TextEncoder encoder = new TextEncoder(tokenizer, special, 0);
-        CausalLanguageModel language = new CausalLanguageModel(model, pass);
         int right = 0;
         for (Pair pair : pairs) {
             int[] prompt = encoder.prompt(pair.prompt());

@@ -42,6 +42,53 @@ final class TextEncoder {
         add(ended(text), 1);
     }
 
+    /**
+     * Texts to begin a language with: side by side in rows of {@code length} tokens, as many whole ones as fit, so that every
+     * row begins where a text does and little is padding. A text longer than a row goes on in the next. What follows the end of
+     * a text is not to be told from it: the first token of the next is given.
+     */
+    void pack(List<String> texts, int length) {
+        Row row = new Row(length);
+        for (String text : texts) {
+            int[] ids = ended(text);
+            if (row.used + Math.min(ids.length, length) > length) {
+                row = row.flush(examples);
+            }
+            for (int i = 0; i < ids.length; i++) {
+                if (row.used == length) {
+                    row = row.flush(examples);
+                }
+                row.add(ids[i], i > 0);
+            }
+        }
+        row.flush(examples);
+    }
+
+    /** A row being filled. */
+    private static final class Row {
+        private final int[] ids;
+        private final int[] labels;
+        private int used;
+
+        Row(int length) {
+            ids = new int[length];
+            labels = new int[length];
+        }
+
+        void add(int id, boolean learnt) {
+            ids[used] = id;
+            labels[used++] = learnt ? id : Example.IGNORED;
+        }
+
+        /** Gives away what is in it, if that can be learnt from; a new one. */
+        Row flush(List<Example> to) {
+            if (used > 1) {
+                to.add(new Example(Arrays.copyOf(ids, used), Arrays.copyOf(labels, used)));
+            }
+            return new Row(ids.length);
+        }
+    }
+
     /** A completion learnt after a prompt that is given. */
     void add(String prompt, String completion) {
         Example e = labelled(prompt, completion);

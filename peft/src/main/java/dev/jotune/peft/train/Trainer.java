@@ -38,6 +38,14 @@ public final class Trainer {
     /** As above, with another training step. */
     public static TrainReport run(Adapter adapter, Dataset data, TrainOptions options, TrainingStep step,
             Optional<Path> runFolder, boolean resume, TrainListener listener) {
+        TrainReport report = checkpointed(adapter, data, options, step, runFolder, resume, listener);
+        runFolder.ifPresent(adapter::save);
+        return report;
+    }
+
+    /** As above, but a run folder gets checkpoints alone: for those who keep what was trained in another form. */
+    public static TrainReport checkpointed(Adapter adapter, Dataset data, TrainOptions options, TrainingStep step,
+            Optional<Path> runFolder, boolean resume, TrainListener listener) {
         return new TrainingRun(adapter, data, options, step, runFolder, listener).run(resume);
     }
 }

@@ -171,10 +171,28 @@ final class TrainingRun {
             }
         }
         double seconds = (System.nanoTime() - start) / 1e9;
-        runFolder.ifPresent(adapter::save);
         return new TrainReport(losses, seconds, (trainedTokens - tokensBefore) / Math.max(1e-9, seconds),
                 HostMemory.peakBytes(), trainedTokens, ProcessMemory.peakResidentBytes(), done, resumedAt, data.cut(),
                 maxLength, notes);
+    }
+
+    /** Begins a run of which {@link #next} takes the steps. */
+    void begin() {
+        adapter.stepHook().ifPresent(StepHook::reset);
+    }
+
+    /** One step; the loss before it. */
+    double next() {
+        if (done == totalSteps) {
+            throw new IllegalStateException("the run has made all its " + totalSteps + " steps. Begin another.");
+        }
+        step();
+        return losses.getLast();
+    }
+
+    /** Ends what runs beside the training. */
+    void end() {
+        descent.close();
     }
 
     /** A large model's kernels are compiled, and its weights packed, before the first step. */

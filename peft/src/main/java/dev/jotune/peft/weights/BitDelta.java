@@ -11,13 +11,14 @@ import dev.jotune.models.seam.Projection;
 import dev.jotune.peft.AdapterException;
 import dev.jotune.peft.Targets;
 import dev.jotune.tensor.DType;
+import dev.jotune.tensor.HostMemory;
 import dev.jotune.tensor.Scope;
+import dev.jotune.tensor.Storage;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.quant.Dequantize;
 import dev.jotune.tensor.quant.SignMatrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.ref.Reference;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -147,8 +148,10 @@ public final class BitDelta {
     }
 
     private static SignMatrix pack(Backbone model, Values d, long rows, long columns) {
-        Tensor bits = Scope.detach(Tensor.zeros(model.backend(), DType.U8, rows, SignMatrix.rowBytes(columns)));
-        MemorySegment memory = bits.storage().host();
+        Tensor bits = Scope.detach(Tensor.empty(model.backend(), DType.U8, rows, SignMatrix.rowBytes(columns)));
+        // Made on the host: the backend's own memory may be out of its reach.
+        Storage staging = HostMemory.allocate(bits.numel());
+        MemorySegment memory = staging.host().fill((byte) 0);
         d.forEachRun((from, n, run) -> {
             for (int i = 0; i < n; i++) {
                 if (run[i] >= 0) {
@@ -158,7 +161,8 @@ public final class BitDelta {
                 }
             }
         });
-        Reference.reachabilityFence(bits);
+        model.backend().write(bits, memory);
+        staging.free();
         return new SignMatrix(rows, columns, bits);
     }
 

@@ -31,6 +31,7 @@ import dev.jotune.tensor.HostMemory;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.random.Philox;
+import dev.jotune.testing.SettledMemory;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -136,8 +137,7 @@ class MezoTest {
 
     /** The most bytes beyond those that are there anyway. */
     private static long peak(Runnable work) {
-        long before = HostMemory.bytesInUse();
-        HostMemory.resetPeak();
+        long before = SettledMemory.inUse();
         work.run();
         return HostMemory.peakBytes() - before;
     }

@@ -154,4 +154,51 @@ class DatasetTest {
         Example given = new Example(new int[] {1, 2}, new int[] {-100, -100});
         assertThat(Dataset.of(List.of(learnt)).fingerprint()).isNotEqualTo(Dataset.of(List.of(given)).fingerprint());
     }
+
+    @Test
+    void packedTextsShareRowsAndEachBeginsUnlearnt() {
+        int begin = special.bosTokenId();
+        int[] short1 = tokenizer.encode("Once", true).ids();
+        int length = 3 * (short1.length + 1) - 1;
+        // Two fit into a row, the third begins the next.
+        Dataset rows = Dataset.ofPacked(List.of("Once", "Once", "Once"), tokenizer, special, length);
+        assertThat(rows.size()).isEqualTo(2);
+        Example first = rows.get(0);
+        assertThat(first.length()).isEqualTo(2 * (short1.length + 1));
+        assertThat(rows.get(1).length()).isEqualTo(short1.length + 1);
+        for (int t = 0; t < first.length(); t++) {
+            assertThat(first.labels()[t]).isEqualTo(first.ids()[t] == begin ? Example.IGNORED : first.ids()[t]);
+        }
+        assertThat(first.ids()[short1.length]).isEqualTo(special.eosTokenIds()[0]);
+        assertThat(first.ids()[short1.length + 1]).isEqualTo(begin);
+    }
+
+    @Test
+    void aTextLongerThanARowGoesOnInTheNextWithoutALoss() {
+        String text = "Once upon a time, there was a little girl named Lily.";
+        int[] ids = tokenizer.encode(text, true).ids();
+        Dataset rows = Dataset.ofPacked(List.of(text, "Tom"), tokenizer, special, 5);
+        List<Integer> all = new ArrayList<>();
+        for (int i = 0; i < rows.size(); i++) {
+            Arrays.stream(rows.get(i).ids()).forEach(all::add);
+            assertThat(rows.get(i).length()).isLessThanOrEqualTo(5);
+        }
+        assertThat(all.subList(0, ids.length)).isEqualTo(Arrays.stream(ids).boxed().toList());
+        // The first token of a row is given all the same, having nothing before it.
+        assertThat(rows.get(1).labels()[0]).isEqualTo(rows.get(1).ids()[0]);
+        assertThat(rows.get(1).labelCount(false)).isEqualTo(4);
+    }
+
+    @Test
+    void textsAreParagraphsOrJsonLines() throws IOException {
+        Path plain = Files.writeString(folder.resolve("a.txt"), "One\nline.\n\n \nTwo.\n");
+        assertThat(Dataset.readTexts(plain)).containsExactly("One\nline.", "Two.");
+        assertThat(Dataset.readTexts(file("{\"text\": \"One\"}\n{\"text\": \" \"}\n{\"text\": \"Two\"}\n"))).containsExactly("One", "Two");
+        Path empty = Files.writeString(folder.resolve("b.txt"), "\n\n");
+        assertThatThrownBy(() -> Dataset.readTexts(empty)).isInstanceOf(AdapterException.class).hasMessageContaining("b.txt holds no text");
+        Path wrong = file("{\"prompt\": \"One\"}\n");
+        assertThatThrownBy(() -> Dataset.readTexts(wrong)).isInstanceOf(AdapterException.class).hasMessageContaining("line 1");
+        assertThatThrownBy(() -> Dataset.readTexts(folder.resolve("none.txt"))).isInstanceOf(AdapterException.class)
+                .hasMessageContaining("there is no file");
+    }
 }

@@ -86,6 +86,10 @@ class EvaluationTest {
             assertThat(got.negativeLogLikelihood()).as(method).isCloseTo(sum / count, within(1e-9));
             assertThat(got.value()).isCloseTo(Math.exp(sum / count), within(1e-6));
             assertThat(got.cut()).isZero();
+            Evaluation.Perplexity any = Evaluation.perplexity(new CausalLanguageModel(model, model.seams().inference()), data);
+            assertThat(any.tokens()).isEqualTo(count);
+            // Its logits are F32.
+            assertThat(any.negativeLogLikelihood()).as(method).isCloseTo(sum / count, within(1e-6));
         }
     }
 
@@ -97,6 +101,10 @@ class EvaluationTest {
         Dataset silent = Dataset.of(List.of(new Example(new int[] {1}, new int[] {1})));
         assertThatThrownBy(() -> Evaluation.perplexity(model, silent, model.seams().inference()))
                 .isInstanceOf(AdapterException.class).hasMessageContaining("none of the 1 examples");
+        CausalLanguageModel any = new CausalLanguageModel(model, model.seams().inference());
+        assertThat(Evaluation.perplexity(any, wide).cut()).isEqualTo(1);
+        assertThatThrownBy(() -> Evaluation.perplexity(any, silent)).isInstanceOf(AdapterException.class)
+                .hasMessageContaining("none of the 1 examples");
     }
 
     @Test

@@ -4,7 +4,6 @@ import dev.jotune.tensor.expr.Program;
 import dev.jotune.tensor.expr.Program.Instruction;
 import java.util.ArrayDeque;
 import java.util.Arrays;
-import java.util.function.IntConsumer;
 
 /**
  * Where the values of a program live while it runs over blocks, which depends on the program and on which operands are
@@ -76,7 +75,7 @@ final class MapPlan {
         int[] last = new int[n];
         for (int i = 0; i < n; i++) {
             int at = i;
-            forOperands(program.code().get(i), o -> last[o] = at);
+            program.code().get(i).forOperands(o -> last[o] = at);
         }
         for (int k = 0; k < program.outputCount(); k++) {
             last[program.output(k)] = n;
@@ -86,7 +85,7 @@ final class MapPlan {
         for (int i = 0; i < n; i++) {
             int at = i;
             // Element-wise loops may overwrite an operand; a choice reads three, which is as safe.
-            forOperands(program.code().get(i), o -> {
+            program.code().get(i).forOperands(o -> {
                 if (last[o] == at && slot[o] >= 0 && !free.contains(slot[o])) {
                     free.push(slot[o]);
                 }
@@ -97,25 +96,5 @@ final class MapPlan {
             }
         }
         return count;
-    }
-
-    private static void forOperands(Instruction i, IntConsumer f) {
-        switch (i) {
-            case Instruction.Apply1 a -> f.accept(a.x());
-            case Instruction.Apply2 a -> {
-                f.accept(a.a());
-                f.accept(a.b());
-            }
-            case Instruction.Choose c -> {
-                f.accept(c.condition());
-                f.accept(c.a());
-                f.accept(c.b());
-            }
-            case Instruction.SumRow s -> f.accept(s.x());
-            case Instruction.MaxRow s -> f.accept(s.x());
-            case Instruction.Load l -> { }
-            case Instruction.Constant c -> { }
-            case Instruction.Position p -> { }
-        }
     }
 }

@@ -7,14 +7,14 @@ import dev.jotune.tensor.Tensor;
  * Several tensors of one shape, walked together row by row. Neighbouring axes that are dense in every tensor are
  * merged, so that rows are as long as the layouts allow.
  */
-final class RowLoop {
+public final class RowLoop {
     private static final long[] NONE = {};
     private static final long[][] NO_STRIDES = {};
 
-    final long rows;
-    final long length;
+    public final long rows;
+    public final long length;
     /** Per operand, elements between neighbours within a row. */
-    final long[] step;
+    public final long[] step;
     private final long[] outer;
     private final long[][] outerStrides;
 
@@ -30,7 +30,7 @@ final class RowLoop {
      * @param shape the common shape; operands are stretched to it (an operand whose axis has size 1 does not move)
      * @param keepRows the last axis must stay a row of its own
      */
-    static RowLoop over(long[] shape, boolean keepRows, Tensor... operands) {
+    public static RowLoop over(long[] shape, boolean keepRows, Tensor... operands) {
         int n = operands.length;
         int rank = Math.max(1, shape.length);
         long[] sizes = new long[rank];
@@ -102,6 +102,21 @@ final class RowLoop {
             }
         }
         return true;
+    }
+
+    /** Axes outside the rows. */
+    public int outerRank() {
+        return outer.length;
+    }
+
+    /** The size of outer axis {@code i}, the first being the slowest. */
+    public long outerSize(int i) {
+        return outer[i];
+    }
+
+    /** Elements of operand {@code k} to step along outer axis {@code i}. */
+    public long outerStride(int k, int i) {
+        return outerStrides[k][i];
     }
 
     /** Rows, from {@code row} on, that lie at equal distances in every operand. */

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
+import java.util.function.IntConsumer;
 
 /**
  * Expressions as straight-line code: instruction i defines value i from earlier values, each once.
@@ -36,6 +37,27 @@ public final class Program {
         record SumRow(int x) implements Instruction {}
 
         record MaxRow(int x) implements Instruction {}
+
+        /** Visits the values that this one is computed from. */
+        default void forOperands(IntConsumer f) {
+            switch (this) {
+                case Apply1 a -> f.accept(a.x());
+                case Apply2 a -> {
+                    f.accept(a.a());
+                    f.accept(a.b());
+                }
+                case Choose c -> {
+                    f.accept(c.condition());
+                    f.accept(c.a());
+                    f.accept(c.b());
+                }
+                case SumRow s -> f.accept(s.x());
+                case MaxRow m -> f.accept(m.x());
+                case Load l -> { }
+                case Constant c -> { }
+                case Position p -> { }
+            }
+        }
     }
 
     private final List<Instruction> code;

@@ -62,9 +62,9 @@ public record RawTensor(StoredType type, long[] shape, MemorySegment data) {
         int width = dense.dtype().byteSize();
         long bytes = dense.numel() * width;
         MemorySegment data;
-        try {
+        if (dense.storage().isHostAddressable()) {
             data = dense.storage().host().asSlice(dense.offset() * width, bytes);
-        } catch (UnsupportedOperationException e) {
+        } else {
             data = Arena.ofAuto().allocate(Math.max(bytes, 1), width).asSlice(0, bytes);
             dense.backend().read(dense, data);
         }

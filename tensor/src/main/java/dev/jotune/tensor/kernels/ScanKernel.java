@@ -29,6 +29,11 @@ public interface ScanKernel extends FusedKernel {
     record Targets(Optional<Tensor> x, Optional<Tensor> dt, Optional<Tensor> a, Optional<Tensor> b, Optional<Tensor> c,
             Optional<Tensor> d, Optional<Tensor> state) {}
 
+    /** Whether {@link #forward} and {@link #backward} can run this problem; otherwise the definition runs. */
+    default boolean supports(Problem problem) {
+        return true;
+    }
+
     /**
      * Fills the dense {@code out [B, T, E]} and {@code last [B, E, N]}, the state after the last step.
      *

@@ -2,12 +2,15 @@ package dev.jotune.tensor.quant;
 
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
+import dev.jotune.tensor.HostMemory;
 import dev.jotune.tensor.Scope;
+import dev.jotune.tensor.Storage;
 import dev.jotune.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.ref.Reference;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /**
  * A matrix in one of ggml's block formats; blocks lie along rows.
@@ -54,21 +57,38 @@ public record BlockMatrix(BlockFormat blocks, long rows, long columns, Tensor st
     public static BlockMatrix quantize(BlockFormat blocks, Tensor weight) {
         int columns = Math.toIntExact(weight.size(1));
         int rowBytes = Math.toIntExact(blocks.rowBytes(columns));
-        Tensor stored = packed(weight.backend(), weight.size(0) * rowBytes);
-        MemorySegment target = stored.storage().host();
-        byte[] row = new byte[rowBytes];
-        for (long r = 0; r < weight.size(0); r++) {
-            try (Scope scope = Scope.open()) {
-                blocks.quantize(weight.slice(0, r, r + 1).toFloatArray(), 0, row, 0, columns);
+        Tensor stored = packed(weight.backend(), weight.size(0) * rowBytes, target -> {
+            byte[] row = new byte[rowBytes];
+            for (long r = 0; r < weight.size(0); r++) {
+                try (Scope scope = Scope.open()) {
+                    blocks.quantize(weight.slice(0, r, r + 1).toFloatArray(), 0, row, 0, columns);
+                }
+                MemorySegment.copy(row, 0, target, ValueLayout.JAVA_BYTE, r * rowBytes, rowBytes);
             }
-            MemorySegment.copy(row, 0, target, ValueLayout.JAVA_BYTE, r * rowBytes, rowBytes);
-        }
+        });
         return of(blocks, weight.size(0), columns, stored);
     }
 
-    /** Bytes outside every scope. */
-    static Tensor packed(Backend backend, long bytes) {
-        return Scope.detach(Tensor.empty(backend, DType.U8, bytes));
+    /** Bytes outside every scope, which {@code fill} writes on the host. */
+    static Tensor packed(Backend backend, long bytes, Consumer<MemorySegment> fill) {
+        Tensor t = Scope.detach(Tensor.empty(backend, DType.U8, bytes));
+        if (t.storage().isHostAddressable()) {
+            fill.accept(t.storage().host());
+        } else {
+            Storage staging = HostMemory.allocate(bytes);
+            fill.accept(staging.host());
+            backend.write(t, staging.host());
+            staging.free();
+        }
+        Reference.reachabilityFence(t);
+        return t;
+    }
+
+    /** Bytes {@code from .. from + n} of a dense tensor of bytes, wherever it lies. */
+    static byte[] bytes(Tensor t, long from, int n) {
+        byte[] out = new byte[n];
+        t.backend().read(t.reshape(t.numel()).slice(0, from, from + n), MemorySegment.ofArray(out));
+        return out;
     }
 
     @Override
@@ -89,11 +109,7 @@ public record BlockMatrix(BlockFormat blocks, long rows, long columns, Tensor st
     @Override
     public void row(long row, float[] out) {
         int rowBytes = (int) blocks.rowBytes(columns);
-        byte[] bytes = new byte[rowBytes];
-        MemorySegment.copy(stored.storage().host(), ValueLayout.JAVA_BYTE, stored.offset() + storedRow(row) * rowBytes, bytes, 0,
-                rowBytes);
-        Reference.reachabilityFence(stored);
-        blocks.dequantize(bytes, 0, out, 0, (int) columns);
+        blocks.dequantize(bytes(stored, storedRow(row) * rowBytes, rowBytes), 0, out, 0, (int) columns);
     }
 
     @Override

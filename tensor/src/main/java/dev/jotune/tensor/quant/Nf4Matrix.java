@@ -54,21 +54,20 @@ public record Nf4Matrix(long rows, long columns, Tensor codes, Tensor magnitudes
     public static Nf4Matrix quantize(Tensor weight) {
         long numel = weight.numel();
         int blocks = Math.toIntExact((numel + BLOCK - 1) / BLOCK);
-        Tensor codes = BlockMatrix.packed(weight.backend(), (numel + 1) / 2);
-        MemorySegment bytes = codes.storage().host();
         float[] largest = new float[blocks];
-        BlockReader reader = new BlockReader(weight);
-        for (int b = 0; b < blocks; b++) {
-            float[] x = reader.next();
-            largest[b] = Bits.absMax(x, 0, x.length);
-            float inverse = Bits.inverse(largest[b]);
-            for (int i = 0; i < x.length; i += 2) {
-                int first = nearest(x[i] * inverse);
-                int second = i + 1 < x.length ? nearest(x[i + 1] * inverse) : 0;
-                bytes.set(ValueLayout.JAVA_BYTE, ((long) b * BLOCK + i) / 2, (byte) (first << 4 | second));
+        Tensor codes = BlockMatrix.packed(weight.backend(), (numel + 1) / 2, bytes -> {
+            BlockReader reader = new BlockReader(weight);
+            for (int b = 0; b < blocks; b++) {
+                float[] x = reader.next();
+                largest[b] = Bits.absMax(x, 0, x.length);
+                float inverse = Bits.inverse(largest[b]);
+                for (int i = 0; i < x.length; i += 2) {
+                    int first = nearest(x[i] * inverse);
+                    int second = i + 1 < x.length ? nearest(x[i + 1] * inverse) : 0;
+                    bytes.set(ValueLayout.JAVA_BYTE, ((long) b * BLOCK + i) / 2, (byte) (first << 4 | second));
+                }
             }
-        }
-        Reference.reachabilityFence(codes);
+        });
         return withMagnitudes(weight, codes, largest);
     }
 
@@ -82,22 +81,21 @@ public record Nf4Matrix(long rows, long columns, Tensor codes, Tensor magnitudes
             sum += v;
         }
         float mean = (float) (sum / Math.max(1, largest.length));
-        Tensor magnitudes = BlockMatrix.packed(weight.backend(), largest.length);
-        MemorySegment bytes = magnitudes.storage().host();
         float[] scales = new float[(largest.length + GROUP - 1) / GROUP];
-        for (int g = 0; g < scales.length; g++) {
-            int from = g * GROUP;
-            int to = Math.min(largest.length, from + GROUP);
-            for (int i = from; i < to; i++) {
-                largest[i] -= mean;
+        Tensor magnitudes = BlockMatrix.packed(weight.backend(), largest.length, bytes -> {
+            for (int g = 0; g < scales.length; g++) {
+                int from = g * GROUP;
+                int to = Math.min(largest.length, from + GROUP);
+                for (int i = from; i < to; i++) {
+                    largest[i] -= mean;
+                }
+                scales[g] = Bits.absMax(largest, from, to - from);
+                float inverse = Bits.inverse(scales[g]);
+                for (int i = from; i < to; i++) {
+                    bytes.set(ValueLayout.JAVA_BYTE, i, (byte) DynamicCode.encode(largest[i] * inverse));
+                }
             }
-            scales[g] = Bits.absMax(largest, from, to - from);
-            float inverse = Bits.inverse(scales[g]);
-            for (int i = from; i < to; i++) {
-                bytes.set(ValueLayout.JAVA_BYTE, i, (byte) DynamicCode.encode(largest[i] * inverse));
-            }
-        }
-        Reference.reachabilityFence(magnitudes);
+        });
         Tensor kept = Scope.detach(Tensor.of(weight.backend(), scales, scales.length));
         return new Nf4Matrix(weight.size(0), weight.size(1), codes, magnitudes, kept, mean);
     }
@@ -142,6 +140,9 @@ public record Nf4Matrix(long rows, long columns, Tensor codes, Tensor magnitudes
 
     /** The magnitude of a block, as it was stored. */
     public float magnitude(long block) {
+        if (!magnitudes.storage().isHostAddressable() || !scales.storage().isHostAddressable()) {
+            return magnitudes(block, 1)[0];
+        }
         int code = magnitudes.storage().host().get(ValueLayout.JAVA_BYTE, magnitudes.offset() + block) & 0xff;
         float scale = scales.storage().host().get(ValueLayout.JAVA_FLOAT, (scales.offset() + block / GROUP) * Float.BYTES);
         Reference.reachabilityFence(magnitudes);
@@ -149,20 +150,33 @@ public record Nf4Matrix(long rows, long columns, Tensor codes, Tensor magnitudes
         return DynamicCode.decode(code) * scale + mean;
     }
 
+    /** The magnitudes of {@code n} blocks. */
+    private float[] magnitudes(long first, int n) {
+        byte[] stored = BlockMatrix.bytes(magnitudes, first, n);
+        long group = first / GROUP;
+        float[] scale = new float[(int) ((first + n - 1) / GROUP - group) + 1];
+        scales.backend().read(scales.slice(0, group, group + scale.length), MemorySegment.ofArray(scale));
+        float[] out = new float[n];
+        for (int i = 0; i < n; i++) {
+            out[i] = DynamicCode.decode(stored[i] & 0xff) * scale[(int) ((first + i) / GROUP - group)] + mean;
+        }
+        return out;
+    }
+
     @Override
     public void row(long row, float[] out) {
-        MemorySegment bytes = codes.storage().host();
+        if (columns == 0) {
+            return;
+        }
         long start = row * columns;
-        float magnitude = 0;
+        long end = start + columns;
+        byte[] bytes = BlockMatrix.bytes(codes, start / 2, (int) ((end + 1) / 2 - start / 2));
+        float[] magnitude = magnitudes(start / BLOCK, (int) ((end - 1) / BLOCK - start / BLOCK) + 1);
         for (int i = 0; i < columns; i++) {
             long at = start + i;
-            if (i == 0 || at % BLOCK == 0) {
-                magnitude = magnitude(at / BLOCK);
-            }
-            int pair = bytes.get(ValueLayout.JAVA_BYTE, codes.offset() + at / 2);
-            out[i] = QUANTILES[(at % 2 == 0 ? pair >>> 4 : pair) & 0xf] * magnitude;
+            int pair = bytes[(int) (at / 2 - start / 2)];
+            out[i] = QUANTILES[(at % 2 == 0 ? pair >>> 4 : pair) & 0xf] * magnitude[(int) (at / BLOCK - start / BLOCK)];
         }
-        Reference.reachabilityFence(codes);
     }
 
     @Override

@@ -3,8 +3,6 @@ package dev.jotune.tensor.quant;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.lang.ref.Reference;
 
 /**
  * A frozen weight {@code [rows, columns]} in fewer bits than a {@link DType} has. It stays as it is stored, mapped or
@@ -31,25 +29,19 @@ public sealed interface QuantizedMatrix permits BlockMatrix, Nf4Matrix, SignMatr
     void row(long row, float[] out);
 
     /**
-     * Widens rows {@code from ..} into {@code out [n, columns]}, F32 or F64 in dense host memory, by the definition.
+     * Widens rows {@code from ..} into {@code out [n, columns]}, F32 or F64 and dense, by the definition.
      * A backend's {@link dev.jotune.tensor.kernels.DequantizeKernel} does the same faster.
      */
     default void dequantize(long from, Tensor out) {
         float[] row = new float[Math.toIntExact(columns())];
-        MemorySegment target = out.storage().host();
-        int width = out.dtype().byteSize();
+        double[] wide = new double[out.dtype() == DType.F64 ? row.length : 0];
         for (long r = 0; r < out.size(0); r++) {
             row(from + r, row);
-            long at = (out.offset() + r * row.length) * width;
-            if (out.dtype() == DType.F32) {
-                MemorySegment.copy(row, 0, target, ValueLayout.JAVA_FLOAT, at, row.length);
-            } else {
-                for (int i = 0; i < row.length; i++) {
-                    target.set(ValueLayout.JAVA_DOUBLE, at + (long) i * Double.BYTES, row[i]);
-                }
+            for (int i = 0; i < wide.length; i++) {
+                wide[i] = row[i];
             }
+            out.backend().write(out.slice(0, r, r + 1), out.dtype() == DType.F64 ? MemorySegment.ofArray(wide) : MemorySegment.ofArray(row));
         }
-        Reference.reachabilityFence(out);
     }
 
     /**

@@ -4,8 +4,6 @@ import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.lang.ref.Reference;
 import java.util.Arrays;
 
 /**
@@ -61,12 +59,10 @@ public record SignMatrix(long rows, long columns, Tensor bits) implements Quanti
 
     @Override
     public void row(long row, float[] out) {
-        MemorySegment memory = bits.storage().host();
-        long from = bits.offset() + row * rowBytes(columns);
+        byte[] signs = BlockMatrix.bytes(bits, row * rowBytes(columns), (int) rowBytes(columns));
         for (int c = 0; c < columns; c++) {
-            out[c] = (memory.get(ValueLayout.JAVA_BYTE, from + c / Byte.SIZE) >>> c % Byte.SIZE & 1) == 0 ? -1 : 1;
+            out[c] = (signs[c / Byte.SIZE] >>> c % Byte.SIZE & 1) == 0 ? -1 : 1;
         }
-        Reference.reachabilityFence(bits);
     }
 
     @Override

@@ -1,0 +1,159 @@
+package dev.jotune.opencl;
+
+import dev.jotune.kernel.DeviceBackend;
+import dev.jotune.kernel.DeviceKernels;
+import dev.jotune.kernel.KernelSource;
+import dev.jotune.tensor.KernelTime;
+import dev.jotune.tensor.Storage;
+import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.kernels.FusedKernel;
+import java.lang.foreign.MemorySegment;
+import java.lang.ref.Reference;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.UnaryOperator;
+import org.jocl.CL;
+import org.jocl.cl_context;
+import org.jocl.cl_context_properties;
+import org.jocl.cl_device_id;
+
+/**
+ * One OpenCL device. Its context and queue are made when something is first asked of it, so that listing devices costs nothing
+ * more. All floating arithmetic is F32, or F64 for F64 tensors where the device has it; F16 and BF16 are stored, never computed in.
+ */
+public final class OpenClBackend extends DeviceBackend {
+    private final String name;
+    private final DeviceInfo info;
+    private final Path cache;
+    private final UnaryOperator<String> edit;
+    private final DeviceKernels fused = new DeviceKernels(this);
+    private volatile Session session;
+
+    /** What an opened device has. */
+    private record Session(DeviceMemory memory, DeviceQueue queue, Programs programs) {}
+
+    OpenClBackend(String name, DeviceInfo info) {
+        this(name, info, ProgramCache.defaultFolder(), UnaryOperator.identity());
+    }
+
+    /** With programs kept elsewhere, or changed before they are compiled. */
+    OpenClBackend(String name, DeviceInfo info, Path cache, UnaryOperator<String> edit) {
+        this.name = name;
+        this.cache = cache;
+        this.edit = edit;
+        this.info = info;
+    }
+
+    private Session session() {
+        Session s = session;
+        return s != null ? s : open();
+    }
+
+    private synchronized Session open() {
+        if (session == null) {
+            cl_context_properties properties = new cl_context_properties();
+            properties.addProperty(CL.CL_CONTEXT_PLATFORM, info.platform());
+            int[] status = new int[1];
+            cl_context context = CL.clCreateContext(properties, 1, new cl_device_id[] {info.id()}, null, null, status);
+            Cl.check(status[0], "clCreateContext on " + name);
+            session = new Session(new DeviceMemory(name, context, info), new DeviceQueue(name, info, context),
+                    new Programs(context, info, new ProgramCache(cache), edit));
+        }
+        return session;
+    }
+
+    @Override
+    public String name() {
+        return name;
+    }
+
+    @Override
+    public String description() {
+        return info.description();
+    }
+
+    /** The device itself, for tests and tables. */
+    DeviceInfo info() {
+        return info;
+    }
+
+    DeviceMemory memory() {
+        return session().memory;
+    }
+
+    Programs programs() {
+        return session().programs;
+    }
+
+    @Override
+    public Storage allocate(long bytes) {
+        return session().memory.allocate(bytes);
+    }
+
+    @Override
+    public void read(Tensor dense, MemorySegment target) {
+        long bytes = bytes(dense);
+        session().queue.read(DeviceQueue.storageOf(dense), start(dense), target.asSlice(0, bytes));
+    }
+
+    @Override
+    public void write(Tensor dense, MemorySegment source) {
+        long bytes = bytes(dense);
+        session().queue.write(DeviceQueue.storageOf(dense), start(dense), source.asSlice(0, bytes));
+    }
+
+    private static long start(Tensor t) {
+        return t.offset() * t.dtype().byteSize();
+    }
+
+    private static long bytes(Tensor dense) {
+        if (!dense.isContiguous()) {
+            throw new IllegalArgumentException(dense + " is not dense; call contiguous() first");
+        }
+        return dense.numel() * dense.dtype().byteSize();
+    }
+
+    @Override
+    protected void launch(KernelSource kernel, long groups, Object... arguments) {
+        Session s = session();
+        s.queue.launch(s.programs.get(kernel), groups, 1, 1, arguments);
+        Reference.reachabilityFence(arguments);
+    }
+
+    @Override
+    protected void fillBytes(Tensor dense, byte[] pattern) {
+        session().queue.fill(DeviceQueue.storageOf(dense), start(dense), bytes(dense), pattern);
+    }
+
+    @Override
+    protected void copyBytes(Tensor source, Tensor target) {
+        session().queue.copy(DeviceQueue.storageOf(source), start(source), DeviceQueue.storageOf(target), start(target), bytes(source));
+    }
+
+    @Override
+    protected boolean doubles() {
+        return info.doubles();
+    }
+
+    @Override
+    protected int units() {
+        return info.units();
+    }
+
+    @Override
+    public boolean startProfile() {
+        session().queue.profile(true);
+        return true;
+    }
+
+    @Override
+    public List<KernelTime> stopProfile() {
+        return session().queue.profile(false).take();
+    }
+
+    @Override
+    public <K extends FusedKernel> Optional<K> kernel(Class<K> kind) {
+        return fused.get(kind);
+    }
+}

@@ -1,0 +1,48 @@
+package dev.jotune.opencl;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.jotune.kernel.KernelSource;
+import dev.jotune.kernel.KernelTexts;
+import dev.jotune.kernel.Param;
+import dev.jotune.tensor.DType;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.junit.jupiter.api.Test;
+
+/** What the first device's compiler makes of every kernel: it compiles, and asks for no more than every OpenCL device has. */
+class ResourcesTest {
+    /** The least that OpenCL 1.2 lets a device have. */
+    private static final long SHARED = 32 << 10;
+    private static final int GROUP = 256;
+
+    @Test
+    void everyKernelFitsEveryDevice() {
+        assertThat(problems(KernelTexts.all())).isEmpty();
+    }
+
+    @Test
+    void theCheckSeesTooMuchSharedMemory() {
+        KernelSource shared = new KernelSource("probe", "KERNEL {\n    SHM real a[10240];\n    a[LID] = LD(y, LID);\n    BARRIER();\n"
+                + "    ST(y, LID, a[LID + (int)LD(y, 0)]);\n}\n", List.of(Param.out("y", DType.F32)), new TreeMap<>(), 64, DType.F32);
+        assertThat(problems(Map.of("probe", shared))).singleElement().asString().contains("40960 bytes of shared memory");
+    }
+
+    private static List<String> problems(Map<String, KernelSource> kernels) {
+        OpenClBackend device = Devices.first();
+        List<String> problems = new ArrayList<>();
+        kernels.forEach((name, source) -> {
+            if (source.arithmetic() == DType.F64 && !device.info().doubles()) {
+                return;
+            }
+            CompiledKernel k = device.programs().get(source);
+            if (k.localMemory() > SHARED || source.group() > GROUP || k.privateMemory() > 0) {
+                problems.add(name + ": " + k.localMemory() + " bytes of shared memory, groups of " + source.group() + ", " + k.privateMemory()
+                        + " bytes of private memory");
+            }
+        });
+        return problems;
+    }
+}
