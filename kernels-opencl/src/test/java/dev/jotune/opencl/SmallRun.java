@@ -34,8 +34,9 @@ final class SmallRun {
     private static final Backend REFERENCE = Backends.reference();
     private static final Expr X = Expr.input(0);
     /** Conformance cases that are small: each path of each fused kernel once. */
-    private static final List<String> OPERATIONS = List.of("rmsNorm/33", "rmsNorm/frozen weight", "rmsNorm/frozen rows", "layerNorm/17", "addRmsNorm/7",
-            "addLayerNorm/33", "adamW/33", "scan/channels 33", "scan/steps 33", "scan/states 16", "topK/8 of 33", "topK/few different numbers");
+    private static final List<String> OPERATIONS = List.of("rmsNorm/33", "rmsNorm/frozen weight", "rmsNorm/frozen rows", "layerNorm/17",
+            "addRmsNorm/7", "addLayerNorm/33", "adamW/33", "rotary/HALF 6", "rotary/part of INTERLEAVED 4", "scan/channels 33", "scan/steps 33",
+            "scan/states 16", "topK/8 of 33", "topK/few different numbers");
 
     private final OpenClBackend b;
 

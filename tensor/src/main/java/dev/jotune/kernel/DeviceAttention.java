@@ -2,7 +2,6 @@ package dev.jotune.kernel;
 
 import dev.jotune.kernel.AttentionSources.Kind;
 import dev.jotune.kernel.AttentionSources.Tile;
-import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Reduction;
 import dev.jotune.tensor.Tensor;
@@ -19,13 +18,7 @@ import java.util.Optional;
  *
  * <p>Results do not depend on the schedule: every number is written by one group, and sums over groups are added in a fixed order.
  */
-public final class DeviceAttention implements AttentionKernel {
-    /** How a device runs a kernel: a tensor stands for a buffer, a number for itself. */
-    @FunctionalInterface
-    public interface Launcher {
-        void launch(KernelSource kernel, long groups, Object... arguments);
-    }
-
+final class DeviceAttention implements AttentionKernel {
     /** Fewer groups than this for each unit of the device are worth dividing further. */
     private static final int GROUPS_PER_UNIT = 4;
     /** Positions are 32-bit numbers, and sums of a few of them too. */
@@ -41,20 +34,10 @@ public final class DeviceAttention implements AttentionKernel {
     private static final Program MERGED_LSE = Program.of(mergedLse(X));
     private static final Program MERGED_OUT = Program.of(mergedOut());
 
-    private final Backend backend;
-    private final int units;
-    private final Launcher launcher;
+    private final DeviceBackend device;
 
-    /**
-     * Attention on one device.
-     *
-     * @param backend runs what expressions can say, and has the memory
-     * @param units that run groups side by side
-     */
-    public DeviceAttention(Backend backend, int units, Launcher launcher) {
-        this.backend = backend;
-        this.units = units;
-        this.launcher = launcher;
+    DeviceAttention(DeviceBackend device) {
+        this.device = device;
     }
 
     private static Program delta(Expr dLse) {
@@ -118,8 +101,8 @@ public final class DeviceAttention implements AttentionKernel {
             done += parts.get(i);
         }
         if (!together) {
-            backend.map(MERGED_LSE, new Tensor[] {sums.permute(1, 2, 3, 0)}, new Tensor[] {lse.unsqueeze(3)});
-            backend.map(MERGED_OUT, new Tensor[] {outs.permute(1, 2, 3, 4, 0), sums.unsqueeze(4).permute(1, 2, 3, 4, 0)},
+            device.map(MERGED_LSE, new Tensor[] {sums.permute(1, 2, 3, 0)}, new Tensor[] {lse.unsqueeze(3)});
+            device.map(MERGED_OUT, new Tensor[] {outs.permute(1, 2, 3, 4, 0), sums.unsqueeze(4).permute(1, 2, 3, 4, 0)},
                     new Tensor[] {out.unsqueeze(4)});
             outs.storage().free();
             sums.storage().free();
@@ -134,7 +117,7 @@ public final class DeviceAttention implements AttentionKernel {
         Operands.strides(arguments, out, 0, 1, 2, 3);
         arguments.addAll(List.of(first ? 1 : 0, parts));
         long groups = tiles(rows(p), tile.rows()) * o.groups() * q.size(0) * parts;
-        launcher.launch(AttentionSources.forward(o.kind(tile)), groups, arguments.toArray());
+        device.launch(AttentionSources.forward(o.kind(tile)), groups, arguments.toArray());
     }
 
     @Override
@@ -143,13 +126,13 @@ public final class DeviceAttention implements AttentionKernel {
         Tensor q = unit(p.query());
         // The kernels walk dOut with the strides that they are given for it, never out itself.
         Tensor up = unit(dOut);
-        Tensor delta = Tensor.empty(backend, DType.F32, lse.shape());
+        Tensor delta = Tensor.empty(device, DType.F32, lse.shape());
         Tensor column = delta.unsqueeze(3);
         Tensor lseColumn = lse.unsqueeze(3);
         if (dLse.isPresent()) {
-            backend.map(DELTA_WITH_LSE, new Tensor[] {out, up, lseColumn, dLse.get().unsqueeze(3)}, new Tensor[] {column});
+            device.map(DELTA_WITH_LSE, new Tensor[] {out, up, lseColumn, dLse.get().unsqueeze(3)}, new Tensor[] {column});
         } else {
-            backend.map(DELTA, new Tensor[] {out, up, lseColumn}, new Tensor[] {column});
+            device.map(DELTA, new Tensor[] {out, up, lseColumn}, new Tensor[] {column});
         }
         for (int i = 0; i < p.segments().size(); i++) {
             Operands o = new Operands(p, q, p.segments().get(i));
@@ -161,7 +144,7 @@ public final class DeviceAttention implements AttentionKernel {
                 Operands.strides(arguments, dQuery.get(), 0, 1, 2);
                 arguments.add(i == 0 ? 1 : 0);
                 long groups = tiles(rows(p), Tile.WIDE.rows()) * o.groups() * q.size(0);
-                launcher.launch(AttentionSources.query(o.kind(Tile.WIDE)), groups, arguments.toArray());
+                device.launch(AttentionSources.query(o.kind(Tile.WIDE)), groups, arguments.toArray());
             }
             boolean both = o.kind(Tile.WIDE).pad() <= AttentionSources.BOTH_WIDTH;
             if (both) {
@@ -197,7 +180,7 @@ public final class DeviceAttention implements AttentionKernel {
         toValue.ifPresent(t -> Operands.strides(arguments, t, 0, 1, 2));
         arguments.addAll(List.of(shared ? 1 : 0, parts));
         KernelSource kernel = AttentionSources.keys(o.kind(Tile.WIDE), dKey.isPresent(), dValue.isPresent());
-        launcher.launch(kernel, groups * parts, arguments.toArray());
+        device.launch(kernel, groups * parts, arguments.toArray());
         if (divided) {
             toKey.ifPresent(t -> add(t, dKey.get()));
             toValue.ifPresent(t -> add(t, dValue.get()));
@@ -205,17 +188,17 @@ public final class DeviceAttention implements AttentionKernel {
     }
 
     private void add(Tensor parts, Tensor sum) {
-        backend.reduce(Reduction.SUM, parts, sum);
+        device.reduce(Reduction.SUM, parts, sum);
         parts.storage().free();
     }
 
     private Tensor empty(long... shape) {
-        return Tensor.empty(backend, DType.F32, shape);
+        return Tensor.empty(device, DType.F32, shape);
     }
 
     /** Into how many parts the work of each group is divided, so that the device has enough of them. */
     private int parts(long groups, long tiles) {
-        long wanted = (long) units * GROUPS_PER_UNIT / Math.max(1, groups);
+        long wanted = (long) device.units() * GROUPS_PER_UNIT / Math.max(1, groups);
         return (int) Math.clamp(wanted, 1, Math.max(1, tiles));
     }
 

@@ -1,6 +1,7 @@
 package dev.jotune.kernel;
 
 import dev.jotune.tensor.kernels.AdamWKernel;
+import dev.jotune.tensor.kernels.AttentionKernel;
 import dev.jotune.tensor.kernels.DequantizeKernel;
 import dev.jotune.tensor.kernels.FusedKernel;
 import dev.jotune.tensor.kernels.NormKernel;
@@ -19,7 +20,8 @@ public final class DeviceKernels {
         DeviceQuantized quantized = new DeviceQuantized(device);
         all = Map.of(NormKernel.class, new DeviceNorm(device), RotaryKernel.class, new DeviceRotary(device), AdamWKernel.class,
                 new DeviceAdamW(device), ScanKernel.class, new DeviceScan(device), TopKKernel.class, new DeviceTopK(device),
-                QuantizedProductKernel.class, quantized, DequantizeKernel.class, quantized);
+                AttentionKernel.class, new DeviceAttention(device), QuantizedProductKernel.class, quantized,
+                DequantizeKernel.class, quantized);
     }
 
     /** The kernel of this kind, if it is one of these. */

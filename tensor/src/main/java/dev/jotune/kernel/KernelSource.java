@@ -30,6 +30,7 @@ import java.util.regex.Pattern;
  * <tr><td>{@code LD4(p, i)}, {@code ST4(p, i, v)}</td><td>elements i to i + 3 of p, where four divides i and every offset of p: read
  * from F32, BF16 and F16, written to F32, in F32 arithmetic</td></tr>
  * <tr><td>{@code UNROLL}</td><td>before a loop of fixed length over a private array, which then lies in registers</td></tr>
+ * <tr><td>{@code UNROLL_BY(4)}</td><td>before a loop of which so many steps are written out, no more: fewer registers</td></tr>
  * <tr><td>{@code i64 u64 u32 u16 u8 i8}</td><td>integer types</td></tr>
  * <tr><td>{@code FMA EXP LOG LOG1P SQRT RSQRT TANH ERF SIN COS POW FLOOR FABS}</td><td>functions of reals</td></tr>
  * <tr><td>{@code FMAX FMIN}</td><td>the larger and smaller; a NaN wins</td></tr>

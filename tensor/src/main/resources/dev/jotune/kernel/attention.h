@@ -57,6 +57,7 @@ FN int largest(int a, int b) {
 FN void products(real* sum, SHP const real* stage) {
     SHP const real* a = stage + FIRST_ROW;
     SHP const real* b = stage + CHUNK * ROW_STEP + FIRST_COL;
+    UNROLL_BY(4)
     for (int f = 0; f < CHUNK; f++) {
         real x[OWN_ROWS];
         real y[OWN_COLS];
@@ -80,6 +81,7 @@ FN void products(real* sum, SHP const real* stage) {
 
 /* result[i][j] += sum over columns c0 to c0 + DEPTH - 1 of weights[FIRST_ROW + i][c] rows[c - c0][FEATURE(j)]. */
 FN void accumulate(real* result, SHP const real* weights, SHP const real* rows, int c0) {
+    UNROLL_BY(1)
     for (int c = 0; c < DEPTH; c += 4) {
         real w[OWN_ROWS * 4];
         UNROLL

@@ -52,6 +52,8 @@ typedef float real;
 #endif
 #define NO_CONTRACTION
 #define UNROLL _Pragma("unroll")
+#define PRAGMA(x) _Pragma(#x)
+#define UNROLL_BY(n) PRAGMA(unroll n)
 
 FN real FMAX(real a, real b) {
     return a != a ? a : b != b ? b : REAL_FN(fmax)(a, b);

@@ -50,6 +50,8 @@ typedef float real;
 #define BITS_OF(x) as_uint(x)
 #define FLOAT_OF(x) as_float(x)
 #define UNROLL _Pragma("unroll")
+#define PRAGMA(x) _Pragma(#x)
+#define UNROLL_BY(n) PRAGMA(unroll n)
 
 FN real FMAX(real a, real b) {
     return a != a ? a : b != b ? b : fmax(a, b);
