@@ -278,10 +278,11 @@ public abstract class DeviceBackend implements Backend {
 
     @Override
     public void scatterAdd(Tensor rows, Tensor ids, Tensor table) {
-        Ids sorted = Ids.check(ids, table.size(0));
+        long[] checked = Ids.check(ids, table.size(0));
         if (rows.numel() == 0) {
             return;
         }
+        Ids sorted = Ids.sorted(checked);
         if (foreign(rows, table)) {
             detour.scatterAdd(rows, ids, table);
             return;
