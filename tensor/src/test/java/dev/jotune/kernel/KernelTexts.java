@@ -7,6 +7,7 @@ import dev.jotune.tensor.expr.Program;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * Every text of this package in the instances that differ most, by a name for reports: what checks of all kernels walk over. Who
@@ -37,7 +38,32 @@ public final class KernelTexts {
             all.put("scan outputs, " + states + " states", ScanTexts.outputs(states));
             all.put("scan gradients, " + states + " states", ScanTexts.gradients(states));
         }
+        attention(all);
         return all;
+    }
+
+    private static void attention(Map<String, KernelSource> all) {
+        for (AttentionSources.Tile tile : List.of(AttentionSources.Tile.WIDE, AttentionSources.Tile.FEW)) {
+            for (int width : new int[] {64, 128}) {
+                AttentionSources.Kind plain = new AttentionSources.Kind(tile, tile.pad(width), DType.F32, DType.F32, DType.F32, Optional.empty(), false);
+                AttentionSources.Kind masked = new AttentionSources.Kind(tile, tile.pad(width), DType.F32, DType.BF16, DType.F16,
+                        Optional.of(DType.F32), true);
+                for (AttentionSources.Kind kind : List.of(plain, masked)) {
+                    String name = " of " + width + " features, " + tile.rows() + " rows" + (kind.masked() ? ", masked" : "");
+                    all.put("attention" + name, AttentionSources.forward(kind));
+                    if (tile == AttentionSources.Tile.WIDE) {
+                        all.put("attention's queries" + name, AttentionSources.query(kind));
+                        all.put("attention's keys" + name, AttentionSources.keys(kind, true, true));
+                    }
+                }
+            }
+        }
+        int widest = AttentionSources.MAX_WIDTH;
+        AttentionSources.Kind wide = new AttentionSources.Kind(AttentionSources.Tile.WIDE, widest, DType.F32, DType.F32, DType.F32, Optional.empty(), false);
+        all.put("attention of " + widest + " features", AttentionSources.forward(wide));
+        all.put("attention's queries of " + widest + " features", AttentionSources.query(wide));
+        all.put("attention's keys of " + widest + " features", AttentionSources.keys(wide, true, false));
+        all.put("attention's values of " + widest + " features", AttentionSources.keys(wide, false, true));
     }
 
     private static void programs(Map<String, KernelSource> all) {
