@@ -122,6 +122,16 @@ public final class OpenClBackend extends DeviceBackend {
     }
 
     @Override
+    public long peakBytes() {
+        return session().memory.peakBytes();
+    }
+
+    @Override
+    public void resetPeak() {
+        session().memory.resetPeak();
+    }
+
+    @Override
     public void read(Tensor dense, MemorySegment target) {
         long bytes = bytes(dense);
         session().queue.read(DeviceQueue.storageOf(dense), start(dense), target.asSlice(0, bytes));

@@ -79,8 +79,10 @@ class OpenClBackendTest {
         assertThat(b.memory().idleBytes()).isEqualTo(1 << 20);
         Storage again = b.allocate(1 << 20);
         assertThat(b.memory().idleBytes()).isZero();
-        assertThat(b.memory().peakBytes()).isEqualTo(2 << 20);
+        assertThat(b.peakBytes()).isEqualTo(2 << 20);
         again.free();
+        b.resetPeak();
+        assertThat(b.peakBytes()).isEqualTo(1 << 20);
         again.free();
         kept.storage().free();
         assertThat(b.memory().bytesInUse()).isZero();

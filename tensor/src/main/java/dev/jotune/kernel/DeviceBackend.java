@@ -35,11 +35,8 @@ public abstract class DeviceBackend implements Backend {
     private static final Object ROW_INPUTS = new Object();
 
     private final HostDetour detour = new HostDetour(this);
-<<<<<<< HEAD
     private final Reductions reductions = new Reductions(this);
-=======
     private final Products products = new Products(this);
->>>>>>> main
 
     /** Enqueues a kernel over groups; a tensor stands for a buffer parameter and its offset, a number for the others. */
     protected abstract void launch(KernelSource kernel, long groups, Object... arguments);
@@ -56,7 +53,6 @@ public abstract class DeviceBackend implements Backend {
     /** Units that run groups side by side. */
     protected abstract int units();
 
-<<<<<<< HEAD
     /** Items of a group in kernels whose results do not depend on it; a device that measured knows better. */
     protected int group() {
         return PrimitiveTexts.GROUP;
@@ -64,30 +60,22 @@ public abstract class DeviceBackend implements Backend {
 
     final KernelSource sized(KernelSource kernel) {
         return PrimitiveTexts.sized(kernel, group());
-=======
+    }
+
     /** Chooses this device's kernels for matrix products. */
     Products products() {
         return products;
->>>>>>> main
     }
 
     private boolean foreign(Tensor... tensors) {
         return !doubles() && Arrays.stream(tensors).anyMatch(t -> t.dtype() == DType.F64);
     }
 
-<<<<<<< HEAD
     final long groups(long items, KernelSource kernel) {
         return Math.clamp((items + kernel.group() - 1) / kernel.group(), 1, (long) units() * GROUPS_PER_UNIT);
     }
 
     final long groupsOf(long count) {
-=======
-    long groups(long items, KernelSource kernel) {
-        return Math.clamp((items + kernel.group() - 1) / kernel.group(), 1, (long) units() * GROUPS_PER_UNIT);
-    }
-
-    long groupsOf(long count) {
->>>>>>> main
         return Math.clamp(count, 1, (long) units() * GROUPS_PER_UNIT);
     }
 
