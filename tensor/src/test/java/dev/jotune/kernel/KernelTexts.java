@@ -1,5 +1,9 @@
 package dev.jotune.kernel;
 
+import dev.jotune.kernel.ProductTexts.Skinny;
+import dev.jotune.kernel.ProductTexts.Tiled;
+import dev.jotune.kernel.ProductTexts.Weight;
+import dev.jotune.kernel.ProductTexts.Widened;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.expr.Derivative;
 import dev.jotune.tensor.expr.Expr;
@@ -25,6 +29,7 @@ public final class KernelTexts {
         Map<String, KernelSource> all = new LinkedHashMap<>();
         programs(all);
         primitives(all);
+        products(all);
         norms(all);
         all.put("rotary", DeviceRotary.HALVES);
         all.put("rotary, interleaved", DeviceRotary.INTERLEAVED);
@@ -81,7 +86,6 @@ public final class KernelTexts {
 
     private static void primitives(Map<String, KernelSource> all) {
         for (DType type : List.of(DType.F32, DType.F64)) {
-            all.put("matmul of " + type, PrimitiveTexts.matmul(type, type, type, true));
             all.put("sums down columns of " + type, PrimitiveTexts.reduceColumns(type, type, true));
             all.put("sums along rows of " + type, PrimitiveTexts.reduceRows(type, type, true));
             all.put("uniform of " + type, PrimitiveTexts.uniform(type));
@@ -91,6 +95,20 @@ public final class KernelTexts {
         all.put("argmax", PrimitiveTexts.argmax(DType.BF16));
         all.put("gather", PrimitiveTexts.gather(DType.BF16, DType.I64, DType.F32));
         all.put("scatterAdd", PrimitiveTexts.scatterAdd(DType.F32, DType.F32));
+    }
+
+    private static void products(Map<String, KernelSource> all) {
+        for (Tile tile : Tile.CHOICES) {
+            all.put("product in " + tile, new Tiled(DType.F32, DType.BF16, DType.F32, tile, true, true, false, Weight.NUMBERS).source());
+        }
+        all.put("product of F64", new Tiled(DType.F64, DType.F64, DType.F64, Tile.SMALL, false, false, false, Weight.NUMBERS).source());
+        all.put("product of few rows", new Skinny(DType.F32, DType.BF16, DType.F32, ProductTexts.SKINNY_ROWS, true, true, Weight.NUMBERS).source());
+        for (String format : List.of("Q4_K", Weight.NF4)) {
+            Weight weight = new Weight(format);
+            all.put("product with " + format, new Tiled(DType.F32, DType.U8, DType.F32, Tile.LARGE, true, true, true, weight).source());
+            all.put("product of few rows with " + format, new Skinny(DType.F32, DType.U8, DType.F32, 1, true, true, weight).source());
+            all.put("widening " + format, new Widened(weight, DType.F32, true).source());
+        }
     }
 
     private static void norms(Map<String, KernelSource> all) {
