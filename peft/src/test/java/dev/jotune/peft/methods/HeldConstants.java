@@ -36,8 +36,8 @@ public final class HeldConstants {
     private record FixedNorm(Dora of, Var norm) implements RowProjection {
         @Override
         public Var rows(Var below, UnaryOperator<Var> lookup, LinearLayer table, Pass pass) {
-            Var term = Linear.apply(lookup.apply(of.direction.a.transpose(0, 1)), of.direction.b);
-            return below.addScaled(term, of.direction.scale).mul(of.magnitude().div(norm));
+            Var term = Linear.apply(lookup.apply(of.direction.a().transpose(0, 1)), of.direction.b());
+            return below.addScaled(term, of.direction.scale()).mul(of.magnitude().div(norm));
         }
 
         @Override
