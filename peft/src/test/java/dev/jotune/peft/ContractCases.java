@@ -100,7 +100,7 @@ final class ContractCases {
                 entry("no module of the model is called 'classifier'", Map.of("modules_to_save", List.of("classifier"))),
                 entry("the rank 0", Map.of("target_modules", List.of("q_proj"), "rank_pattern", Map.of("q_proj", 0))),
                 entry("init_lora_weights", Map.of("init_lora_weights", "pissa_niter_4")),
-                entry("with use_dora", Map.of("init_lora_weights", "olora", "use_dora", true)),
+                entry("with use_dora", Map.of("init_lora_weights", "olora", "use_dora", true, "lora_bias", false)),
                 entry("which has fewer", Map.of("init_lora_weights", "pissa", "r", 40)),
                 entry("not for new ones", Map.of("init_lora_weights", "eva")),
                 entry("rnak", Map.of("rnak", 3)));

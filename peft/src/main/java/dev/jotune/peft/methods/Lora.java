@@ -170,7 +170,11 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
 
     @Override
     public String changesAtStart() {
-        return start().equals("false") ? "init_lora_weights false starts A and B at random" : "";
+        return switch (start()) {
+            case "false" -> "init_lora_weights false starts A and B at random";
+            case "pissa", "olora" -> "what the start takes out of a weight and the product of A and B give it again up to rounding";
+            default -> "";
+        };
     }
 
     /** The rank at a layer. */
