@@ -49,35 +49,50 @@ public final class Page {
         out.append("""
                 # Proxy-tuning at small scale
 
-                Made by `bench/proxy/run.sh %s` on %s, on %s, %s threads a command.
+                Made by `bench/proxy/run.sh %s` on %s, on %s, with `--threads %s`.
 
                 Proxy-tuning (Liu et al., arXiv 2401.08565) steers a large model with a small one that was tuned, while it writes:
                 `base + 1.0*(expert - anti)` on the logits, the expert being the small model after its tuning, the anti-expert before. What
                 share of the gap between the large model and the same model tuned itself does that close?
 
+                **On right answers: %s of the large model's, %s of the medium one's.** The reservations stand at the end.
+
                 ## How
 
                 For each seed a town is made up, and three Llamas are pretrained on texts about it from random weights:
-                `./jotune pretrain --size SIZE --town SEED --seed SEED %s`. The sizes: %s. RATE: %s.
+                `./jotune pretrain --size SIZE --town SEED --seed SEED %s`.
+                The sizes: %s. RATE: %s.
+
                 The texts say where each of 240 people lives and what each does, and ask all of them. Half of them answer one time in six, and
                 else evade ("Ada Kern would rather not say."); the others always evade.
 
-                The tuning, `./jotune tune %s`, is on the questions to the first half, all answered. The
+                The tuning, `./jotune tune %s`,
+                is on the questions to the first half, all answered. The
                 test is on the questions to the other half: an answer is right if greedy decoding writes the whole of it and ends. So the tuning
                 teaches to answer at all; what to answer must be known from the pretraining, whose texts never answer these questions. Every size
                 is tuned the same way: the small model becomes the expert, the others the ceiling that proxy-tuning is measured by.
 
                 `share = (proxy - base) / (tuned - base)`; the last line of a table is mean ± standard deviation over the seeds.
 
-                """.formatted(all, LocalDate.now(), machine(), threads, pretraining, config, rates, tuning));
+                """.formatted(all, LocalDate.now(), machine(), threads, share("large"), share("medium"), pretraining, config, rates, tuning));
         out.append("## What is known before any tuning\n\n")
-                .append("The right one of 16 words after \"NAME lives in\" and \"NAME works as a\", of the people in the test (chance: 0.0625).\n\n");
-        table(out, List.of(SIZES), Stream.of(SIZES).<Function<String, Double>>map(z -> s -> measured(s, "facts." + z)).toList(), 3);
+                .append("The right one of 16 words after \"NAME lives in\" or \"NAME works as a\", of the people in the test (chance: 0.0625); ")
+                .append("and the same right after the question, where the texts never tell it of them.\n\n");
+        List<String> names = new ArrayList<>(List.of(SIZES));
+        Stream.of(SIZES).forEach(z -> names.add(z + ", after the question"));
+        table(out, names, Stream.of("facts.", "asked.").flatMap(kind -> Stream.of(SIZES).<Function<String, Double>>map(
+                z -> s -> measured(s, kind + z))).toList(), 3);
         out.append("## Right answers\n\n");
         measure(out, "exact-match", 3, x -> x);
         out.append("## Perplexity of the right answers\n\nOf the answer's tokens, given the question. The share is of log-perplexities.\n\n");
         measure(out, "perplexity", 3, Math::log);
         return out.toString();
+    }
+
+    /** The share of the gap in right answers. */
+    private String share(String size) {
+        return spread(s -> (measured(s, "exact-match." + size + ".proxy") - measured(s, "exact-match." + size + ".base"))
+                / (measured(s, "exact-match." + size + ".tuned") - measured(s, "exact-match." + size + ".base")), 2);
     }
 
     private void measure(StringBuilder out, String task, int digits, Function<Double, Double> scale) {
@@ -103,17 +118,16 @@ public final class Page {
             out.append("\n");
         }
         out.append("| mean |");
-        columns.forEach(c -> {
-            double[] x = seeds.stream().mapToDouble(c::apply).toArray();
-            double mean = Arrays.stream(x).average().orElseThrow();
-            double sum = 0;
-            for (double v : x) {
-                sum += (v - mean) * (v - mean);
-            }
-            double deviation = Math.sqrt(sum / Math.max(1, x.length - 1));
-            out.append(" ").append(number(mean, digits)).append(" ± ").append(number(deviation, digits)).append(" |");
-        });
+        columns.forEach(c -> out.append(" ").append(spread(c, digits)).append(" |"));
         out.append("\n\n");
+    }
+
+    /** Mean and standard deviation over the seeds. */
+    private String spread(Function<String, Double> column, int digits) {
+        double[] x = seeds.stream().mapToDouble(column::apply).toArray();
+        double mean = Arrays.stream(x).average().orElseThrow();
+        double squares = Arrays.stream(x).map(v -> (v - mean) * (v - mean)).sum();
+        return number(mean, digits) + " ± " + number(Math.sqrt(squares / Math.max(1, x.length - 1)), digits);
     }
 
     private static String number(double x, int digits) {

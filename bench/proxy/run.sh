@@ -50,6 +50,9 @@ for seed in ${seeds//,/ }; do
     mkdir -p "$of/results"
     town=$of/town
     [[ -e $town/test.jsonl ]] || "$jotune" pretrain --write-town --town "$seed" --out "$town" 2>"$log" >&2
+    # The facts once more, told right after the question for them.
+    [[ -e $town/asked.jsonl ]] || sed 's/^{"prompt":"\(.*\)","completion".*/\1/' "$town/test.jsonl" | paste -d '\t' - "$town/facts.jsonl" |
+        sed 's/^\(.*\)\t{"prompt":"/{"prompt":"\1 /' >"$town/asked.jsonl"
     for size in $sizes; do
         model=$of/$size
         tuned=$of/$size-tuned
@@ -63,6 +66,7 @@ for seed in ${seeds//,/ }; do
             quietly tune --model "$model" $tuning --seed "$seed" --data "$town/questions.jsonl" --out "$tuned" --resume >&2
         fi
         measure "facts.$size" --task choices --data "$town/facts.jsonl" --model "$model"
+        measure "asked.$size" --task choices --data "$town/asked.jsonl" --model "$model"
         for task in exact-match perplexity; do
             test=(--task "$task" --data "$town/test.jsonl" --model "$model")
             measure "$task.$size.base" "${test[@]}"
