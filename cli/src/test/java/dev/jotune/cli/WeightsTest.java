@@ -58,6 +58,32 @@ class WeightsTest {
     }
 
     @Test
+    void aModelAndAnAdapterAreCompressedAndRun() throws IOException {
+        double start = loss(base);
+        Path delta = dir.resolve("model1.bitdelta");
+        ok("compress", "--method", "bitdelta", "--base", base, "--model", dir.resolve("model1"), "--out", delta);
+        assertThat(Files.size(delta)).isLessThan(Files.size(dir.resolve("model1").resolve("model.safetensors")) / 4);
+        assertThat(loss(base, "--adapter", delta)).isLessThan(start);
+        assertThat(ok("generate", "--model", base, "--adapter", delta, "--prompt", "Once", "--max-new-tokens", 3).out()).isNotBlank();
+
+        Path adapter = dir.resolve("lora1.compeft");
+        ok("compress", "--method", "compeft", "--adapter", dir.resolve("lora1"), "--density", 0.5, "--out", adapter);
+        assertThat(Files.size(adapter)).isLessThan(Files.size(dir.resolve("lora1").resolve("adapter_model.safetensors")));
+        assertThat(loss(base, "--adapter", adapter)).isNotEqualTo(start);
+    }
+
+    @Test
+    void compressingRefusesWhatItCannotRead() throws IOException {
+        Path out = dir.resolve("nothing");
+        assertThat(Jotune.run("compress", "--method", "zip", "--out", out).err()).contains("'zip'");
+        assertThat(Jotune.run("compress", "--method", "bitdelta", "--model", base, "--out", out).err()).contains("--base");
+        assertThat(Jotune.run("compress", "--method", "compeft", "--model", base, "--out", out).err()).contains("--adapter");
+        assertThat(Jotune.run("compress", "--method", "bitdelta", "--base", base, "--model", base, "--out", data).code()).isEqualTo(2);
+        assertThat(Jotune.run("merge", "--model", base, "--adapter", data, "--out", out).code()).isNotZero();
+        assertThat(out).doesNotExist();
+    }
+
+    @Test
     void modelsMergeIntoOneThatRuns() throws IOException {
         double start = loss(base);
         double tuned = loss(dir.resolve("model1"));

@@ -108,8 +108,8 @@ public final class Methods {
             weights("dare", "DARE", "2311.03099", "tau' = m tau / p, m drawn with probability p", "jotune weights --method dare-linear"),
             weights("soup", "Model Soups", "2203.05482", "W' = mean of W_i, all or those that help", "jotune weights --method greedy-soup"),
             weights("fisher", "Fisher-Weighted Averaging", "2111.09832", "W' = sum of F_i W_i / sum of F_i", "FisherAverage in Java"),
-            weights("bitdelta", "BitDelta", "2402.10193", "W' = W + a sign(W_1 - W), a = mean |W_1 - W|", "BitDelta in Java"),
-            weights("compeft", "ComPEFT", "2311.13171", "tau' = a std(tau) sign(top k of tau)", "ComPeft in Java"),
+            weights("bitdelta", "BitDelta", "2402.10193", "W' = W + a sign(W_1 - W), a = mean |W_1 - W|", "jotune compress --method bitdelta"),
+            weights("compeft", "ComPEFT", "2311.13171", "tau' = a std(tau) sign(top k of tau)", "jotune compress --method compeft"),
             new UnattachedMethod("hydragen", "Hydragen", "2402.05099", "attention segments", "(o, lse) of a shared run, once for all rows",
                     "TokenTree, CausalLanguageModel.sharingPrefixes in Java"));
 

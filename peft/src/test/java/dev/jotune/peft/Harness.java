@@ -141,7 +141,7 @@ record Harness(MethodInfo info, ContractCases.Case settings, TinyModels.Kind kin
         Hooks h = adapter.hooks();
         Group group = Group.all(List.of(h));
         Map<String, Projection> held = new LinkedHashMap<>();
-        h.projections().forEach((path, p) -> held.put(path, HeldConstants.of(p, model.seams().projections().get(path), group)));
+        h.projections().forEach((path, p) -> held.put(path, HeldConstants.of(p, model.seams().projected(path), group)));
         model.seams().detach(h.name());
         model.seams().attach(new Hooks(h.name(), held, h.overrides(), h.segments(), h.virtualTokens(), h.taps()));
     }

@@ -16,6 +16,9 @@ KERNEL {
     SHM real weights[ROWS * COL_STEP];
     SHM i64 query_at[ROWS];
     SHM int time_of[ROWS];
+#if BIASED
+    SHM i64 bias_at[ROWS];
+#endif
     int heads_each = heads / groups;
     int rows = heads_each * times;
     int tiles = (rows + ROWS - 1) / ROWS;
@@ -32,8 +35,12 @@ KERNEL {
 
     for (int r = LID; r < ROWS; r += GROUP) {
         int row = least(r0 + r, last);
+        int head = g * heads_each + row / times;
         time_of[r] = row % times;
-        query_at[r] = r0 + r > last ? -1 : b * query_b + (g * heads_each + row / times) * query_h + row % times * query_t;
+        query_at[r] = r0 + r > last ? -1 : b * query_b + head * query_h + row % times * query_t;
+#if BIASED
+        bias_at[r] = b * bias_b + head * bias_h + row % times * bias_t;
+#endif
     }
     BARRIER();
     key += b * key_b + g * key_g;
@@ -95,8 +102,7 @@ KERNEL {
                 seen = seen && LD(mask, b * mask_b + k * mask_s) != R(0.0);
 #endif
 #if BIASED
-                int row = least(r0 + FIRST_ROW + i, last);
-                s += seen ? LD(bias, b * bias_b + (g * heads_each + row / times) * bias_h + t * bias_t + k * bias_s) : R(0.0);
+                s += seen ? LD(bias, bias_at[FIRST_ROW + i] + k * bias_s) : R(0.0);
 #endif
                 s = seen ? s : NEG_INF;
                 score[i * OWN_COLS + j] = s;

@@ -18,7 +18,9 @@ KERNEL {
     SHM i64 query_at[COLS];
     SHM i64 out_at[COLS];
     SHM int time_of[COLS];
-    SHM int head_of[COLS];
+#if BIASED
+    SHM i64 bias_at[COLS];
+#endif
     SHM real logsum[COLS];
     SHM real sub[COLS];
     int heads_each = heads / groups;
@@ -69,7 +71,9 @@ KERNEL {
             i64 at = ((i64)b * heads + head) * times + row % times;
             real sum = LD(lse, at);
             time_of[r] = row % times;
-            head_of[r] = head;
+#if BIASED
+            bias_at[r] = b * bias_b + head * bias_h + row % times * bias_t;
+#endif
             query_at[r] = there ? b * query_b + head * query_h + row % times * query_t : -1;
             out_at[r] = b * out_b + head * out_h + row % times * out_t;
             /* What is not there and what sees nothing has probability exp(score - infinity) = 0. */
@@ -121,7 +125,7 @@ KERNEL {
                 }
                 bool seen = visible && (whole || (k <= t + ahead && k > t + behind));
 #if BIASED
-                s += seen ? LD(bias, b * bias_b + head_of[FIRST_COL + j] * bias_h + t * bias_t + k * bias_s) : R(0.0);
+                s += seen ? LD(bias, bias_at[FIRST_COL + j] + k * bias_s) : R(0.0);
 #endif
                 real p = seen ? EXP(s - logsum[FIRST_COL + j]) : R(0.0);
                 score[i * OWN_COLS + j] = p;

@@ -17,6 +17,11 @@ KERNEL {
     SHM i64 query_at[ROWS];
     SHM i64 out_at[ROWS];
     SHM int time_of[ROWS];
+#if BIASED
+    SHM i64 bias_at[ROWS];
+#endif
+    SHM real logsum[ROWS];
+    SHM real sub[ROWS];
     int heads_each = heads / groups;
     int rows = heads_each * times;
     int tiles = (rows + ROWS - 1) / ROWS;
@@ -30,7 +35,14 @@ KERNEL {
     for (int r = LID; r < ROWS; r += GROUP) {
         int row = least(r0 + r, last);
         int head = g * heads_each + row / times;
+        i64 at = ((i64)b * heads + head) * times + row % times;
+        real sum = LD(lse, at);
+        logsum[r] = sum == NEG_INF ? POS_INF : sum;
+        sub[r] = LD(delta, at);
         time_of[r] = row % times;
+#if BIASED
+        bias_at[r] = b * bias_b + head * bias_h + row % times * bias_t;
+#endif
         query_at[r] = r0 + r > last ? -1 : b * query_b + head * query_h + row % times * query_t;
         out_at[r] = b * out_b + head * out_h + row % times * out_t;
     }
@@ -38,20 +50,10 @@ KERNEL {
     key += b * key_b + g * key_g;
     value += b * value_b + g * value_g;
 
-    real logsum[OWN_ROWS];
-    real sub[OWN_ROWS];
     real result[OWN_ROWS * OWN_WIDTH];
     UNROLL
-    for (int i = 0; i < OWN_ROWS; i++) {
-        int row = least(r0 + FIRST_ROW + i, last);
-        i64 at = ((i64)b * heads + g * heads_each + row / times) * times + row % times;
-        real sum = LD(lse, at);
-        logsum[i] = sum == NEG_INF ? POS_INF : sum;
-        sub[i] = LD(delta, at);
-        UNROLL
-        for (int j = 0; j < OWN_WIDTH; j++) {
-            result[i * OWN_WIDTH + j] = R(0.0);
-        }
+    for (int e = 0; e < OWN_ROWS * OWN_WIDTH; e++) {
+        result[e] = R(0.0);
     }
 
     int from = largest(0, t_first + behind + 1);
@@ -99,10 +101,9 @@ KERNEL {
                 seen = seen && LD(mask, b * mask_b + k * mask_s) != R(0.0);
 #endif
 #if BIASED
-                int row = least(r0 + FIRST_ROW + i, last);
-                s += seen ? LD(bias, b * bias_b + (g * heads_each + row / times) * bias_h + t * bias_t + k * bias_s) : R(0.0);
+                s += seen ? LD(bias, bias_at[FIRST_ROW + i] + k * bias_s) : R(0.0);
 #endif
-                score[i * OWN_COLS + j] = seen ? EXP(s - logsum[i]) * (up[i * OWN_COLS + j] - sub[i]) * slope : R(0.0);
+                score[i * OWN_COLS + j] = seen ? EXP(s - logsum[FIRST_ROW + i]) * (up[i * OWN_COLS + j] - sub[FIRST_ROW + i]) * slope : R(0.0);
             }
         }
         share(weights, score);

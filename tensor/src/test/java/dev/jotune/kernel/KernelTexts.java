@@ -1,5 +1,9 @@
 package dev.jotune.kernel;
 
+import dev.jotune.kernel.ProductTexts.Skinny;
+import dev.jotune.kernel.ProductTexts.Tiled;
+import dev.jotune.kernel.ProductTexts.Weight;
+import dev.jotune.kernel.ProductTexts.Widened;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.expr.Derivative;
 import dev.jotune.tensor.expr.Expr;
@@ -7,6 +11,7 @@ import dev.jotune.tensor.expr.Program;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * Every text of this package in the instances that differ most, by a name for reports: what checks of all kernels walk over. Who
@@ -24,6 +29,7 @@ public final class KernelTexts {
         Map<String, KernelSource> all = new LinkedHashMap<>();
         programs(all);
         primitives(all);
+        products(all);
         norms(all);
         all.put("rotary", DeviceRotary.HALVES);
         all.put("rotary, interleaved", DeviceRotary.INTERLEAVED);
@@ -37,7 +43,32 @@ public final class KernelTexts {
             all.put("scan outputs, " + states + " states", ScanTexts.outputs(states));
             all.put("scan gradients, " + states + " states", ScanTexts.gradients(states));
         }
+        attention(all);
         return all;
+    }
+
+    private static void attention(Map<String, KernelSource> all) {
+        for (AttentionSources.Tile tile : List.of(AttentionSources.Tile.WIDE, AttentionSources.Tile.FEW)) {
+            for (int width : new int[] {64, 128}) {
+                AttentionSources.Kind plain = new AttentionSources.Kind(tile, tile.pad(width), DType.F32, DType.F32, DType.F32, Optional.empty(), false);
+                AttentionSources.Kind masked = new AttentionSources.Kind(tile, tile.pad(width), DType.F32, DType.BF16, DType.F16,
+                        Optional.of(DType.F32), true);
+                for (AttentionSources.Kind kind : List.of(plain, masked)) {
+                    String name = " of " + width + " features, " + tile.rows() + " rows" + (kind.masked() ? ", masked" : "");
+                    all.put("attention" + name, AttentionSources.forward(kind));
+                    if (tile == AttentionSources.Tile.WIDE) {
+                        all.put("attention's queries" + name, AttentionSources.query(kind));
+                        all.put("attention's keys" + name, AttentionSources.keys(kind, true, true));
+                    }
+                }
+            }
+        }
+        int widest = AttentionSources.MAX_WIDTH;
+        AttentionSources.Kind wide = new AttentionSources.Kind(AttentionSources.Tile.WIDE, widest, DType.F32, DType.F32, DType.F32, Optional.empty(), false);
+        all.put("attention of " + widest + " features", AttentionSources.forward(wide));
+        all.put("attention's queries of " + widest + " features", AttentionSources.query(wide));
+        all.put("attention's keys of " + widest + " features", AttentionSources.keys(wide, true, false));
+        all.put("attention's values of " + widest + " features", AttentionSources.keys(wide, false, true));
     }
 
     private static void programs(Map<String, KernelSource> all) {
@@ -55,7 +86,6 @@ public final class KernelTexts {
 
     private static void primitives(Map<String, KernelSource> all) {
         for (DType type : List.of(DType.F32, DType.F64)) {
-            all.put("matmul of " + type, PrimitiveTexts.matmul(type, type, type, true));
             all.put("sums down columns of " + type, PrimitiveTexts.reduceColumns(type, type, true));
             all.put("sums along rows of " + type, PrimitiveTexts.reduceRows(type, type, true));
             all.put("uniform of " + type, PrimitiveTexts.uniform(type));
@@ -65,6 +95,20 @@ public final class KernelTexts {
         all.put("argmax", PrimitiveTexts.argmax(DType.BF16));
         all.put("gather", PrimitiveTexts.gather(DType.BF16, DType.I64, DType.F32));
         all.put("scatterAdd", PrimitiveTexts.scatterAdd(DType.F32, DType.F32));
+    }
+
+    private static void products(Map<String, KernelSource> all) {
+        for (Tile tile : Tile.CHOICES) {
+            all.put("product in " + tile, new Tiled(DType.F32, DType.BF16, DType.F32, tile, true, true, false, Weight.NUMBERS).source());
+        }
+        all.put("product of F64", new Tiled(DType.F64, DType.F64, DType.F64, Tile.SMALL, false, false, false, Weight.NUMBERS).source());
+        all.put("product of few rows", new Skinny(DType.F32, DType.BF16, DType.F32, ProductTexts.SKINNY_ROWS, true, true, Weight.NUMBERS).source());
+        for (String format : List.of("Q4_K", Weight.NF4)) {
+            Weight weight = new Weight(format);
+            all.put("product with " + format, new Tiled(DType.F32, DType.U8, DType.F32, Tile.LARGE, true, true, true, weight).source());
+            all.put("product of few rows with " + format, new Skinny(DType.F32, DType.U8, DType.F32, 1, true, true, weight).source());
+            all.put("widening " + format, new Widened(weight, DType.F32, true).source());
+        }
     }
 
     private static void norms(Map<String, KernelSource> all) {

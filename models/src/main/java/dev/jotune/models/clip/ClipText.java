@@ -49,9 +49,9 @@ public final class ClipText extends Network implements Encoder {
         // The tower alone is stored with the name of its part in transformers 4, and without in 5.
         String at = w.contains("text_model.embeddings.token_embedding.weight") ? "text_model." : "";
         Parameter table = w.parameter(at + "embeddings.token_embedding.weight", config.vocabSize(), t.hiddenSize());
-        tokens = new Table(table, 1, computeType);
+        tokens = new Table(table, 1, computeType).in(seams);
         positions = new Table(w.parameter(at + "embeddings.position_embedding.weight", config.maxPositionEmbeddings(),
-                t.hiddenSize()), 1, computeType);
+                t.hiddenSize()), 1, computeType).in(seams);
         site = seams.add(new EmbeddingSite("text.embed", t.hiddenSize(), Optional.of(table)));
         seams.addTap("text.embed", t.hiddenSize());
         stack = new PreNormStack(options(t, at, "text.", AttentionSite.Kind.CAUSAL), w, seams);

@@ -94,9 +94,14 @@ record BlockRotation(Var triangle, long size, int terms, double limit) implement
         return parts.matmul(r.expandTo(blocks, size, size)).transpose(0, 1).reshape(rows.shape());
     }
 
+    /** {@code rows [.., in]} times R. */
+    Var turned(Var rows) {
+        return turn(rows, matrices(), size);
+    }
+
     @Override
     public Var forward(Var x, UnaryOperator<Var> inner, LinearLayer layer, Pass pass) {
-        return inner.apply(turn(x, matrices(), size));
+        return inner.apply(turned(x));
     }
 
     /** {@code W' = W R^T}. */

@@ -2,10 +2,12 @@ package dev.jotune.peft.methods;
 
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Dropout;
+import dev.jotune.autograd.ops.Linear;
 import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.Projection;
+import dev.jotune.models.seam.RowProjection;
 import java.util.function.UnaryOperator;
 
 /**
@@ -20,12 +22,24 @@ public final class HeldConstants {
         return switch (method) {
             case Dora d -> new FixedNorm(d, d.norm(layer, group, true));
             case BlockRotation r when r.limit() < Double.POSITIVE_INFINITY -> new FixedCorrection(r, r.missing());
+            case RowRotation r when r.rotation().limit() < Double.POSITIVE_INFINITY ->
+                    new RowRotation(free(r.rotation(), r.rotation().missing()));
             default -> method;
         };
     }
 
+    private static BlockRotation free(BlockRotation of, Var correction) {
+        return new BlockRotation(of.triangle().add(correction), of.size(), of.terms(), Double.POSITIVE_INFINITY);
+    }
+
     /** {@code W x + b + (m / n - 1) W d(x) + m / n s B A d(x)} with n as it was. */
-    private record FixedNorm(Dora of, Var norm) implements Projection {
+    private record FixedNorm(Dora of, Var norm) implements RowProjection {
+        @Override
+        public Var rows(Var below, UnaryOperator<Var> lookup, LinearLayer table, Pass pass) {
+            Var term = Linear.apply(lookup.apply(of.direction.a().transpose(0, 1)), of.direction.b());
+            return below.addScaled(term, of.direction.scale()).mul(of.magnitude().div(norm));
+        }
+
         @Override
         public Var forward(Var x, UnaryOperator<Var> inner, LinearLayer layer, Pass pass) {
             Var g = of.magnitude().div(norm);
@@ -41,18 +55,14 @@ public final class HeldConstants {
 
     /** A rotation by what the triangles and a correction are together. */
     private record FixedCorrection(BlockRotation of, Var correction) implements Projection {
-        private BlockRotation free() {
-            return new BlockRotation(of.triangle().add(correction), of.size(), of.terms(), Double.POSITIVE_INFINITY);
-        }
-
         @Override
         public Var forward(Var x, UnaryOperator<Var> inner, LinearLayer layer, Pass pass) {
-            return free().forward(x, inner, layer, pass);
+            return free(of, correction).forward(x, inner, layer, pass);
         }
 
         @Override
         public Var weight(Var w) {
-            return free().weight(w);
+            return free(of, correction).weight(w);
         }
     }
 }
