@@ -197,6 +197,7 @@ final class DeviceNorm implements NormKernel {
 
     private static KernelSource known(Key key, Supplier<List<Param>> params) {
         KernelSource s = KNOWN.get(key);
-        return s != null ? s : KNOWN.computeIfAbsent(key, k -> KernelSource.of(DeviceNorm.class, k.text, params.get(), new TreeMap<>(k.switches), k.group));
+        return s != null ? s : KNOWN.computeIfAbsent(key,
+                k -> KernelSource.of(DeviceNorm.class, k.text, params.get(), new TreeMap<>(k.switches), k.group));
     }
 }

@@ -46,7 +46,8 @@ class CudaResourcesTest {
     @Test
     void theCheckSeesWhatDoesNotFit() throws IOException, InterruptedException {
         Map<String, KernelSource> wrong = new LinkedHashMap<>();
-        wrong.put("stack", source("real a[64];\nfor (int i = 0; i < 64; i++) {\na[i] = i;\n}\nfor (int i = 0; i < 99; i++) {\na[(int)LD(y, i) & 63] += i;\n}\n"
+        wrong.put("stack", source("real a[64];\nfor (int i = 0; i < 64; i++) {\na[i] = i;\n}\n"
+                + "for (int i = 0; i < 99; i++) {\na[(int)LD(y, i) & 63] += i;\n}\n"
                 + "ST(y, LID, a[LID]);\n"));
         wrong.put("shared", source("SHM real a[10240];\na[LID] = LD(y, LID);\nBARRIER();\nST(y, LID, a[LID + (int)LD(y, 0)]);\n"));
         assertThat(problems(wrong)).containsExactlyInAnyOrder("stack on sm_80: 256 bytes of stack, 0 of spills, 0 of shared memory",
@@ -93,7 +94,8 @@ class CudaResourcesTest {
                 System.out.println(what + ": " + m.group(6) + " registers, " + shared + " shared");
             }
         }
-        missing.forEach(m -> problems.add(m + ": no report. The compiler said: " + report.lines().filter(l -> l.contains("error")).limit(3).toList()));
+        missing.forEach(m -> problems.add(m + ": no report. The compiler said: "
+                + report.lines().filter(l -> l.contains("error")).limit(3).toList()));
         return problems;
     }
 }

@@ -84,7 +84,8 @@ class EmitterTest {
         int count = 0;
         for (DType type : DType.values()) {
             DType arithmetic = type == DType.F64 ? DType.F64 : DType.F32;
-            KernelSource source = ProgramText.of(Program.of(SOFTMAX, Derivative.of(gelu, 1, Expr.of(1)).getFirst()), arithmetic, 2, List.of(type), List.of(type, type));
+            KernelSource source = ProgramText.of(Program.of(SOFTMAX, Derivative.of(gelu, 1, Expr.of(1)).getFirst()), arithmetic, 2,
+                    List.of(type), List.of(type, type));
             Path file = folder.resolve("map" + count++ + ".cu");
             Files.writeString(file, Emitter.emit(source, Target.CUDA));
             all.append(' ').append(file);

@@ -74,6 +74,7 @@ class ProductTextsTest {
         assertThat(p.waitFor(10, TimeUnit.MINUTES)).isTrue();
         String said = Files.readString(log);
         assertThat(p.exitValue()).as(said).isZero();
-        assertThat(said.lines().filter(l -> l.contains("spill stores"))).hasSize(count).allSatisfy(l -> assertThat(l).contains(" 0 bytes spill stores"));
+        assertThat(said.lines().filter(l -> l.contains("spill stores"))).hasSize(count)
+                .allSatisfy(l -> assertThat(l).contains(" 0 bytes spill stores"));
     }
 }
