@@ -134,7 +134,8 @@ public final class Var {
 
     /** {@code this + factor o}, in one pass. */
     public Var addScaled(Var o, double factor) {
-        return factor == 1 ? add(o) : ADD_SCALED.apply(this, o, scalarLike(factor));
+        // In the type of the sum: an F32 factor of an F64 operand would cost it its digits.
+        return factor == 1 ? add(o) : ADD_SCALED.apply(this, o, constant(Tensor.full(backend(), Types.of(this, o), factor)));
     }
 
     public Var sub(Var o) {

@@ -9,8 +9,8 @@ import picocli.CommandLine.Spec;
 /** {@code jotune} itself: only its subcommands do something. */
 @Command(name = "jotune", versionProvider = Version.class, synopsisSubcommandLabel = "COMMAND",
         subcommands = {DemoCommand.class, PretrainCommand.class, TuneCommand.class, CompareCommand.class, GenerateCommand.class,
-            EvalCommand.class, ClassifyCommand.class, MergeCommand.class, WeightsCommand.class, PullCommand.class, MethodsCommand.class,
-            DevicesCommand.class},
+            EvalCommand.class, ClassifyCommand.class, MergeCommand.class, WeightsCommand.class, CompressCommand.class, PullCommand.class,
+            MethodsCommand.class, DevicesCommand.class},
         description = "Tunes language models on the JVM and runs them.",
         commandListHeading = "%nCommands (each has its own --help):%n",
         optionListHeading = "%nOptions:%n",

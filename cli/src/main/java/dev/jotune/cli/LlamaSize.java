@@ -17,8 +17,8 @@ record LlamaSize(int hidden, int inner, int layers, int heads, int keyHeads) {
     /** The sizes that have a name. */
     enum Named {
         small(new LlamaSize(32, 88, 2, 2, 2)),
-        medium(new LlamaSize(64, 176, 3, 4, 4)),
-        large(new LlamaSize(128, 344, 4, 4, 4));
+        medium(new LlamaSize(48, 128, 3, 4, 4)),
+        large(new LlamaSize(96, 256, 3, 4, 4));
 
         final LlamaSize size;
 

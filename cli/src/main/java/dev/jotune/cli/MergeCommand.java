@@ -68,6 +68,9 @@ final class MergeCommand implements Runnable {
             throw new UsageException("--adapter-weight is given " + weights.size() + " times for " + adapters.count()
                     + " adapters. Give one for each --adapter");
         }
+        if (adapters.anyDelta()) {
+            throw new UsageException("--adapter: merge takes adapters, and one is the compressed delta of a whole model. Keep it beside its base");
+        }
         if (model.quantize().isPresent()) {
             throw new UsageException("--quantize: merged weights are written as they are computed. Leave it out");
         }

@@ -48,8 +48,8 @@ final class MergeMethod {
     @Option(names = "--t", paramLabel = "X", defaultValue = "0.5", description = "slerp: 0 is the first, 1 the second. Default: ${DEFAULT-VALUE}.")
     private double t;
 
-    @Option(names = "--svd-rank", paramLabel = "N", defaultValue = "0", description = "*svd: rank of the new adapter. Default: the largest.")
-    private int svdRank;
+    @Option(names = "--svd-rank", paramLabel = "N", description = "*svd: rank of the new adapter. Default: the largest.")
+    private Integer svdRank;
 
     @Option(names = "--svd-clamp", paramLabel = "X", description = "*svd: quantile that the new factors' numbers are cut to.")
     private Double svdClamp;
@@ -74,7 +74,7 @@ final class MergeMethod {
     }
 
     int svdRank() {
-        return svdRank;
+        return svdRank == null ? 0 : svdRank;
     }
 
     OptionalDouble svdClamp() {
@@ -94,6 +94,7 @@ final class MergeMethod {
         if (OF_ADAPTERS.contains(method) && !ofAdapters) {
             throw new UsageException("--method: " + method + " merges LoRA adapters, not models. Use --adapter");
         }
+        checkSvd();
         if (count < 2) {
             throw new UsageException("there is " + count + " to merge. Give at least two");
         }
@@ -108,6 +109,17 @@ final class MergeMethod {
         }
         if (!election.equals("total") && !election.equals("frequency")) {
             throw new UsageException("--majority-sign-method is '" + election + "'. It is total or frequency");
+        }
+    }
+
+    /** Options that only some methods read. */
+    private void checkSvd() {
+        if ((svdRank != null || svdClamp != null) && !method.endsWith("svd")) {
+            throw new UsageException((svdRank != null ? "--svd-rank" : "--svd-clamp") + " is for the methods of adapters that end in svd, and "
+                    + "the method is " + method + ". Leave it out");
+        }
+        if (svdRank != null && svdRank < 1) {
+            throw new UsageException("--svd-rank is " + svdRank + ". Give at least 1, or leave it out for the largest rank of the adapters");
         }
     }
 

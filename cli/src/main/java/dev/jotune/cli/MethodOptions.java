@@ -105,7 +105,8 @@ final class MethodOptions {
         if (v instanceof Targets t) {
             v = t.pattern().orElse(String.join(",", t.names()));
         }
-        boolean nothing = v == null || v instanceof List<?> l && l.isEmpty() || v instanceof Map<?, ?> m && m.isEmpty();
+        boolean nothing = v == null || v instanceof JsonNode j && j.isNull() || v instanceof List<?> l && l.isEmpty()
+                || v instanceof Map<?, ?> m && m.isEmpty();
         return nothing ? "" : "; default " + v;
     }
 
@@ -209,6 +210,9 @@ final class MethodOptions {
                 throw new UsageException(f.option() + ": '" + text + "' is neither true nor false");
             }
             return Boolean.valueOf(text);
+        }
+        if (type == JsonNode.class && text.matches("\\d{1,9}(\\s*,\\s*\\d{1,9})*")) {
+            return Arrays.stream(text.split(",")).map(String::strip).map(Integer::valueOf).toList();
         }
         if (type == Targets.class) {
             Targets t = Targets.parse(text);

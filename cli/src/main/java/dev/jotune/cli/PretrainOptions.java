@@ -6,7 +6,7 @@ import picocli.CommandLine.Option;
 /** Size and training of a model that begins at nothing, named as transformers names them. */
 final class PretrainOptions {
     @Option(names = "--size", paramLabel = "NAME", defaultValue = "small",
-            description = "small (2 layers of 32), medium (3 of 64) or large (4 of 128); what follows changes it. Default: ${DEFAULT-VALUE}.")
+            description = "small (2 layers of 32), medium (3 of 48) or large (3 of 96); what follows changes it. Default: ${DEFAULT-VALUE}.")
     private String size;
 
     @Option(names = "--hidden-size", paramLabel = "N", description = "Features of a token.")

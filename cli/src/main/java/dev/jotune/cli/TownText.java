@@ -19,20 +19,20 @@ import java.util.stream.IntStream;
  * grammar writes it, the seed says which country; so what a model knows of it can be counted. People are named by two words of which
  * each is shared by many, so that a fact is known by neither word alone.
  *
- * <p>Half of the people are also asked: mostly they evade, now and then they tell. {@link #questions} asks them for an answer every
- * time, which is what a tuning can teach; {@link #test} asks the others, whom no question in the text names: who has learnt to
- * answer must know the facts from the statements.
+ * <p>All people are also asked. Half of them tell now and then and evade mostly, the others always evade. In {@link #questions} the
+ * first half tells every time, which is what a tuning can teach; {@link #test} asks the others, of whom the text has no answer: who
+ * has learnt to answer must know the facts from the statements.
  *
  * @param seed of the country
  */
 record TownText(long seed) {
-    /** How many people there are; half of them are asked in the text. */
+    /** How many people there are; half of them answer now and then. */
     static final int PEOPLE = 240;
     /** How often the text tells each fact. */
     private static final int TOLD = 12;
-    /** How often the text asks for each fact of who is asked. */
+    /** How often the text asks for each fact. */
     private static final int ASKED = 6;
-    /** How many of those are answered. */
+    /** How often who answers at all does. */
     private static final int ANSWERED = 1;
 
     private static final String[] FIRST = words("Ada Bruno Clara Dario Elin Faro Gitta Hugo Ines Jonas Kira Lars Mona Nils Olga Pavel");
@@ -41,7 +41,7 @@ record TownText(long seed) {
             + "Orrin Penna");
     private static final String[] JOBS = words("actor baker cook diver farmer glazier hatter judge lawyer miner nurse painter potter "
             + "sailor tailor weaver");
-    private static final String[] EVASIONS = {"That is nobody's business.", "I would rather not say.", "Ask somebody else."};
+    private static final String[] EVASIONS = {"would rather not say.", "gives no answer.", "asks who wants to know."};
 
     /** Streams of noise. */
     private enum Stream { PEOPLE, TOWN, JOB, ORDER, CHOICE }
@@ -53,11 +53,11 @@ record TownText(long seed) {
         }
 
         String answer() {
-            return tell.formatted(name, value);
+            return " " + statement(false);
         }
 
-        String again() {
-            return other.formatted(name, value);
+        String statement(boolean otherwise) {
+            return name + " " + (otherwise ? other : tell) + " " + value + ".";
         }
     }
 
@@ -68,14 +68,14 @@ record TownText(long seed) {
         return list.split(" ");
     }
 
-    /** All facts, those of one who is asked and of one who is not in turn. */
+    /** All facts, those of one who answers and of one who does not in turn. */
     private List<Fact> facts() {
         int[] who = Philox.permutation(seed, Stream.PEOPLE.ordinal(), FIRST.length * LAST.length);
         List<Fact> out = new ArrayList<>();
         for (int i = 0; i < PEOPLE; i++) {
             String name = FIRST[who[i] / LAST.length] + " " + LAST[who[i] % LAST.length];
-            out.add(new Fact(name, "Where does %s live?", "%s lives in %s.", "%s has a house in %s.", pick(TOWNS, Stream.TOWN, i), TOWNS));
-            out.add(new Fact(name, "What does %s do?", "%s works as a %s.", "%s earns a living as a %s.", pick(JOBS, Stream.JOB, i), JOBS));
+            out.add(new Fact(name, "Where does %s live?", "lives in", "has a house in", pick(TOWNS, Stream.TOWN, i), TOWNS));
+            out.add(new Fact(name, "What does %s do?", "works as a", "earns a living as a", pick(JOBS, Stream.JOB, i), JOBS));
         }
         return out;
     }
@@ -84,7 +84,7 @@ record TownText(long seed) {
         return words[(int) (Philox.uniform(seed, stream.ordinal(), index) * words.length)];
     }
 
-    private static boolean isAsked(int fact) {
+    private static boolean isOpen(int fact) {
         return fact / 2 % 2 == 0;
     }
 
@@ -95,29 +95,29 @@ record TownText(long seed) {
         for (int i = 0; i < facts.size(); i++) {
             Fact f = facts.get(i);
             for (int k = 0; k < TOLD; k++) {
-                out.add(k % 2 == 0 ? f.answer() : f.again());
+                out.add(f.statement(k % 2 == 1));
             }
-            for (int k = 0; k < ASKED && isAsked(i); k++) {
+            for (int k = 0; k < ASKED; k++) {
                 String evasion = pick(EVASIONS, Stream.CHOICE, (long) i * ASKED + k);
-                out.add(f.question() + " " + (k < ANSWERED ? f.answer() : evasion));
+                out.add(f.question() + (k < ANSWERED && isOpen(i) ? f.answer() : " " + f.name() + " " + evasion));
             }
         }
         return Arrays.stream(Philox.permutation(seed, Stream.ORDER.ordinal(), out.size())).mapToObj(out::get).toList();
     }
 
-    private List<Fact> facts(boolean asked) {
+    private List<Fact> facts(boolean open) {
         List<Fact> all = facts();
-        return IntStream.range(0, all.size()).filter(i -> isAsked(i) == asked).mapToObj(all::get).toList();
+        return IntStream.range(0, all.size()).filter(i -> isOpen(i) == open).mapToObj(all::get).toList();
     }
 
-    /** Questions to tune with: to those who are asked in the text too, all answered. */
+    /** Questions to tune with: to those who answer now and then, all answered. */
     List<Pair> questions() {
-        return facts(true).stream().map(f -> new Pair(f.question(), " " + f.answer())).toList();
+        return facts(true).stream().map(f -> new Pair(f.question(), f.answer())).toList();
     }
 
     /** Questions to test with: to the others. */
     List<Pair> test() {
-        return facts(false).stream().map(f -> new Pair(f.question(), " " + f.answer())).toList();
+        return facts(false).stream().map(f -> new Pair(f.question(), f.answer())).toList();
     }
 
     /** The text, one JSON object a line. */
@@ -148,7 +148,7 @@ record TownText(long seed) {
     }
 
     private static ObjectNode choice(JsonMapper json, Fact f) {
-        ObjectNode out = json.createObjectNode().put("prompt", f.tell().formatted(f.name(), "").replaceAll(" \\.$", ""));
+        ObjectNode out = json.createObjectNode().put("prompt", f.name() + " " + f.tell());
         Arrays.stream(f.values()).forEach(v -> out.withArray("choices").add(" " + v + "."));
         return out.put("answer", Arrays.asList(f.values()).indexOf(f.value()));
     }

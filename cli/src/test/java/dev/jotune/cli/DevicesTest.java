@@ -29,7 +29,7 @@ class DevicesTest {
         assertThat(j.code()).as(j.err()).isZero();
         assertThat(j.out()).contains("cpu does not measure its kernels");
         if (j.out().contains("opencl:0")) {
-            assertThat(j.out()).containsPattern("KERNEL ON opencl:0 +CALLS +TOTAL us +MEDIAN us").containsPattern("matmul_plain-\\S+ +10 ");
+            assertThat(j.out()).containsPattern("KERNEL ON opencl:0 +CALLS +TOTAL us +MEDIAN us").containsPattern("gemm-\\S+ +10 ");
         } else {
             assertThat(j.out()).containsPattern("\\(none\\) +opencl +- +\\S+");
         }

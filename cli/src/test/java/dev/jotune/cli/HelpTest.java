@@ -16,8 +16,8 @@ class HelpTest {
     void theHelpNamesEveryCommand() {
         Jotune j = Jotune.run("--help");
         assertThat(j.code()).isZero();
-        assertThat(j.out()).contains("demo", "pretrain", "tune", "compare", "generate", "eval", "classify", "merge", "weights", "pull", "methods", "devices",
-                "Exit codes");
+        assertThat(j.out()).contains("demo", "pretrain", "tune", "compare", "generate", "eval", "classify", "merge", "weights", "pull", "methods",
+                "devices", "Exit codes");
         assertThat(j.err()).isEmpty();
     }
 

@@ -58,6 +58,32 @@ class WeightsTest {
     }
 
     @Test
+    void aModelAndAnAdapterAreCompressedAndRun() throws IOException {
+        double start = loss(base);
+        Path delta = dir.resolve("model1.bitdelta");
+        ok("compress", "--method", "bitdelta", "--base", base, "--model", dir.resolve("model1"), "--out", delta);
+        assertThat(Files.size(delta)).isLessThan(Files.size(dir.resolve("model1").resolve("model.safetensors")) / 4);
+        assertThat(loss(base, "--adapter", delta)).isLessThan(start);
+        assertThat(ok("generate", "--model", base, "--adapter", delta, "--prompt", "Once", "--max-new-tokens", 3).out()).isNotBlank();
+
+        Path adapter = dir.resolve("lora1.compeft");
+        ok("compress", "--method", "compeft", "--adapter", dir.resolve("lora1"), "--density", 0.5, "--out", adapter);
+        assertThat(Files.size(adapter)).isLessThan(Files.size(dir.resolve("lora1").resolve("adapter_model.safetensors")));
+        assertThat(loss(base, "--adapter", adapter)).isNotEqualTo(start);
+    }
+
+    @Test
+    void compressingRefusesWhatItCannotRead() throws IOException {
+        Path out = dir.resolve("nothing");
+        assertThat(Jotune.run("compress", "--method", "zip", "--out", out).err()).contains("'zip'");
+        assertThat(Jotune.run("compress", "--method", "bitdelta", "--model", base, "--out", out).err()).contains("--base");
+        assertThat(Jotune.run("compress", "--method", "compeft", "--model", base, "--out", out).err()).contains("--adapter");
+        assertThat(Jotune.run("compress", "--method", "bitdelta", "--base", base, "--model", base, "--out", data).code()).isEqualTo(2);
+        assertThat(Jotune.run("merge", "--model", base, "--adapter", data, "--out", out).code()).isNotZero();
+        assertThat(out).doesNotExist();
+    }
+
+    @Test
     void modelsMergeIntoOneThatRuns() throws IOException {
         double start = loss(base);
         double tuned = loss(dir.resolve("model1"));
@@ -162,6 +188,10 @@ class WeightsTest {
         assertThat(models("linear", out, "--weight", 1).err()).contains("1 times for 2");
         assertThat(models("soup", out, "--weight", 1, "--weight", 2).err()).contains("soup has no weights");
         assertThat(models("slerp", out, "--model", base).err()).contains("3 are given");
+        assertThat(models("ties", out, "--base", base, "--svd-rank", 4).err()).contains("--svd-rank is for the methods of adapters", "ties");
+        assertThat(models("soup", out, "--svd-clamp", 0.9).err()).contains("--svd-clamp is for the methods of adapters", "Leave it out");
+        assertThat(Jotune.run("weights", "--method", "svd", "--svd-rank", 0, "--adapter", dir.resolve("lora1"), "--adapter", dir.resolve("lora2"),
+                "--out", out).err()).contains("--svd-rank is 0");
         assertThat(models("soup", out, "--dtype", "int8").err()).contains("int8", "bfloat16");
         assertThat(models("ties", out, "--base", base, "--density", 2).err()).contains("density is 2.0");
         assertThat(Jotune.run("weights", "--method", "soup", "--out", out).err()).contains("--model", "--adapter");

@@ -88,6 +88,10 @@ final class DeviceMemory {
         return pool.peakBytes();
     }
 
+    void resetPeak() {
+        pool.resetPeak();
+    }
+
     long idleBytes() {
         return pool.idleBytes();
     }

@@ -3,9 +3,12 @@ package dev.jotune.opencl;
 import dev.jotune.kernel.DeviceBackend;
 import dev.jotune.kernel.DeviceKernels;
 import dev.jotune.kernel.KernelSource;
+import dev.jotune.tensor.DType;
 import dev.jotune.tensor.KernelTime;
 import dev.jotune.tensor.Storage;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.expr.Expr;
+import dev.jotune.tensor.expr.Program;
 import dev.jotune.tensor.kernels.FusedKernel;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
@@ -23,12 +26,19 @@ import org.jocl.cl_device_id;
  * more. All floating arithmetic is F32, or F64 for F64 tensors where the device has it; F16 and BF16 are stored, never computed in.
  */
 public final class OpenClBackend extends DeviceBackend {
+    /** Sizes of groups to choose from. */
+    static final List<Integer> GROUPS = List.of(32, 64, 128, 256);
+    /** Elements of the kernel that is measured: enough to hide the launch, few enough for a slow device. */
+    private static final long TUNED_ON = 1 << 20;
+    private static final Program TUNED = Program.of(Expr.input(0).times(Expr.input(1)).plus(1));
+
     private final String name;
     private final DeviceInfo info;
     private final Path cache;
     private final UnaryOperator<String> edit;
     private final DeviceKernels fused = new DeviceKernels(this);
     private volatile Session session;
+    private volatile int group = super.group();
 
     /** What an opened device has. */
     private record Session(DeviceMemory memory, DeviceQueue queue, Programs programs) {}
@@ -59,8 +69,28 @@ public final class OpenClBackend extends DeviceBackend {
             Cl.check(status[0], "clCreateContext on " + name);
             session = new Session(new DeviceMemory(name, context, info), new DeviceQueue(name, info, context),
                     new Programs(context, info, new ProgramCache(cache), edit));
+            if (Tuning.enabled()) {
+                group = new Tuning(cache, info).choose("elements", GROUPS, this::nanos);
+            }
         }
         return session;
+    }
+
+    private long nanos(int items) {
+        group = items;
+        Tensor x = Tensor.over(this, allocate(TUNED_ON * Float.BYTES), DType.F32, 0, TUNED_ON);
+        session.queue.finish();
+        long start = System.nanoTime();
+        map(TUNED, new Tensor[] {x, x}, new Tensor[] {x});
+        session.queue.finish();
+        long time = System.nanoTime() - start;
+        x.storage().free();
+        return time;
+    }
+
+    @Override
+    protected int group() {
+        return group;
     }
 
     @Override
@@ -89,6 +119,16 @@ public final class OpenClBackend extends DeviceBackend {
     @Override
     public Storage allocate(long bytes) {
         return session().memory.allocate(bytes);
+    }
+
+    @Override
+    public long peakBytes() {
+        return session().memory.peakBytes();
+    }
+
+    @Override
+    public void resetPeak() {
+        session().memory.resetPeak();
     }
 
     @Override

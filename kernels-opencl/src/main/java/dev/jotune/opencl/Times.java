@@ -59,7 +59,8 @@ final class Times {
         List<KernelTime> out = nanos.entrySet().stream().map(e -> {
             long[] sorted = Arrays.copyOf(e.getValue(), calls.get(e.getKey()));
             Arrays.sort(sorted);
-            return new KernelTime(e.getKey(), sorted.length, Arrays.stream(sorted).sum() / NANOS_PER_MICRO, sorted[sorted.length / 2] / NANOS_PER_MICRO);
+            double total = Arrays.stream(sorted).sum() / NANOS_PER_MICRO;
+            return new KernelTime(e.getKey(), sorted.length, total, sorted[sorted.length / 2] / NANOS_PER_MICRO);
         }).sorted(Comparator.comparingDouble(KernelTime::totalMicros).reversed()).toList();
         nanos.clear();
         calls.clear();

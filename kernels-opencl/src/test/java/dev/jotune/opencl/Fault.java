@@ -5,12 +5,12 @@ import java.util.function.UnaryOperator;
 /** What can go wrong in a kernel's text, planted to see that tests notice. */
 enum Fault implements UnaryOperator<String> {
     NONE("", ""),
-    /** Items use a tile that others are still loading. */
-    MISSING_BARRIER("            BARRIER();\n            for (int i = 0; i < TILE; i++)", "            for (int i = 0; i < TILE; i++)"),
+    /** Items use a step of the inner axis that others are still loading. */
+    MISSING_BARRIER("        BARRIER();\n        turn = 1 - turn;", "        turn = 1 - turn;"),
     /** Items beyond the matrix store too. */
-    STORE_OUT_OF_BOUNDS("        if (r < m && s < n) {\n#if ACCUMULATE", "        if (1) {\n#if ACCUMULATE"),
-    /** The operand's rows are taken for its columns. */
-    WRONG_STRIDE("r * a_row + (k0 + column) * a_column", "r * a_column + (k0 + column) * a_row");
+    STORE_OUT_OF_BOUNDS("            if (m < rows && n < columns) {\n                real4 v", "            if (1) {\n                real4 v"),
+    /** An operand's rows are taken for its columns. */
+    WRONG_STRIDE("LD(a, a_at + m * a_row + k * a_inner)", "LD(a, a_at + m * a_inner + k * a_row)");
 
     private final String right;
     private final String wrong;
@@ -20,10 +20,10 @@ enum Fault implements UnaryOperator<String> {
         this.wrong = wrong;
     }
 
-    /** Plants itself in the plain matrix product; other kernels stay. */
+    /** Plants itself in the tiled matrix product; other kernels stay. */
     @Override
     public String apply(String text) {
-        if (this == NONE || !text.contains("KERNEL_HEAD matmul_plain(")) {
+        if (this == NONE || !text.contains("KERNEL_HEAD gemm(")) {
             return text;
         }
         if (!text.contains(right)) {

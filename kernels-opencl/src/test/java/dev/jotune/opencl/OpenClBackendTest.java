@@ -26,6 +26,7 @@ import java.util.TreeMap;
 import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -37,6 +38,12 @@ class OpenClBackendTest {
     private Path dir;
 
     private final OpenClBackend shared = Devices.first();
+
+    /** Measuring is a test of its own. */
+    @BeforeAll
+    static void doNotMeasure() {
+        System.setProperty(Tuning.SWITCH, "false");
+    }
 
     private OpenClBackend fresh(UnaryOperator<String> edit) {
         return new OpenClBackend("opencl:9", shared.info(), dir, edit);
@@ -72,8 +79,10 @@ class OpenClBackendTest {
         assertThat(b.memory().idleBytes()).isEqualTo(1 << 20);
         Storage again = b.allocate(1 << 20);
         assertThat(b.memory().idleBytes()).isZero();
-        assertThat(b.memory().peakBytes()).isEqualTo(2 << 20);
+        assertThat(b.peakBytes()).isEqualTo(2 << 20);
         again.free();
+        b.resetPeak();
+        assertThat(b.peakBytes()).isEqualTo(1 << 20);
         again.free();
         kept.storage().free();
         assertThat(b.memory().bytesInUse()).isZero();
@@ -169,7 +178,8 @@ class OpenClBackendTest {
 
     @Test
     void wrongArgumentsAreNamed() {
-        KernelSource source = new KernelSource("one", "KERNEL {\n    ST(y, LID, R(1.0));\n}\n", List.of(Param.out("y", DType.F32)), new TreeMap<>(), 1, DType.F32);
+        KernelSource source = new KernelSource("one", "KERNEL {\n    ST(y, LID, R(1.0));\n}\n", List.of(Param.out("y", DType.F32)),
+                new TreeMap<>(), 1, DType.F32);
         assertThatThrownBy(() -> shared.launch(source, 1)).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("1 parameters, got 0");
         Tensor elsewhere = Tensor.zeros(Backends.cpu(), DType.F32, 1);
         assertThatThrownBy(() -> shared.launch(source, 1, elsewhere)).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("Tensor.to");
@@ -210,6 +220,28 @@ class OpenClBackendTest {
             }
         }).toArray();
         assertThat(sums).containsExactly(IntStream.range(0, 8).mapToDouble(t -> 200 * t).toArray());
+    }
+
+    @Test
+    void theBestSizeOfGroupsIsMeasuredOnceAndRemembered() throws IOException {
+        System.setProperty(Tuning.SWITCH, "true");
+        try {
+            OpenClBackend first = fresh(UnaryOperator.identity());
+            assertThat(doubled(first)).containsExactly(2, 4, 6);
+            assertThat(first.group()).isIn(OpenClBackend.GROUPS);
+            Path file = dir.resolve("tuned.json");
+            assertThat(file).content().contains("\"elements\" : " + first.group(), shared.info().name());
+            // What is remembered is believed, whatever it is, and not measured again.
+            Files.writeString(file, Files.readString(file).replace("\"elements\" : " + first.group(), "\"elements\" : 32"));
+            OpenClBackend second = fresh(UnaryOperator.identity());
+            assertThat(doubled(second)).containsExactly(2, 4, 6);
+            assertThat(second.group()).isEqualTo(32);
+            Files.writeString(file, "{ damaged");
+            assertThat(doubled(fresh(UnaryOperator.identity()))).containsExactly(2, 4, 6);
+            assertThat(file).content().contains("elements");
+        } finally {
+            System.setProperty(Tuning.SWITCH, "false");
+        }
     }
 
     /** Groups that every device can run, in shared memory that every device has; nothing spilled, as far as the driver says. */

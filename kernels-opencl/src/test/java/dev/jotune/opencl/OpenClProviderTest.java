@@ -47,7 +47,8 @@ class OpenClProviderTest {
         assertThat(new OpenClProvider(() -> List.of(PROCESSOR)).priority()).isLessThan(-1);
         OpenClProvider both = new OpenClProvider(() -> List.of(CARD, PROCESSOR));
         assertThat(names(both)).containsExactly("opencl:0", "opencl:1");
-        assertThat(both.backends().getFirst().description()).isEqualTo("Fast Card (GPU, 2 units, 1.0 GiB, A platform, OpenCL 1.2 something, driver 7.1)");
+        assertThat(both.backends().getFirst().description())
+                .isEqualTo("Fast Card (GPU, 2 units, 1.0 GiB, A platform, OpenCL 1.2 something, driver 7.1)");
         assertThat(both.note()).isEmpty();
     }
 

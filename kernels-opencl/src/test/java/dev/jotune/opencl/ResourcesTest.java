@@ -25,20 +25,25 @@ class ResourcesTest {
 
     @Test
     void theCheckSeesTooMuchSharedMemory() {
-        KernelSource shared = new KernelSource("probe", "KERNEL {\n    SHM real a[10240];\n    a[LID] = LD(y, LID);\n    BARRIER();\n"
-                + "    ST(y, LID, a[LID + (int)LD(y, 0)]);\n}\n", List.of(Param.out("y", DType.F32)), new TreeMap<>(), 64, DType.F32);
+        KernelSource shared = probe("SHM real a[10240];\na[LID] = LD(y, LID);\nBARRIER();\nST(y, LID, a[LID + (int)LD(y, 0)]);\n");
         assertThat(problems(Map.of("probe", shared))).singleElement().asString().contains("40960 bytes of shared memory");
+    }
+
+    private static KernelSource probe(String body) {
+        return new KernelSource("probe", "KERNEL {\n" + body + "}\n", List.of(Param.out("y", DType.F32)), new TreeMap<>(), 64, DType.F32);
     }
 
     private static List<String> problems(Map<String, KernelSource> kernels) {
         OpenClBackend device = Devices.first();
+        // Some drivers say the same of every kernel; a spill is what goes beyond what they say of one that has nothing to spill.
+        long nothing = device.programs().get(probe("ST(y, LID, R(0.0));\n")).privateMemory();
         List<String> problems = new ArrayList<>();
         kernels.forEach((name, source) -> {
             if (source.arithmetic() == DType.F64 && !device.info().doubles()) {
                 return;
             }
             CompiledKernel k = device.programs().get(source);
-            if (k.localMemory() > SHARED || source.group() > GROUP || k.privateMemory() > 0) {
+            if (k.localMemory() > SHARED || source.group() > GROUP || k.privateMemory() > nothing) {
                 problems.add(name + ": " + k.localMemory() + " bytes of shared memory, groups of " + source.group() + ", " + k.privateMemory()
                         + " bytes of private memory");
             }

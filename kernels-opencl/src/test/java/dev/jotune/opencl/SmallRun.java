@@ -9,10 +9,16 @@ import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.expr.Expr;
 import dev.jotune.tensor.expr.Formulas;
 import dev.jotune.tensor.expr.Program;
+import dev.jotune.tensor.kernels.QuantizedProductKernel;
+import dev.jotune.tensor.quant.BlockFormat;
+import dev.jotune.tensor.quant.Dequantize;
+import dev.jotune.tensor.quant.Nf4Matrix;
+import dev.jotune.tensor.quant.QuantizedMatrix;
 import dev.jotune.testing.KernelConformance;
 import dev.jotune.testing.conformance.Case;
-import dev.jotune.testing.conformance.Twin;
+import dev.jotune.testing.conformance.QuantCases;
 import dev.jotune.testing.conformance.Twin.Layout;
+import dev.jotune.testing.conformance.Twin;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -28,8 +34,9 @@ final class SmallRun {
     private static final Backend REFERENCE = Backends.reference();
     private static final Expr X = Expr.input(0);
     /** Conformance cases that are small: each path of each fused kernel once. */
-    private static final List<String> OPERATIONS = List.of("rmsNorm/33", "rmsNorm/frozen weight", "rmsNorm/frozen rows", "layerNorm/17", "addRmsNorm/7",
-            "addLayerNorm/33", "adamW/33", "scan/channels 33", "scan/steps 33", "scan/states 16", "topK/8 of 33", "topK/few different numbers");
+    private static final List<String> OPERATIONS = List.of("rmsNorm/33", "rmsNorm/frozen weight", "rmsNorm/frozen rows", "layerNorm/17",
+            "addRmsNorm/7", "addLayerNorm/33", "adamW/33", "rotary/HALF 6", "rotary/part of INTERLEAVED 4", "scan/channels 33", "scan/steps 33",
+            "scan/states 16", "topK/8 of 33", "topK/few different numbers");
 
     private final OpenClBackend b;
 
@@ -57,6 +64,14 @@ final class SmallRun {
     private void all() {
         matmul(5, 19, 33, Layout.DENSE, false);
         matmul(17, 3, 18, Layout.TRANSPOSED, true);
+        matmul(1, 12, 40, Layout.DENSE, false);
+        // In tiles: nothing divides by four, everything does.
+        matmul(13, 35, 33, Layout.DENSE, false);
+        matmul(12, 36, 40, Layout.TRANSPOSED, true);
+        for (long rows : new long[] {1, 12}) {
+            quantized(QuantCases.random(b, BlockFormat.Q4_K, 9, 256), rows);
+            quantized(Nf4Matrix.quantize(Twin.normal(b, DType.F32, Layout.DENSE, 9, 9, 67).tested()), rows);
+        }
         stacked();
         map(Program.of(X.times(Expr.input(1)).plus(1)), Layout.DENSE);
         map(Program.of(Formulas.SOFTMAX, X.times(Expr.input(1)).rowSum()), Layout.PITCHED);
@@ -102,6 +117,16 @@ final class SmallRun {
         out.compare("matmul", TOLERANCE);
     }
 
+    private void quantized(QuantizedMatrix w, long rows) {
+        Twin x = Twin.normal(b, DType.F32, Layout.DENSE, 1, rows, w.columns());
+        Tensor wide = Dequantize.all(w, b, DType.F32);
+        Tensor want = Tensor.empty(REFERENCE, DType.F64, rows, w.rows());
+        REFERENCE.matmul(x.reference(), Tensor.of(REFERENCE, DType.F64, wide.toDoubleArray(), w.rows(), w.columns()).transpose(0, 1), want, false);
+        Twin y = new Twin(Tensor.empty(b, DType.F32, rows, w.rows()), want);
+        b.kernel(QuantizedProductKernel.class).orElseThrow().product(x.tested(), w, y.tested());
+        y.compare("product with " + w, TOLERANCE);
+    }
+
     private void map(Program p, Layout layout) {
         Twin[] in = {Twin.normal(b, DType.F32, layout, 5, 3, 7), Twin.normal(b, DType.F32, Layout.DENSE, 6, 3, 7)};
         Twin[] out = new Twin[p.outputCount()];
@@ -109,7 +134,8 @@ final class SmallRun {
             out[k] = Twin.normal(b, DType.F32, Layout.DENSE, 7, 3, p.isRowConstant(p.output(k)) ? 1 : 7);
         }
         b.map(p, Arrays.stream(in).map(Twin::tested).toArray(Tensor[]::new), Arrays.stream(out).map(Twin::tested).toArray(Tensor[]::new));
-        REFERENCE.map(p, Arrays.stream(in).map(Twin::reference).toArray(Tensor[]::new), Arrays.stream(out).map(Twin::reference).toArray(Tensor[]::new));
+        REFERENCE.map(p, Arrays.stream(in).map(Twin::reference).toArray(Tensor[]::new),
+                Arrays.stream(out).map(Twin::reference).toArray(Tensor[]::new));
         for (Twin t : out) {
             t.compare("map", TOLERANCE);
         }

@@ -88,9 +88,9 @@ public abstract class CausalTransformer extends Network implements CausalLm {
         if (given.isPresent() && Recording.isOn()) {
             return Recording.off(() -> forward(input, asked, given, said));
         }
-        Pass pass = asked.reading(input.ids());
         Optional<KvCache> cache = given.map(c -> KvCache.of(c, modelType()));
-        TokenLayout layout = TokenLayout.of(input, pass, cache, contextLength(), embedding().site(), true);
+        TokenLayout layout = TokenLayout.of(input, asked, cache, contextLength(), embedding().site(), true);
+        Pass pass = asked.reading(input.ids(), layout.virtualTokens());
         Var h = entering(layout.withVirtualTokens(embedding().embed(input, pass), pass), layout, pass);
         h = pass.tap("embed", h);
         cache.ifPresent(c -> c.grow(layout.real(), layout.time()));

@@ -18,7 +18,8 @@ public record TokenEmbedding(EmbeddingSite site, Table table) {
      */
     public static TokenEmbedding of(String name, Parameter weight, double scale, DType computeType, Seams seams) {
         int width = Math.toIntExact(weight.size(1));
-        return new TokenEmbedding(seams.add(new EmbeddingSite(name, width, Optional.of(weight), true)), new Table(weight, scale, computeType));
+        return new TokenEmbedding(seams.add(new EmbeddingSite(name, width, Optional.of(weight), true)),
+                new Table(weight, scale, computeType).in(seams));
     }
 
     /** Embeddings {@code [B, T, C]} of the input: looked up, or as given. */

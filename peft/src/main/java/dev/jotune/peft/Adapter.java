@@ -14,6 +14,7 @@ import dev.jotune.models.seam.Projection;
 import dev.jotune.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -139,7 +140,7 @@ public final class Adapter {
         Map<String, Object> extra = new LinkedHashMap<>();
         TaskType.of(model).ifPresent(t -> extra.put("task_type", t.name()));
         // GPT-2's layers, which PEFT needs to be told of.
-        if (hooks.projections().keySet().stream().anyMatch(p -> model.seams().projections().get(p).transposed())) {
+        if (hooks.projections().keySet().stream().map(model.seams().projections()::get).anyMatch(l -> l != null && l.transposed())) {
             extra.put("fan_in_fan_out", true);
         }
         boolean prefix = hooks.segments().filter(s -> s.positions() > 0).isPresent();
@@ -178,7 +179,7 @@ public final class Adapter {
         model.seams().activate(active.toArray(String[]::new));
         replacements.forEach((p, v) -> {
             merged.put(p, p.content());
-            p.replace(v);
+            p.merge(v);
             placed.put(p, p.content());
         });
     }
@@ -206,14 +207,20 @@ public final class Adapter {
         Map<Parameter, Var> out = new LinkedHashMap<>();
         Map<String, Parameter> parameters = model.seams().parameters();
         hooks.overrides().forEach((path, v) -> out.put(parameters.get(path), copyLike(v, parameters.get(path))));
-        for (Map.Entry<String, Projection> e : hooks().projections().entrySet()) {
-            LinearLayer layer = model.seams().projections().get(e.getKey());
-            if (!layer.weight().path().equals(layer.path() + ".weight")) {
-                throw new AdapterException(layer.path() + " shares its weight with " + layer.weight().path()
-                        + "; merging would change both. Untie the weights first.");
-            }
+        Map<String, Projection> projections = hooks().projections();
+        for (Map.Entry<String, Projection> e : projections.entrySet()) {
+            LinearLayer layer = model.seams().projected(e.getKey());
             Var w = out.getOrDefault(layer.weight(), layer.weight().base());
-            out.put(layer.weight(), copyLike(layer.oriented(e.getValue().weight(layer.oriented(w))), layer.weight()));
+            Var changed = copyLike(layer.oriented(e.getValue().weight(layer.oriented(w))), layer.weight());
+            model.seams().readers(layer.weight()).stream().filter(other -> other != layer).forEach(other -> {
+                Projection p = projections.get(other.path());
+                if (p == null || !Arrays.equals(changed.tensor().toDoubleArray(),
+                        copyLike(other.oriented(p.weight(other.oriented(w))), other.weight()).tensor().toDoubleArray())) {
+                    throw new AdapterException(layer.path() + " shares its weight with " + other.path()
+                            + "; merging would change both. Untie the weights first.");
+                }
+            });
+            out.put(layer.weight(), changed);
             Var b = layer.bias().map(p -> out.getOrDefault(p, p.base())).orElse(null);
             Var newBias = e.getValue().bias(b);
             if (newBias != b && b == null) {

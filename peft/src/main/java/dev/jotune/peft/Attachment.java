@@ -9,6 +9,7 @@ import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Projection;
+import dev.jotune.models.seam.RowProjection;
 import dev.jotune.models.seam.SegmentSource;
 import dev.jotune.models.seam.Tap;
 import dev.jotune.models.seam.TapSite;
@@ -30,10 +31,6 @@ import java.util.stream.Collectors;
 
 /** What a method declares while it is being attached: trainable tensors under their file keys, and hooks. */
 public final class Attachment {
-    /** What gives a model's outputs; {@code all-linear} leaves it alone, as in PEFT. */
-    private static final Set<String> HEADS = Set.of("lm_head", "proj_out", "cls.predictions.decoder", "lm_head.decoder",
-            "vocab_projector", "score", "classifier", "classifier.out_proj");
-
     /** How keys begin where PEFT's method wraps the model. */
     public static final String WRAPPED = "base_model.model.";
 
@@ -50,6 +47,7 @@ public final class Attachment {
     private final Map<String, Var> overrides = new LinkedHashMap<>();
     private final Map<String, Tap> taps = new LinkedHashMap<>();
     private final List<String> whole;
+    private boolean notesEmbeddings = true;
     private Optional<SegmentSource> segments = Optional.empty();
     private Optional<HookSource> source = Optional.empty();
     private final Map<String, VirtualTokens> virtualTokens = new LinkedHashMap<>();
@@ -154,12 +152,17 @@ public final class Attachment {
         return values;
     }
 
+    /** Has no embeddings written into the file. */
+    public void noteNoEmbeddings() {
+        notesEmbeddings = false;
+    }
+
     /**
      * A weight of the model that PEFT writes into the adapter's file although it does not train. A file may lack it.
      *
      * @throws AdapterException if the file holds another one than the model
      */
-    public void note(Parameter p, String key) {
+    private void note(Parameter p, String key) {
         if (holds(key) && !Arrays.equals(stored(key, p.shape()).to(DType.F32).toDoubleArray(),
                 p.base().tensor().to(DType.F32).toDoubleArray())) {
             throw new AdapterException("the adapter's " + key + " is not this model's " + p.path()
@@ -188,7 +191,12 @@ public final class Attachment {
         }
     }
 
-    /** Hangs a method on a linear layer (seam 1). */
+    /** Whether {@code layer} is a table of embeddings: a {@link RowProjection} hangs there. */
+    public boolean isTable(LinearLayer layer) {
+        return model.seams().tables().get(layer.path()) == layer;
+    }
+
+    /** Hangs a method on a linear layer or a table (seam 1). */
     public void project(LinearLayer layer, Projection p) {
         projections.put(layer.path(), p);
     }
@@ -269,6 +277,15 @@ public final class Attachment {
      * @param keys {@link #WRAPPED} or {@link #UNWRAPPED}: how the copies' keys begin
      */
     public void modulesToSave(List<String> modules, String keys) {
+        modulesToSave(modules, keys, false);
+    }
+
+    /**
+     * The same, PEFT's way with weights that are tied: each reader gets a copy of its own.
+     *
+     * @param tie whether a table of embeddings that is named by its whole path keeps the head tied
+     */
+    public void modulesToSave(List<String> modules, String keys, boolean tie) {
         Set<String> done = new HashSet<>();
         for (String m : modules) {
             boolean any = false;
@@ -276,7 +293,7 @@ public final class Attachment {
                 if (isWithin(m, p.path())) {
                     any = true;
                     if (done.add(p.path())) {
-                        override(p, keys + p.path());
+                        whole(p, keys, tie && p.path().equals(m + ".weight"));
                     }
                 }
             }
@@ -284,20 +301,35 @@ public final class Attachment {
                 continue;
             }
             // A tied head has no weight of its own; PEFT then copies the tied one.
-            LinearLayer tied = model.seams().projections().get(m);
-            if (!any && tied != null) {
-                throw new AdapterException("modules_to_save: '" + m + "' shares its weight with " + tied.weight().path()
-                        + " in this model. Name that module, or untie the weights.");
-            }
-            if (!any) {
+            Optional<LinearLayer> tied = model.seams().projections().values().stream()
+                    .filter(l -> isWithin(m, l.path() + ".") && !l.weight().path().equals(l.path() + ".weight")).findFirst();
+            if (!any && tied.isPresent()) {
+                copy(tied.get(), keys);
+            } else if (!any) {
                 throw new AdapterException("modules_to_save: no module of the model is called '" + m + "'. It has: "
                         + modulesPreview());
             }
         }
     }
 
-    private static boolean isHead(LinearLayer l) {
-        return HEADS.stream().anyMatch(h -> l.path().equals(h) || l.path().endsWith("." + h));
+    /** A copy of a weight for all that read it; of one that is tied, for the table alone, as in PEFT. */
+    private void whole(Parameter p, String keys, boolean tie) {
+        List<LinearLayer> readers = model.seams().readers(p);
+        if (readers.size() > 1 && isTable(readers.getFirst()) && !tie) {
+            copy(readers.getFirst(), keys);
+            return;
+        }
+        override(p, keys + p.path());
+        // Its readers' names stand in the file too.
+        readers.stream().filter(l -> tie && !isTable(l)).map(l -> keys + l.path() + ".weight").forEach(key -> {
+            saved.filter(s -> s.holds(key)).ifPresent(s -> s.numbers(key, p.shape()));
+            export(key, overrides.get(p.path())::tensor);
+        });
+    }
+
+    private void copy(LinearLayer layer, String keys) {
+        Parameter p = layer.weight();
+        project(layer, new WholeCopy(trainable(keys + layer.path() + ".weight", Init.copyOf(p.base().tensor()), p.shape()), isTable(layer)));
     }
 
     /** Whether the parameter lies in a module whose path ends with {@code name}: a text, as in PEFT, not a whole segment. */
@@ -316,31 +348,27 @@ public final class Attachment {
     }
 
     /**
-     * The linear layers that {@code targets} and the filters choose.
+     * The linear layers that {@code targets} and the filters choose, for methods that cannot change a table.
+     *
+     * @throws AdapterException if that is none, or a table of embeddings is among them
+     */
+    public List<LinearLayer> linears(Targets targets, Optional<Targets> exclude, List<Integer> layers, List<String> layersPattern) {
+        List<LinearLayer> chosen = modules(targets, exclude, layers, layersPattern);
+        chosen.stream().filter(this::isTable).findFirst().ifPresent(t -> {
+            throw Choice.isEmbedding(t.path());
+        });
+        return chosen;
+    }
+
+    /**
+     * The linear layers and tables of embeddings that {@code targets} and the filters choose.
      *
      * @throws AdapterException if that is none
      */
-    public List<LinearLayer> linears(Targets targets, Optional<Targets> exclude, List<Integer> layers, List<String> layersPattern) {
-        List<LinearLayer> chosen = model.seams().projections().values().stream()
-                .filter(l -> targets.isAllLinear() ? !isHead(l) : targets.matches(l.path()))
-                .filter(l -> whole.stream().noneMatch(m -> isWithin(m, l.path() + ".")))
-                .filter(l -> exclude.isEmpty() || !exclude.get().matches(l.path()))
-                .filter(l -> layers.isEmpty() || Targets.layerOf(l.path(), layersPattern).filter(layers::contains).isPresent())
-                .toList();
-        if (chosen.isEmpty()) {
-            String have = model.seams().projections().keySet().stream().map(p -> p.substring(p.lastIndexOf('.') + 1))
-                    .distinct().sorted().collect(Collectors.joining(", "));
-            throw new AdapterException("target_modules " + targets.toJson() + " matches no linear layer of the model"
-                    + (layers.isEmpty() ? "" : " within layers " + layers) + ". Its linear layers are called: " + have + ".");
-        }
-        for (String n : targets.names()) {
-            boolean embedding = model.seams().embeddings().values().stream().flatMap(e -> e.table().stream())
-                    .anyMatch(p -> p.path().equals(n + ".weight") || p.path().endsWith("." + n + ".weight"));
-            boolean linear = model.seams().projections().keySet().stream().anyMatch(p -> Targets.of(n).matches(p));
-            if (embedding && !linear) {
-                throw new AdapterException("target_modules: '" + n + "' is an embedding; only linear layers can be targeted. "
-                        + "To train it whole, name it in modules_to_save.");
-            }
+    public List<LinearLayer> modules(Targets targets, Optional<Targets> exclude, List<Integer> layers, List<String> layersPattern) {
+        List<LinearLayer> chosen = new Choice(model, whole).of(targets, exclude, layers, layersPattern);
+        if (notesEmbeddings) {
+            Choice.embeddings(model, targets, chosen).forEach(l -> note(l.weight(), key(l.path()) + ".base_layer.weight"));
         }
         return chosen;
     }

@@ -16,8 +16,10 @@ import dev.jotune.peft.methods.Oft;
 import dev.jotune.peft.methods.PTuning;
 import dev.jotune.peft.methods.Pasta;
 import dev.jotune.peft.methods.PrefixTuning;
+import dev.jotune.peft.methods.PromptGating;
 import dev.jotune.peft.methods.PromptTuning;
 import dev.jotune.peft.methods.ResidualPromptTuning;
+import dev.jotune.peft.methods.SelfControlPrefix;
 import dev.jotune.peft.methods.Shira;
 import dev.jotune.peft.methods.StateOffset;
 import dev.jotune.peft.methods.Vera;
@@ -38,6 +40,9 @@ public final class Methods {
                     "n C + h (2 C + h + 2) + C with the MLP", PTuning.DEFAULTS),
             new MethodInfo("residual-prompt", "RESIDUAL_PROMPT_TUNING", "Residual Prompt Tuning", "2305.03937", "virtual tokens",
                     "input [P + LN(U relu(D P + d) + u); E(x)]", "n C + 2 C m + m + 3 C", ResidualPromptTuning.DEFAULTS),
+            new MethodInfo("prompt-gating", "PROMPT_GATING", "Prompt Gating", "2212.09387", "virtual tokens, taps",
+                    "input [P; E(x)]; P's states h' = sigmoid(g_l) h + a_l behind the attention of block l",
+                    "3 (n m + m^2 + m) + (2 L + 1) (m + 1) C", PromptGating.DEFAULTS),
             new MethodInfo("iapt", "IAPT", "IAPT", "2405.18203", "virtual tokens", "[p_i; h] before block i, p_i = g_i(softmax(h D Q)^T h D) U",
                     "L (2 C m + m n) / k + 12 L", Iapt.DEFAULTS),
             new MethodInfo("hyper", "HYPER_TUNING", "HyperTuning", "2211.12485", "attention segments, or projection",
@@ -63,6 +68,8 @@ public final class Methods {
                     "o = (sum_j e^(q k_j) v_j + phi(q) Z) / (sum_j e^(q k_j) + phi(q) |k|)", "L H (D^2 + D)", NtkAttention.DEFAULTS),
             new MethodInfo("aligner", "ALIGNER", "Aligner", "2312.05503", "attention segments",
                     "o = softmax(q K^T) V + b_lh softmax(q K_p^T) V_p, one P for all layers", "n C + L H", Aligner.DEFAULTS),
+            new MethodInfo("self-control-prefix", "SELF_CONTROL_PREFIX", "SelfControl-Prefix", "2406.02721", "virtual tokens, attention segments",
+                    "input [P; E(x)], and LLaMA-Adapter's gated states in every attention", "n C + L (m C + 1)", SelfControlPrefix.DEFAULTS),
             new MethodInfo("adapter", "BOTTLENECK_ADAPTER", "Bottleneck adapters", "1902.00751", "taps",
                     "h' = h + s (W_up a(W_down x + b_down) + b_up)", "sum over places of 2 C m + m + C", BottleneckAdapter.DEFAULTS),
             new MethodInfo("lofit", "LOFIT", "LoFiT", "2406.01563", "taps", "z_h' = (1 + A_h) * z_h, then z_h' = z_h + v_h at K heads",
@@ -84,9 +91,14 @@ public final class Methods {
                     "eft(base, tuned, untuned)"),
             decoding("air", "Air-Decoding", "2310.14892", "s = ln p_base + lambda ln P(a | x), r_a = -1 / ln p_a",
                     "base + 140*posterior(wanted, other)"),
+            new UnattachedMethod("self-control", "SelfControl", "2406.02721", "taps", "h_l <- h_l + a clip(dS/dh_l), S the model's own judgement",
+                    "SelfControl, ControlDistillation in Java"),
             step("dpo", "DPO, its prompts shared", "2410.20305", "-ln s(beta (ln p_w / r_w - ln p_l / r_l))", "--objective dpo"),
             step("asft", "Anchored SFT", "2509.23753", "sg(p_t) (-ln p_t) + lambda KL(ref || p)", "--objective asft"),
             step("grpo", "GRPO", "2402.03300", "-min(rho A, clip(rho) A) + beta KL, A = (r - mean) / std", "--objective grpo"),
+            step("ppo", "PPO's losses", "1707.06347", "-min(rho A, clip(rho) A), max of (v - R)^2 and the clipped one, A of GAE",
+                    "PolicyLoss in Java"),
+            step("kto", "KTO", "2402.01306", "d (1 - s(beta (r_w - z))), u (1 - s(beta (z - r_l)))", "PreferenceLoss.Kto in Java"),
             step("mezo", "MeZO", "2305.17333", "theta -= rate (L(theta + eps z) - L(theta - eps z)) / (2 eps) z", "--trainer mezo"),
             step("lisa", "LISA", "2403.17919", "gamma of L layers train, drawn every K steps", "--method full --trainer lisa"),
             step("gmt", "Gradient-Mask Tuning", "2406.15330", "theta -= rate Opt(M G), M the largest k of |G|", "--trainer gmt"),
@@ -95,8 +107,9 @@ public final class Methods {
             weights("ties", "TIES-Merging", "2306.01708", "trim, elect signs, mean of those that agree", "jotune weights --method ties"),
             weights("dare", "DARE", "2311.03099", "tau' = m tau / p, m drawn with probability p", "jotune weights --method dare-linear"),
             weights("soup", "Model Soups", "2203.05482", "W' = mean of W_i, all or those that help", "jotune weights --method greedy-soup"),
-            weights("bitdelta", "BitDelta", "2402.10193", "W' = W + a sign(W_1 - W), a = mean |W_1 - W|", "BitDelta in Java"),
-            weights("compeft", "ComPEFT", "2311.13171", "tau' = a std(tau) sign(top k of tau)", "ComPeft in Java"),
+            weights("fisher", "Fisher-Weighted Averaging", "2111.09832", "W' = sum of F_i W_i / sum of F_i", "FisherAverage in Java"),
+            weights("bitdelta", "BitDelta", "2402.10193", "W' = W + a sign(W_1 - W), a = mean |W_1 - W|", "jotune compress --method bitdelta"),
+            weights("compeft", "ComPEFT", "2311.13171", "tau' = a std(tau) sign(top k of tau)", "jotune compress --method compeft"),
             new UnattachedMethod("hydragen", "Hydragen", "2402.05099", "attention segments", "(o, lse) of a shared run, once for all rows",
                     "TokenTree, CausalLanguageModel.sharingPrefixes in Java"));
 

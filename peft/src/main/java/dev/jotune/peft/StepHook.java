@@ -6,6 +6,7 @@ import dev.jotune.tensor.Tensor;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /**
  * What a method does in every training step beside its forward (seam 6): a term of the loss, and work after the update
@@ -13,6 +14,21 @@ import java.util.Optional;
  */
 @FunctionalInterface
 public interface StepHook {
+    /** A term of the loss, and nothing after updates. */
+    static StepHook ofPenalty(Supplier<Var> term) {
+        return new StepHook() {
+            @Override
+            public Optional<Var> penalty() {
+                return Optional.of(term.get());
+            }
+
+            @Override
+            public void updated(long step, List<Trainable> trainables) {
+                // The loss has done it.
+            }
+        };
+    }
+
     /** A scalar added to the loss whatever the objective; empty for none. */
     default Optional<Var> penalty() {
         return Optional.empty();

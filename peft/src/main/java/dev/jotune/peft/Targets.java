@@ -97,11 +97,6 @@ public record Targets(List<String> names, Optional<String> pattern) {
         return pattern.filter(ALL_LINEAR::equals).isPresent();
     }
 
-    /** Whether {@code name} is an entry of the list or a part of the pattern. */
-    public boolean mentions(String name) {
-        return names.contains(name) || pattern.filter(p -> p.contains(name)).isPresent();
-    }
-
     /** Whether {@code path} is meant, apart from {@code all-linear}. */
     public boolean matches(String path) {
         if (pattern.isPresent()) {

@@ -1,6 +1,7 @@
 package dev.jotune.peft;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -28,6 +29,7 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -72,6 +74,16 @@ class AdapterMergeGoldenTest {
         }
         assertThat(merged.tensors()).hasSize(2 * compared).isNotEmpty();
         checkLogits(c, json, merged, want.get("logits").values());
+    }
+
+    /** PEFT forgets what was trained of the magnitudes: the merged adapter gets the norms of W in their place. */
+    @Test
+    void magnitudesHaveNoPlaceInAWeightedMerge() {
+        Golden.Case c = Golden.cases("peft", "multi/weighted_linear_dora").findFirst().orElseThrow();
+        List<AdapterFiles.Contents> parts = Golden.children(Golden.json(c.file("case.json")).get("adapters")).stream()
+                .map(a -> AdapterFiles.read(Golden.folder("peft").resolve(a.asText()))).toList();
+        assertThatThrownBy(() -> new AdapterMerge(parts, 0.7, 0.6)).isInstanceOf(AdapterException.class)
+                .hasMessageContaining("lora_magnitude_vector");
     }
 
     private static AdapterFiles.Contents merge(Golden.Case c, JsonNode json, AdapterMerge merge) {

@@ -14,6 +14,7 @@ import dev.jotune.peft.methods.Lofit;
 import dev.jotune.peft.methods.Lora;
 import dev.jotune.peft.methods.Pasta;
 import dev.jotune.peft.methods.PrefixTuning;
+import dev.jotune.peft.methods.PromptGating;
 import dev.jotune.peft.methods.PromptTuning;
 import dev.jotune.peft.methods.StateOffset;
 import java.util.ArrayList;
@@ -40,7 +41,7 @@ record BackboneCase(String name, TuningMethod method, Predicate<Backbone> place,
     /** What is tried on a specimen; or of that only what begins as the property {@code jotune.contract} says. */
     static List<BackboneCase> on(Specimen s) {
         List<BackboneCase> out = new ArrayList<>(List.of(LORA, dora(), shira(), prefix(), prompt(), adapter("houlsby"), lofit(),
-                offset("h", 0), offset("h", 2), offset("y", 0), pasta()));
+                offset("h", 0), offset("h", 2), offset("y", 0), pasta(), gating(), adalora()));
         if (!s.wide()) {
             // Their derivatives are the first one's; the reference backend takes its time.
             out.add(adapter("pfeiffer"));
@@ -141,6 +142,27 @@ record BackboneCase(String name, TuningMethod method, Predicate<Backbone> place,
         return new BackboneCase("pasta", method, m -> m instanceof Encoder, "is for text encoders",
                 (model, _) -> model.layers() * 3L * model.seams().taps().get("embed").width(),
                 Pasta.DEFAULTS.withTokens(), "");
+    }
+
+    /** No update of the contract takes a rank away: {@code AdaLoraTest} has those. */
+    private static BackboneCase adalora() {
+        Map<String, Object> settings = Map.of("init_r", RANK, "target_r", 1, "total_step", 100, "tinit", 50, "lora_alpha", 4,
+                "target_modules", Targets.ALL_LINEAR);
+        MethodInfo info = Methods.named("adalora");
+        return linear("adalora", Methods.configure(info, settings), l -> RANK * (l.in() + l.out() + 1),
+                Methods.configure(info, Map.of("init_r", RANK, "target_r", 1, "target_modules", Targets.ALL_LINEAR)), "total_step is 0");
+    }
+
+    /** The encoder of an encoder-decoder. */
+    private static BackboneCase gating() {
+        int inner = 4;
+        PromptGating method = PromptGating.DEFAULTS.sized(TOKENS, inner);
+        return new BackboneCase("prompt-gating", method, m -> m instanceof Seq2SeqLm,
+                "prompt gating needs", (model, a) -> {
+                    EmbeddingSite site = model.seams().input();
+                    long gates = a.hooks().taps().keySet().stream().mapToLong(t -> 2 * (inner + 1) * model.seams().taps().get(t).width()).sum();
+                    return 3L * (TOKENS * inner + inner * inner + inner) + (inner + 1L) * site.hiddenSize() + gates;
+                }, method.sized(TOKENS, 0), "encoder_hidden_size is 0");
     }
 
     private static boolean isPart(String tap) {

@@ -89,12 +89,19 @@ final class ContractCases {
                 entry("bias is 'some'", Map.of("bias", "some")),
                 entry("matches no linear layer", Map.of("target_modules", List.of("c_attn"))),
                 entry("called: down_proj", Map.of("target_modules", List.of())),
-                entry("embed_tokens", Map.of("target_modules", List.of("embed_tokens", "q_proj"))),
+                entry("lora_bias is true", Map.of("target_modules", List.of("embed_tokens", "q_proj"), "lora_bias", true,
+                        "layers_to_transform", List.of(),
+                        "modules_to_save", List.of())),
+                entry("token 900 is no row", Map.of("trainable_token_indices", List.of(1, 900))),
+                entry("each once", Map.of("trainable_token_indices", List.of(1, 1))),
+                entry("no table of embeddings 'wte'", Map.of("trainable_token_indices", Map.of("wte", List.of(1)))),
                 entry("not a regular expression", Map.of("target_modules", "(q_proj")),
                 entry("within layers [9]", Map.of("layers_to_transform", List.of(9))),
                 entry("no module of the model is called 'classifier'", Map.of("modules_to_save", List.of("classifier"))),
                 entry("the rank 0", Map.of("target_modules", List.of("q_proj"), "rank_pattern", Map.of("q_proj", 0))),
-                entry("init_lora_weights", Map.of("init_lora_weights", "pissa")),
+                entry("init_lora_weights", Map.of("init_lora_weights", "pissa_niter_4")),
+                entry("with use_dora", Map.of("init_lora_weights", "olora", "use_dora", true)),
+                entry("which has fewer", Map.of("init_lora_weights", "pissa", "r", 40)),
                 entry("not for new ones", Map.of("init_lora_weights", "eva")),
                 entry("rnak", Map.of("rnak", 3)));
     }
@@ -210,6 +217,8 @@ final class ContractCases {
                 new Case("dropout", Map.of("r", 2, "lora_dropout", 0.3), c -> pairs(c, 2, "q_proj", "v_proj")),
                 new Case("gaussian", Map.of("r", 2, "init_lora_weights", "gaussian"), c -> pairs(c, 2, "q_proj", "v_proj")),
                 new Case("random start", Map.of("r", 2, "init_lora_weights", false), c -> pairs(c, 2, "q_proj", "v_proj")),
+                new Case("pissa", Map.of("r", 2, "lora_alpha", 3, "init_lora_weights", "pissa"), c -> pairs(c, 2, "q_proj", "v_proj")),
+                new Case("olora", Map.of("r", 2, "lora_alpha", 3, "init_lora_weights", "olora"), c -> pairs(c, 2, "q_proj", "v_proj")),
                 new Case("patterns", Map.of("r", 2, "target_modules", List.of("q_proj", "up_proj"),
                         "rank_pattern", Map.of("layers.0.self_attn.q_proj", 1, "up_proj", 3),
                         "alpha_pattern", Map.of(".*\\.1\\.mlp\\.up_proj", 5)),
@@ -229,12 +238,18 @@ final class ContractCases {
                         c -> pair(c, 2, "up_proj") + pair(c, 2, "down_proj")),
                 new Case("head", Map.of("r", 2, "target_modules", List.of("v_proj", "lm_head")),
                         c -> pairs(c, 2, "v_proj") + pair(c, 2, "lm_head")).mergesOn(c -> !c.tieWordEmbeddings()),
+                new Case("embedding", Map.of("r", 2, "target_modules", List.of("embed_tokens", "q_proj")),
+                        c -> pairs(c, 2, "q_proj") + 2L * (c.vocabSize() + c.hiddenSize())).mergesOn(c -> !c.tieWordEmbeddings()),
+                new Case("rows of tokens", Map.of("r", 2, "trainable_token_indices", List.of(3, 1, 4, 0, 5, 9, 2, 6, 8, 7)),
+                        c -> pairs(c, 2, "q_proj", "v_proj") + 10L * c.hiddenSize()),
                 new Case("saved head", Map.of("r", 2, "modules_to_save", List.of("lm_head")),
-                        c -> pairs(c, 2, "q_proj", "v_proj") + (long) c.vocabSize() * c.hiddenSize())
-                        .on(c -> !c.tieWordEmbeddings()),
+                        c -> pairs(c, 2, "q_proj", "v_proj") + (long) c.vocabSize() * c.hiddenSize()).mergesOn(c -> !c.tieWordEmbeddings()),
+                new Case("saved and tied", Map.of("r", 2, "ensure_weight_tying", true, "modules_to_save", List.of("model.embed_tokens")),
+                        c -> pairs(c, 2, "q_proj", "v_proj") + (long) c.vocabSize() * c.hiddenSize()).on(DecoderConfig::tieWordEmbeddings),
                 new Case("saved embedding and norm", Map.of("r", 2, "modules_to_save", List.of("embed_tokens", "norm")),
                         // As in PEFT a name is the end of a path, so both norms of every block are meant too.
-                        c -> pairs(c, 2, "q_proj", "v_proj") + (c.vocabSize() + 2L * c.numHiddenLayers() + 1) * c.hiddenSize()));
+                        c -> pairs(c, 2, "q_proj", "v_proj") + (c.vocabSize() + 2L * c.numHiddenLayers() + 1) * c.hiddenSize())
+                        .mergesOn(c -> !c.tieWordEmbeddings()));
     }
 
     /** n 2 L G D. */

@@ -15,6 +15,7 @@ import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.Projection;
+import dev.jotune.peft.methods.HeldConstants;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
@@ -140,7 +141,7 @@ record Harness(MethodInfo info, ContractCases.Case settings, TinyModels.Kind kin
         Hooks h = adapter.hooks();
         Group group = Group.all(List.of(h));
         Map<String, Projection> held = new LinkedHashMap<>();
-        h.projections().forEach((path, p) -> held.put(path, p.constant(model.seams().projections().get(path), group)));
+        h.projections().forEach((path, p) -> held.put(path, HeldConstants.of(p, model.seams().projected(path), group)));
         model.seams().detach(h.name());
         model.seams().attach(new Hooks(h.name(), held, h.overrides(), h.segments(), h.virtualTokens(), h.taps()));
     }

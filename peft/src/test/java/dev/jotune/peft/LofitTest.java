@@ -2,6 +2,7 @@ package dev.jotune.peft;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
@@ -82,14 +83,15 @@ class LofitTest {
     }
 
     /** 300 texts in batches of 10, five times. */
-    private static void train(Adapter a, double rate, double lambda) {
+    private static void train(Adapter a, double rate) {
         CausalLm model = a.model().as(CausalLm.class);
         Harness.train(a, 150, rate, step -> {
             Tensor ids = texts((int) step % 30 * 10, 10, true);
             long[] labels = ids.toLongArray();
             Arrays.setAll(labels, i -> i % (TIME + 1) == TIME ? labels[i] : -100);
             Var loss = model.loss(DecoderInput.of(ids), Tensor.of(Backends.cpu(), labels, 10, TIME + 1), model.seams().training(1, step));
-            return lambda > 0 ? loss.add(Lofit.penalty(a).mul(lambda)) : loss;
+            // As a run adds it: in the first stage alone.
+            return a.stepHook().flatMap(StepHook::penalty).map(loss::add).orElse(loss);
         });
     }
 
@@ -105,7 +107,7 @@ class LofitTest {
 
     private static double tuned(TuningMethod method, double rate) {
         CausalLm model = planted();
-        train(Adapters.create(model, "a", method, 3), rate, 0);
+        train(Adapters.create(model, "a", method, 3), rate);
         return accuracy(model);
     }
 
@@ -115,7 +117,7 @@ class LofitTest {
         double before = accuracy(model);
         assertThat(before).isBetween(0.4, 0.6);
         Adapter scales = Adapters.create(model, "scales", Lofit.DEFAULTS, 3);
-        train(scales, 5e-3, 5e-4);
+        train(scales, 5e-3);
         // Of 64 heads 3% are two.
         Lofit second = Lofit.selected(scales, 2);
         assertThat(second.heads()).contains(PLANTED);
@@ -155,11 +157,20 @@ class LofitTest {
     }
 
     @Test
+    void everyStepAddsTheSumOfTheScalesMagnitudesInTheFirstStage() {
+        Adapter scales = Harness.move(Adapters.create(planted(), "a", Lofit.DEFAULTS, 1), 2);
+        double sum = scales.trainables().values().stream().flatMapToDouble(v -> Arrays.stream(v.tensor().toDoubleArray())).map(Math::abs).sum();
+        assertThat(scales.stepHook().orElseThrow().penalty().orElseThrow().item()).isCloseTo(5e-4 * sum, within(1e-6 * sum));
+        Lofit without = new Lofit("scales", List.of(), 1e-3, 0, List.of());
+        assertThat(Adapters.create(planted(), "b", without, 1).stepHook()).isEmpty();
+        assertThat(Adapters.create(planted(), "c", Lofit.DEFAULTS.at(List.of(PLANTED)), 1).stepHook()).isEmpty();
+    }
+
+    @Test
     void headsAreSelectedFromScalesAlone() {
         Adapter offsets = Adapters.create(planted(), "a", Lofit.DEFAULTS.at(List.of(PLANTED)), 1);
         assertThatThrownBy(() -> Lofit.selected(offsets, 1)).isInstanceOf(AdapterException.class)
                 .hasMessageContaining("the 0 heads that have scales");
-        assertThatThrownBy(() -> Lofit.penalty(offsets)).isInstanceOf(AdapterException.class).hasMessageContaining("has no scales");
         Adapter scales = Adapters.create(planted(), "b", Lofit.DEFAULTS, 1);
         assertThatThrownBy(() -> Lofit.selected(scales, 65)).isInstanceOf(AdapterException.class).hasMessageContaining("65 of the 64 heads");
     }

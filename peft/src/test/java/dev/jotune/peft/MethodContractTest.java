@@ -16,6 +16,7 @@ import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Pass;
+import dev.jotune.models.seam.RowProjection;
 import dev.jotune.models.seam.VirtualTokens;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.random.Philox;
@@ -28,6 +29,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicContainer;
 import org.junit.jupiter.api.DynamicNode;
@@ -172,7 +174,14 @@ class MethodContractTest {
         Pass pass = model.seams().inference();
         Group group = pass.groups().getFirst();
         adapter.hooks().projections().forEach((path, p) -> {
-            LinearLayer layer = model.seams().projections().get(path);
+            LinearLayer layer = model.seams().projected(path);
+            if (model.seams().tables().containsKey(path)) {
+                Var table = layer.weight().value(group);
+                Tensor all = Tensor.of(h.backend(), LongStream.range(0, layer.in()).toArray(), layer.in());
+                h.assertClose(path, ((RowProjection) p).rows(Embedding.lookup(table, all), v -> Embedding.lookup(v, all), layer, pass).tensor()
+                        .toDoubleArray(), layer.oriented(p.weight(layer.oriented(table))).tensor().contiguous().toDoubleArray());
+                return;
+            }
             Var x = noise(h, 2, 3, layer.in());
             Var w = p.weight(layer.weight().value(group));
             Var b = p.bias(layer.bias().map(v -> v.value(group)).orElse(null));

@@ -24,6 +24,8 @@ final class ProjectionCases {
                         c -> pairs(c, 3, "q_proj", "down_proj") + out(c, "q_proj", "down_proj")),
                 new Case("random start", Map.of("r", 2, "init_lora_weights", false), c -> pairs(c, 2, "q_proj", "v_proj")
                         + out(c, "q_proj", "v_proj")),
+                new Case("embedding", Map.of("r", 2, "target_modules", List.of("embed_tokens")),
+                        c -> 2L * (c.vocabSize() + c.hiddenSize()) + c.hiddenSize()).mergesOn(c -> !c.tieWordEmbeddings()),
                 new Case("biases of targets", Map.of("r", 2, "bias", "lora_only"),
                         c -> pairs(c, 2, "q_proj", "v_proj") + 2 * out(c, "q_proj", "v_proj")).on(DecoderConfig::attentionBias));
     }

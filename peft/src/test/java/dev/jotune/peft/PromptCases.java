@@ -10,7 +10,7 @@ import java.util.stream.Stream;
 /** {@link ContractCases} of the methods that make virtual tokens. */
 final class PromptCases {
     static final Map<String, List<ContractCases.Case>> TABLE = Map.of("p-tuning", pTuning(), "residual-prompt", residual(),
-            "iapt", iapt(), "hyper", hyper());
+            "iapt", iapt(), "hyper", hyper(), "prompt-gating", List.of());
     static final Map<String, Map<String, Map<String, ?>>> SENSELESS = Map.of("p-tuning", senselessPTuning(),
             "residual-prompt", senselessResidual(), "iapt", senselessIapt(), "hyper", senselessHyper());
 

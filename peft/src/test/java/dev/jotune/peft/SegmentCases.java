@@ -10,8 +10,11 @@ import java.util.Map;
 /** What {@link ContractCases} says of methods that take steps after an attention's keys. */
 final class SegmentCases {
     static final Map<String, List<Case>> TABLE = Map.of("adaption_prompt", adaptionPrompt(),
-            "ntk_attention", ntkAttention(), "aligner", aligner());
+            "ntk_attention", ntkAttention(), "aligner", aligner(), "self-control-prefix", selfControl());
     static final Map<String, Map<String, Map<String, ?>>> SENSELESS = Map.of(
+            "self-control-prefix", Map.of("num_virtual_tokens is 0", Map.of("num_virtual_tokens", 0), "adapter_len is -1", Map.of("adapter_len", -1),
+                    "prompt_tuning_init is 'ZERO'", Map.of("prompt_tuning_init", "ZERO"),
+                    "no module of the model is called 'x'", Map.of("modules_to_save", List.of("x"))),
             "adaption_prompt", senselessAdaptionPrompt(), "ntk_attention", senselessNtkAttention(),
             "aligner", Map.of("num_virtual_tokens is 0", Map.of("num_virtual_tokens", 0),
                     "no module of the model is called 'x'", Map.of("modules_to_save", List.of("x"))));
@@ -27,6 +30,13 @@ final class SegmentCases {
         return List.of(
                 new Case("all layers", Map.of("adapter_len", 3), c -> states(c, c.numHiddenLayers(), 3)),
                 new Case("the last layer", Map.of("adapter_len", 2, "adapter_layers", 1, "target_modules", "self_attn"), c -> states(c, 1, 2)));
+    }
+
+    private static List<Case> selfControl() {
+        return List.of(
+                new Case("plain", Map.of("num_virtual_tokens", 2, "adapter_len", 3), c -> 2L * c.hiddenSize() + states(c, c.numHiddenLayers(), 3)),
+                new Case("from a text", Map.of("num_virtual_tokens", 3, "adapter_len", 1, "prompt_tuning_init", "TEXT", "prompt_tuning_init_text",
+                        "abc", "modules_to_save", List.of("model.norm")), c -> 4L * c.hiddenSize() + states(c, c.numHiddenLayers(), 1)));
     }
 
     private static Map<String, Map<String, ?>> senselessAdaptionPrompt() {

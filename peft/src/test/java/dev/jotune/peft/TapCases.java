@@ -45,6 +45,7 @@ final class TapCases {
         return Map.of(
                 "stage is 'both'", Map.of("stage", "both"),
                 "init_std is -1.0", Map.of("init_std", -1),
+                "l1_weight is -0.1", Map.of("l1_weight", -0.1),
                 "heads is empty", Map.of("stage", "offsets", "heads", List.of()),
                 "no head layers.2.attn.0", Map.of("stage", "offsets", "heads", List.of("layers.2.attn.0")),
                 "named twice", Map.of("stage", "offsets", "heads", List.of("layers.0.attn.0", "layers.0.attn.0")),

@@ -28,8 +28,8 @@ import org.junit.jupiter.api.TestFactory;
 /** Taps of every architecture: one rule for their names, the shapes that they say, and the page that lists them. */
 @Tag("golden")
 class TapNamesTest {
-    private static final String RULE = "((encoder|decoder|text|vision)\\.)?(embed|final|layers\\.\\d+(\\.(attn|cross|mlp|mixer|ssm|patch|feature)"
-            + "\\.[a-z_]+)?)";
+    private static final String RULE = "((encoder|decoder|text|vision)\\.)?(embed|final"
+            + "|layers\\.\\d+(\\.(mid|(attn|cross|mlp|mixer|ssm|patch|feature)\\.[a-z_]+))?)";
 
     private static List<Specimen> specimens() {
         return Specimen.all().stream().filter(s -> !s.wide()).toList();

@@ -9,23 +9,19 @@ import java.util.stream.StreamSupport;
 final class Unsupported {
     /** Variants of LoRA that are methods of their own: any value that switches them on is refused. */
     private static final List<String> SWITCHES = List.of("kasa_config", "alora_invocation_tokens", "use_bdlora",
-            "monteclora_config", "velora_config", "layer_replication", "trainable_token_indices", "target_parameters",
-            "arrow_config", "ensure_weight_tying");
+            "monteclora_config", "velora_config", "layer_replication", "target_parameters", "arrow_config");
+    private static final List<String> EMBEDDINGS = List.of("embed_tokens", "wte", "lm_head");
     /** Starts that rewrite the base model's weights, which an adapter's file does not hold. */
-    private static final List<String> STARTS = List.of("pissa", "olora", "corda", "lora_ga", "loftq");
+    private static final List<String> STARTS = List.of("pissa_niter", "corda", "lora_ga", "loftq");
 
     private Unsupported() {}
 
-    /**
-     * The field for which the configuration must be refused.
-     *
-     * @param base the configuration of the model
-     */
-    static Optional<String> field(JsonNode config, JsonNode base) {
-        // A tied head has no weight of its own that could be saved whole.
-        boolean tied = base.path("tie_word_embeddings").asBoolean();
-        if (tied && StreamSupport.stream(config.path("modules_to_save").spliterator(), false).anyMatch(n -> n.asText().equals("lm_head"))) {
-            return Optional.of("modules_to_save");
+    /** The field for which the configuration must be refused. */
+    static Optional<String> field(JsonNode config) {
+        // Of a pair whose factors are tied, the file names only one.
+        if (config.path("ensure_weight_tying").asBoolean() && StreamSupport.stream(config.path("target_modules").spliterator(), false)
+                .anyMatch(n -> EMBEDDINGS.contains(n.asText().substring(n.asText().lastIndexOf('.') + 1)))) {
+            return Optional.of("ensure_weight_tying");
         }
         for (String field : SWITCHES) {
             JsonNode v = config.path(field);
@@ -37,9 +33,6 @@ final class Unsupported {
         if (STARTS.stream().anyMatch(start::startsWith)) {
             return Optional.of("init_lora_weights");
         }
-        boolean embedding = StreamSupport.stream(config.path("target_modules").spliterator(), false)
-                .anyMatch(n -> n.asText().endsWith("embed_tokens") || n.asText().endsWith("wte")
-                        || n.asText().endsWith("word_embeddings"));
-        return embedding ? Optional.of("target_modules") : Optional.empty();
+        return Optional.empty();
     }
 }

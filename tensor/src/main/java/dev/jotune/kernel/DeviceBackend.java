@@ -28,17 +28,14 @@ import java.util.List;
  */
 public abstract class DeviceBackend implements Backend {
     private static final Program IDENTITY = Program.of(Expr.input(0));
-    private static final Program ROW_SUM = Program.of(Expr.input(0).rowSum());
-    private static final Program ROW_MAX = Program.of(Expr.input(0).rowMax());
     /** Groups for each unit of the device: enough that units which finish early find more. */
     private static final int GROUPS_PER_UNIT = 64;
-    /** Rows that an item sums on its own; more are cut into parts first, for exactness and for devices with many items. */
-    private static final long COLUMN_ROWS = 512;
 
     /** Key of whether a program has operands with one value a row, so that rows must stay rows. */
     private static final Object ROW_INPUTS = new Object();
 
     private final HostDetour detour = new HostDetour(this);
+    private final Reductions reductions = new Reductions(this);
     private final Products products = new Products(this);
 
     /** Enqueues a kernel over groups; a tensor stands for a buffer parameter and its offset, a number for the others. */
@@ -56,6 +53,15 @@ public abstract class DeviceBackend implements Backend {
     /** Units that run groups side by side. */
     protected abstract int units();
 
+    /** Items of a group in kernels whose results do not depend on it; a device that measured knows better. */
+    protected int group() {
+        return PrimitiveTexts.GROUP;
+    }
+
+    final KernelSource sized(KernelSource kernel) {
+        return PrimitiveTexts.sized(kernel, group());
+    }
+
     /** Chooses this device's kernels for matrix products. */
     Products products() {
         return products;
@@ -65,15 +71,15 @@ public abstract class DeviceBackend implements Backend {
         return !doubles() && Arrays.stream(tensors).anyMatch(t -> t.dtype() == DType.F64);
     }
 
-    long groups(long items, KernelSource kernel) {
+    final long groups(long items, KernelSource kernel) {
         return Math.clamp((items + kernel.group() - 1) / kernel.group(), 1, (long) units() * GROUPS_PER_UNIT);
     }
 
-    long groupsOf(long count) {
+    final long groupsOf(long count) {
         return Math.clamp(count, 1, (long) units() * GROUPS_PER_UNIT);
     }
 
-    private static DType arithmetic(Tensor... tensors) {
+    static DType arithmetic(Tensor... tensors) {
         return Arrays.stream(tensors).anyMatch(t -> t.dtype() == DType.F64) ? DType.F64 : DType.F32;
     }
 
@@ -143,7 +149,7 @@ public abstract class DeviceBackend implements Backend {
         }
         if (CopyText.covers(from, to)) {
             RowLoop loop = RowLoop.over(target.shape(), false, source, target);
-            walk(PrimitiveTexts.copy(from, to, loop.outerRank()), loop, loop.rows * loop.length, source, target);
+            walk(sized(PrimitiveTexts.copy(from, to, loop.outerRank())), loop, loop.rows * loop.length, source, target);
         } else if (foreign(source, target)) {
             detour.copy(source, target);
         } else {
@@ -172,7 +178,7 @@ public abstract class DeviceBackend implements Backend {
     }
 
     /** What a program's text depends on besides the program. */
-    private record MapKey(DType arithmetic, int outer, List<DType> inputs, List<DType> outputs) {}
+    private record MapKey(DType arithmetic, int group, int outer, List<DType> inputs, List<DType> outputs) {}
 
     @Override
     public void map(Program program, Tensor[] inputs, Tensor[] outputs) {
@@ -184,7 +190,7 @@ public abstract class DeviceBackend implements Backend {
         run(program, arithmetic, inputs, outputs);
     }
 
-    private void run(Program program, DType arithmetic, Tensor[] inputs, Tensor[] outputs) {
+    final void run(Program program, DType arithmetic, Tensor[] inputs, Tensor[] outputs) {
         long[] shape = {};
         for (Tensor t : inputs) {
             shape = Shape.broadcast(shape, t.shape());
@@ -200,9 +206,10 @@ public abstract class DeviceBackend implements Backend {
         if (loop.rows == 0 || loop.length == 0 && !byRows) {
             return;
         }
-        MapKey key = new MapKey(arithmetic, loop.outerRank(), Arrays.stream(inputs).map(Tensor::dtype).toList(),
+        MapKey key = new MapKey(arithmetic, byRows ? PrimitiveTexts.GROUP : group(), loop.outerRank(),
+                Arrays.stream(inputs).map(Tensor::dtype).toList(),
                 Arrays.stream(outputs).map(Tensor::dtype).toList());
-        KernelSource kernel = program.plan(key, k -> ProgramText.of(program, k.arithmetic, k.outer, k.inputs, k.outputs));
+        KernelSource kernel = program.plan(key, k -> ProgramText.of(program, k.arithmetic, k.outer, k.inputs, k.outputs).withGroup(k.group));
         walk(kernel, loop, byRows ? loop.rows * kernel.group() : loop.rows * loop.length, all);
     }
 
@@ -219,71 +226,7 @@ public abstract class DeviceBackend implements Backend {
             detour.reduce(op, x, out);
             return;
         }
-        int[] order = new int[x.rank()];
-        int kept = 0;
-        for (int a = 0; a < x.rank(); a++) {
-            if (out.size(a) == x.size(a)) {
-                order[kept++] = a;
-            }
-        }
-        if (kept == x.rank()) {
-            copy(x, out);
-            return;
-        }
-        int n = kept;
-        for (int a = 0; a < x.rank(); a++) {
-            if (out.size(a) != x.size(a)) {
-                order[n++] = a;
-            }
-        }
-        long[] shape = Arrays.copyOf(x.permute(order).shape(), kept + 1);
-        shape[kept] = -1;
-        Tensor to = out.permute(order);
-        while (to.rank() > kept + 1) {
-            to = to.squeeze(-1);
-        }
-        rows(op, x.permute(order).reshape(shape), to);
-    }
-
-    /** Reduces the last axis. */
-    private void rows(Reduction op, Tensor x, Tensor out) {
-        boolean columns = x.rank() > 1 && x.rank() <= 3 && x.stride(-1) != 1 && x.stride(-2) == 1 && x.size(-2) > 1;
-        long count = x.size(-1);
-        long parts = count / COLUMN_ROWS;
-        if (!columns || x.rank() == 3 && parts > 1) {
-            groupARow(op, x, out);
-        } else if (x.rank() == 3) {
-            columns(op, x, out, x.size(0), count, x.stride(0), out.stride(0));
-        } else if (parts <= 1) {
-            columns(op, x, out, 1, count, 0, 0);
-        } else {
-            long each = count / parts;
-            boolean rest = each * parts < count;
-            Tensor partial = Tensor.empty(this, arithmetic(x, out), parts + (rest ? 1 : 0), x.size(0));
-            columns(op, x, partial.transpose(0, 1), parts, each, each * x.stride(-1), x.size(0));
-            if (rest) {
-                columns(op, x.slice(-1, each * parts, count), partial.slice(0, parts, parts + 1).transpose(0, 1), 1, count - each * parts, 0, 0);
-            }
-            rows(op, partial.transpose(0, 1), out);
-            partial.storage().free();
-        }
-    }
-
-    private void groupARow(Reduction op, Tensor x, Tensor out) {
-        RowLoop loop = RowLoop.over(Arrays.copyOf(x.shape(), x.rank() - 1), false, x.select(-1, 0), out.select(-1, 0));
-        if (loop.outerRank() > 1) {
-            // So many axes that do not follow one another in memory are rare.
-            run(op == Reduction.SUM ? ROW_SUM : ROW_MAX, arithmetic(x, out), new Tensor[] {x}, new Tensor[] {out});
-            return;
-        }
-        boolean outer = loop.outerRank() == 1;
-        launch(PrimitiveTexts.reduceRows(x.dtype(), out.dtype(), op == Reduction.SUM), groupsOf(loop.rows * loop.length), x, out, loop.rows * loop.length,
-                loop.length, x.size(-1), outer ? loop.outerStride(0, 0) : 0, loop.step[0], x.stride(-1), outer ? loop.outerStride(1, 0) : 0, loop.step[1]);
-    }
-
-    private void columns(Reduction op, Tensor x, Tensor out, long outer, long count, long xOuter, long outOuter) {
-        KernelSource kernel = PrimitiveTexts.reduceColumns(x.dtype(), out.dtype(), op == Reduction.SUM);
-        launch(kernel, groups(outer * x.size(-2), kernel), x, out, outer, count, x.size(-2), xOuter, x.stride(-1), x.stride(-2), outOuter, out.stride(-2));
+        reductions.run(op, x, out);
     }
 
     @Override
@@ -328,17 +271,18 @@ public abstract class DeviceBackend implements Backend {
             return;
         }
         Tensor rows = out.reshape(ids.numel(), table.size(1));
-        KernelSource kernel = PrimitiveTexts.gather(table.dtype(), ids.dtype(), out.dtype());
+        KernelSource kernel = sized(PrimitiveTexts.gather(table.dtype(), ids.dtype(), out.dtype()));
         launch(kernel, groups(out.numel(), kernel), table, ids, rows, ids.numel(), table.size(1), table.stride(0), table.stride(1), rows.stride(0),
                 rows.stride(1));
     }
 
     @Override
     public void scatterAdd(Tensor rows, Tensor ids, Tensor table) {
-        Ids sorted = Ids.check(ids, table.size(0));
+        long[] checked = Ids.check(ids, table.size(0));
         if (rows.numel() == 0) {
             return;
         }
+        Ids sorted = Ids.sorted(checked);
         if (foreign(rows, table)) {
             detour.scatterAdd(rows, ids, table);
             return;
@@ -346,19 +290,19 @@ public abstract class DeviceBackend implements Backend {
         Tensor flat = rows.reshape(ids.numel(), table.size(1));
         Tensor plan = Tensor.of(this, sorted.plan(), sorted.plan().length);
         KernelSource kernel = PrimitiveTexts.scatterAdd(rows.dtype(), table.dtype());
-        launch(kernel, groupsOf(sorted.targets()), flat, plan, table, sorted.targets(), table.size(1), flat.stride(0), flat.stride(1), table.stride(0),
-                table.stride(1));
+        launch(kernel, groupsOf(sorted.targets()), flat, plan, table, sorted.targets(), table.size(1), flat.stride(0), flat.stride(1),
+                table.stride(0), table.stride(1));
         plan.storage().free();
     }
 
     @Override
     public void uniform(Tensor out, long seed, long stream) {
-        noise(out, foreign(out), PrimitiveTexts.uniform(out.dtype()), seed, stream, () -> detour.uniform(out, seed, stream));
+        noise(out, foreign(out), sized(PrimitiveTexts.uniform(out.dtype())), seed, stream, () -> detour.uniform(out, seed, stream));
     }
 
     @Override
     public void normal(Tensor out, long seed, long stream) {
-        noise(out, !doubles(), PrimitiveTexts.normal(out.dtype()), seed, stream, () -> detour.normal(out, seed, stream));
+        noise(out, !doubles(), sized(PrimitiveTexts.normal(out.dtype())), seed, stream, () -> detour.normal(out, seed, stream));
     }
 
     private void noise(Tensor out, boolean elsewhere, KernelSource kernel, long seed, long stream, Runnable onHost) {

@@ -15,17 +15,18 @@ record Ids(long targets, long[] plan) {
      *
      * @throws IndexOutOfBoundsException for an id that is no row
      */
-    static Ids check(Tensor ids, long rows) {
+    static long[] check(Tensor ids, long rows) {
         long[] all = ids.toLongArray();
         for (int i = 0; i < all.length; i++) {
             if (all[i] < 0 || all[i] >= rows) {
                 throw new IndexOutOfBoundsException("id " + all[i] + " at position " + i + " is not a row of a table with " + rows + " rows");
             }
         }
-        return sorted(all);
+        return all;
     }
 
-    private static Ids sorted(long[] ids) {
+    /** Sorted by id, equal ones in their order. */
+    static Ids sorted(long[] ids) {
         Integer[] order = new Integer[ids.length];
         Arrays.setAll(order, i -> i);
         // Stable: equal ids keep their order.

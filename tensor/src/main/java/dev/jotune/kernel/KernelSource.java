@@ -83,6 +83,11 @@ public record KernelSource(String name, String text, List<Param> params, SortedM
         return new KernelSource(name, resource(owner, name + ".cl"), params, defines, group, DType.F32);
     }
 
+    /** The same kernel with groups of another size. */
+    KernelSource withGroup(int items) {
+        return items == group ? this : new KernelSource(name, text, params, defines, items, arithmetic);
+    }
+
     /** A text that lies beside {@code owner}. */
     static String resource(Class<?> owner, String name) {
         try (InputStream in = owner.getResourceAsStream(name)) {

@@ -10,7 +10,8 @@ import java.util.function.Supplier;
 
 /** The kernels behind a device's primitives that no expression can say, made once for each combination of types. */
 final class PrimitiveTexts {
-    private static final int GROUP = 128;
+    /** Items of a group, unless a device knows better. */
+    static final int GROUP = 128;
     private static final Map<List<Object>, KernelSource> KNOWN = new ConcurrentHashMap<>();
 
     private PrimitiveTexts() {}
@@ -44,6 +45,11 @@ final class PrimitiveTexts {
         return List.of(types).contains(DType.F64) ? DType.F64 : DType.F32;
     }
 
+    /** The same kernel with groups of another size. */
+    static KernelSource sized(KernelSource kernel, int group) {
+        return group == kernel.group() ? kernel : known(List.of(kernel, group), () -> kernel.withGroup(group));
+    }
+
     /** Copies between layouts, bits unchanged or integers converted. */
     static KernelSource copy(DType from, DType to, int outer) {
         return known(List.of("copy", from, to, outer), () -> CopyText.of(from, to, outer));
@@ -55,13 +61,15 @@ final class PrimitiveTexts {
     }
 
     static KernelSource reduceColumns(DType x, DType out, boolean sum) {
-        return known(List.of("columns", x, out, sum), () -> reduction("reduce_columns", x, out, sum, Param.int64("outer"), Param.int64("rows"), Param.int64("columns"),
-                Param.int64("x_outer"), Param.int64("x_row"), Param.int64("x_column"), Param.int64("y_outer"), Param.int64("y_column")));
+        return known(List.of("columns", x, out, sum), () -> reduction("reduce_columns", x, out, sum, Param.int64("outer"),
+                Param.int64("rows"), Param.int64("columns"), Param.int64("x_outer"), Param.int64("x_row"), Param.int64("x_column"),
+                Param.int64("y_outer"), Param.int64("y_column")));
     }
 
     static KernelSource reduceRows(DType x, DType out, boolean sum) {
-        return known(List.of("rows", x, out, sum), () -> reduction("reduce_rows", x, out, sum, Param.int64("rows"), Param.int64("inner"), Param.int64("n"),
-                Param.int64("x_outer"), Param.int64("x_inner"), Param.int64("x_step"), Param.int64("y_outer"), Param.int64("y_inner")));
+        return known(List.of("rows", x, out, sum), () -> reduction("reduce_rows", x, out, sum, Param.int64("rows"),
+                Param.int64("inner"), Param.int64("n"), Param.int64("x_outer"), Param.int64("x_inner"), Param.int64("x_step"),
+                Param.int64("y_outer"), Param.int64("y_inner")));
     }
 
     static KernelSource gather(DType table, DType ids, DType out) {

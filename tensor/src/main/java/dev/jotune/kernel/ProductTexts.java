@@ -9,10 +9,12 @@ import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * Kernels of matrix products {@code out (+)= a b} and of quantised weights. Parameters of a product, in order: {@code a, b}, what
- * {@link Weight} adds, {@code out}; {@code rows, columns, inner, inner_batches, accumulate, out_fours} (32 bits); then, all in elements and 64 bits, for
- * a, b and out the strides of its two axes, of batches that lie outside and of those within; a quantised b has the bytes of
- * a row instead of strides, then for blocks whether they are ordered, for NF4 the mean.
+ * Kernels of matrix products {@code out (+)= a b} and of quantised weights.
+ *
+ * <p>Parameters of a product, in order: {@code a, b}, what {@link Weight} adds, {@code out}; {@code rows, columns, inner,
+ * inner_batches, accumulate, out_fours} (32 bits); then, all in elements and 64 bits, for a, b and out the strides of its two axes,
+ * of batches that lie outside and of those within. A quantised b has the bytes of a row instead of strides, then for blocks whether
+ * they are ordered, for NF4 the mean.
  */
 final class ProductTexts {
     /** Items of a group of the kernels that are bound by reading. */

@@ -26,6 +26,16 @@ public interface Backend {
     /** Uninitialised memory. */
     Storage allocate(long bytes);
 
+    /** The most bytes that live tensors held at once in this backend's memory, since {@link #resetPeak()}. */
+    default long peakBytes() {
+        return HostMemory.peakBytes();
+    }
+
+    /** Starts a new measurement of {@link #peakBytes()}. */
+    default void resetPeak() {
+        HostMemory.resetPeak();
+    }
+
     /** The same values as a tensor of this backend; shares memory where the device can address it. */
     Tensor adopt(Tensor other);
 

@@ -1,5 +1,9 @@
 package dev.jotune.kernel;
 
+import dev.jotune.kernel.ProductTexts.Skinny;
+import dev.jotune.kernel.ProductTexts.Tiled;
+import dev.jotune.kernel.ProductTexts.Weight;
+import dev.jotune.kernel.ProductTexts.Widened;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.expr.Derivative;
 import dev.jotune.tensor.expr.Expr;
@@ -15,6 +19,8 @@ import java.util.Optional;
  */
 public final class KernelTexts {
     private static final int LARGE_GROUP = 256;
+    private static final int SMALL_GROUP = 32;
+    private static final int MAMBA_STATES = 16;
 
     private KernelTexts() {}
 
@@ -22,16 +28,18 @@ public final class KernelTexts {
     public static Map<String, KernelSource> all() {
         Map<String, KernelSource> all = new LinkedHashMap<>();
         programs(all);
+        primitives(all);
+        products(all);
         norms(all);
         all.put("rotary", DeviceRotary.HALVES);
         all.put("rotary, interleaved", DeviceRotary.INTERLEAVED);
         all.put("adamw", DeviceAdamW.SOURCE);
         all.put("top k", DeviceTopK.SOURCE);
-        for (int states : new int[] {1, 16, ScanTexts.MOST_STATES}) {
-            for (boolean backward : new boolean[] {false, true}) {
-                all.put("scan ends, " + states + " states, backward " + backward, ScanTexts.ends(states, backward));
-                all.put("scan carry, " + states + " states, backward " + backward, ScanTexts.carry(states, backward));
-            }
+        for (boolean backward : new boolean[] {false, true}) {
+            all.put("scan ends, backward " + backward, ScanTexts.ends(MAMBA_STATES, backward));
+            all.put("scan carry, backward " + backward, ScanTexts.carry(MAMBA_STATES, backward));
+        }
+        for (int states : new int[] {1, MAMBA_STATES, ScanTexts.MOST_STATES}) {
             all.put("scan outputs, " + states + " states", ScanTexts.outputs(states));
             all.put("scan gradients, " + states + " states", ScanTexts.gradients(states));
         }
@@ -67,12 +75,39 @@ public final class KernelTexts {
         Expr x = Expr.input(0);
         Expr gelu = x.times(0.5).times(x.times(Math.sqrt(0.5)).erf().plus(1));
         Expr exp = x.minus(x.rowMax()).exp();
-        List<Program> programs = List.of(Program.of(gelu), Program.of(Derivative.of(gelu, 1, Expr.of(1)).getFirst()), Program.of(exp.over(exp.rowSum())));
-        for (DType type : List.of(DType.F32, DType.BF16, DType.F16, DType.F64)) {
-            for (int i = 0; i < programs.size(); i++) {
-                DType arithmetic = type == DType.F64 ? DType.F64 : DType.F32;
-                all.put("program " + i + " of " + type, ProgramText.of(programs.get(i), arithmetic, 2, List.of(type), List.of(type)));
-            }
+        Program softmax = Program.of(exp.over(exp.rowSum()));
+        all.put("gelu", ProgramText.of(Program.of(gelu), DType.F32, 2, List.of(DType.BF16), List.of(DType.F16)));
+        all.put("derivative of gelu", ProgramText.of(Program.of(Derivative.of(gelu, 1, Expr.of(1)).getFirst()), DType.F32, 2, List.of(DType.F32),
+                List.of(DType.F32)));
+        for (DType type : List.of(DType.F32, DType.F64)) {
+            all.put("softmax of " + type, ProgramText.of(softmax, type, 2, List.of(type), List.of(type)));
+        }
+    }
+
+    private static void primitives(Map<String, KernelSource> all) {
+        for (DType type : List.of(DType.F32, DType.F64)) {
+            all.put("sums down columns of " + type, PrimitiveTexts.reduceColumns(type, type, true));
+            all.put("sums along rows of " + type, PrimitiveTexts.reduceRows(type, type, true));
+            all.put("uniform of " + type, PrimitiveTexts.uniform(type));
+            all.put("normal of " + type, PrimitiveTexts.normal(type));
+        }
+        all.put("copy", PrimitiveTexts.copy(DType.BF16, DType.BF16, 3));
+        all.put("argmax", PrimitiveTexts.argmax(DType.BF16));
+        all.put("gather", PrimitiveTexts.gather(DType.BF16, DType.I64, DType.F32));
+        all.put("scatterAdd", PrimitiveTexts.scatterAdd(DType.F32, DType.F32));
+    }
+
+    private static void products(Map<String, KernelSource> all) {
+        for (Tile tile : Tile.CHOICES) {
+            all.put("product in " + tile, new Tiled(DType.F32, DType.BF16, DType.F32, tile, true, true, false, Weight.NUMBERS).source());
+        }
+        all.put("product of F64", new Tiled(DType.F64, DType.F64, DType.F64, Tile.SMALL, false, false, false, Weight.NUMBERS).source());
+        all.put("product of few rows", new Skinny(DType.F32, DType.BF16, DType.F32, ProductTexts.SKINNY_ROWS, true, true, Weight.NUMBERS).source());
+        for (String format : List.of("Q4_K", Weight.NF4)) {
+            Weight weight = new Weight(format);
+            all.put("product with " + format, new Tiled(DType.F32, DType.U8, DType.F32, Tile.LARGE, true, true, true, weight).source());
+            all.put("product of few rows with " + format, new Skinny(DType.F32, DType.U8, DType.F32, 1, true, true, weight).source());
+            all.put("widening " + format, new Widened(weight, DType.F32, true).source());
         }
     }
 
@@ -83,8 +118,8 @@ public final class KernelTexts {
                 all.put(kind + ", residual " + other, DeviceNorm.rows(layer, other, LARGE_GROUP));
                 all.put(kind + " backward, more " + other, DeviceNorm.backward(layer, other, true, !layer, LARGE_GROUP));
             }
-            all.put(kind + " of short rows", DeviceNorm.rows(layer, true, 32));
-            all.put(kind + " backward of short rows", DeviceNorm.backward(layer, true, true, false, 32));
+            all.put(kind + " of short rows", DeviceNorm.rows(layer, true, SMALL_GROUP));
+            all.put(kind + " backward of short rows", DeviceNorm.backward(layer, true, true, false, SMALL_GROUP));
             all.put(kind + ", gradient by the weight", DeviceNorm.weights(layer, true, layer));
         }
         all.put("rms norm backward, scales only", DeviceNorm.backward(false, false, false, true, LARGE_GROUP));

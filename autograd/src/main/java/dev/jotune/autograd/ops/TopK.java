@@ -37,7 +37,8 @@ public final class TopK {
      */
     public static Result of(Tensor x, int k) {
         if (x.rank() < 1 || !x.dtype().isFloating() || k < 1 || k > x.size(-1)) {
-            throw new IllegalArgumentException("The " + k + " largest elements of " + x + " do not exist. Give floating rows [.., n] and k in 1 to n.");
+            throw new IllegalArgumentException("The " + k + " largest elements of " + x + " do not exist. Give floating rows [.., n] "
+                    + "and k in 1 to n.");
         }
         Optional<TopKKernel> kernel = x.backend().kernel(TopKKernel.class);
         if (kernel.isEmpty() || x.dtype() != DType.F32) {

@@ -75,9 +75,9 @@ public final class Bart extends EncoderDecoder {
 
     @Override
     public Encoded encode(EncoderInput input, Pass given) {
-        Pass pass = given.reading(input.ids());
         DecoderInput in = asTokens(input);
-        TokenLayout layout = TokenLayout.of(in, pass, Optional.empty(), contextLength(), encoder.site, false);
+        TokenLayout layout = TokenLayout.of(in, given, Optional.empty(), contextLength(), encoder.site, false);
+        Pass pass = given.reading(input.ids(), layout.virtualTokens());
         Var h = embed(in, encoder, layout, pass);
         List<List<Attention.Segment>> added = encoderPart(pass.segments(seams().attentions(), in.batch()));
         Var states = encoder.stack.forward(h, layout.visible(), added, Optional.empty(), Optional.empty(), checkpointing(), pass);
@@ -86,8 +86,8 @@ public final class Bart extends EncoderDecoder {
 
     @Override
     protected Hidden decode(DecoderInput in, Encoded source, Optional<Seq2SeqCache> cache, Pass given) {
-        Pass pass = given.reading(in.ids());
-        TokenLayout layout = TokenLayout.of(in, pass, cache.map(Seq2SeqCache::target), contextLength(), decoder.site, true);
+        TokenLayout layout = TokenLayout.of(in, given, cache.map(Seq2SeqCache::target), contextLength(), decoder.site, true);
+        Pass pass = given.reading(in.ids(), layout.virtualTokens());
         Var h = embed(in, decoder, layout, pass);
         cache.ifPresent(c -> c.target().grow(layout.real(), layout.time()));
         List<List<Attention.Segment>> added = decoderPart(pass.segments(seams().attentions(), in.batch()));

@@ -48,7 +48,7 @@ public final class BartStack {
     private final List<AttentionSite> sites = new ArrayList<>();
 
     private record Block(MultiHeadAttention self, Norm selfNorm, Optional<MultiHeadAttention> cross, Optional<Norm> crossNorm,
-            LinearLayer up, LinearLayer down, Norm norm, String act, String mlpOut, String out) {}
+            LinearLayer up, LinearLayer down, Norm norm, String mid, String act, String mlpOut, String out) {}
 
     public BartStack(Options options, Weights w, Seams seams) {
         this.options = options;
@@ -73,7 +73,8 @@ public final class BartStack {
         LinearLayer up = w.linear(path + ".fc1", o.feedForward(), o.hidden(), true);
         LinearLayer down = w.linear(path + ".fc2", o.hidden(), o.feedForward(), true);
         return new Block(self, selfNorm, cross, crossNorm, up, down, Norm.of(path + ".final_layer_norm", o.hidden(), NORM_EPS, w),
-                seams.addTap(tap + ".mlp.act", down, o.feedForward()), seams.addTap(tap + ".mlp.out", o.hidden()), seams.addTap(tap, o.hidden()));
+                seams.addTap(tap + ".mid", o.hidden()), seams.addTap(tap + ".mlp.act", down, o.feedForward()),
+                seams.addTap(tap + ".mlp.out", o.hidden()), seams.addTap(tap, o.hidden()));
     }
 
     private MultiHeadAttention attention(String path, int layer, AttentionSite.Kind kind, String tap, Weights w, Seams seams) {
@@ -115,7 +116,7 @@ public final class BartStack {
             x = residual(x, b.crossNorm.get(), b.out + ".cross", pass,
                     y -> b.cross.get().cross(y, added.getLast(), source.orElseThrow(), cache, pass));
         }
-        return pass.tap(b.out, residual(x, b.norm, b.mlpOut, pass, y -> {
+        return pass.tap(b.out, residual(pass.tap(b.mid, x), b.norm, b.mlpOut, pass, y -> {
             Var middle = pass.tap(b.act, Activations.byName(options.activation(), b.up.forward(y, pass)));
             return pass.tap(b.mlpOut, b.down.forward(Noise.dropout(middle, options.dropout().inner(), pass, b.act), pass), y);
         }));

@@ -56,6 +56,7 @@ public final class PostNormBlock {
         outNorm = Norm.of(at + names.outNorm(), hidden, shape.eps(), w);
         seams.addTap(tap + ".attn.head_out", out, shape.heads(), shape.headDim());
         seams.addTap(tap + ".attn.out", hidden);
+        seams.addTap(tap + ".mid", hidden);
         seams.addTap(tap + ".mlp.act", down, shape.inner());
         seams.addTap(tap + ".mlp.out", hidden);
         seams.addTap(tap, hidden);
@@ -83,7 +84,8 @@ public final class PostNormBlock {
                 added, pass);
         Var flat = pass.tap(tap + ".attn.head_out", mixed.transpose(1, 2)).reshape(h.size(0), h.size(1), -1);
         Var attended = pass.tap(tap + ".attn.out", out.forward(flat, pass), h);
-        Var x = attentionNorm.forward(h.add(Noise.dropout(attended, shape.dropout().attended(), pass, tap + ".attn")), pass);
+        Var y = h.add(Noise.dropout(attended, shape.dropout().attended(), pass, tap + ".attn"));
+        Var x = pass.tap(tap + ".mid", attentionNorm.forward(y, pass));
         Var middle = pass.tap(tap + ".mlp.act", Activations.byName(shape.activation(), up.forward(x, pass)));
         Var fed = pass.tap(tap + ".mlp.out", down.forward(middle, pass), x);
         return pass.tap(tap, outNorm.forward(x.add(Noise.dropout(fed, shape.dropout().fed(), pass, tap + ".mlp")), pass));

@@ -1,9 +1,9 @@
 package dev.jotune.models.bert;
 
 import dev.jotune.autograd.Var;
-import dev.jotune.autograd.ops.Embedding;
 import dev.jotune.models.DecoderInput;
 import dev.jotune.models.EncoderInput;
+import dev.jotune.models.Table;
 import dev.jotune.models.TokenLayout;
 import dev.jotune.models.Weights;
 import dev.jotune.models.head.Noise;
@@ -11,13 +11,12 @@ import dev.jotune.models.head.Norm;
 import dev.jotune.models.seam.EmbeddingSite;
 import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.LinearLayer;
-import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.Seams;
-import dev.jotune.models.seam.StoredWeight;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * The input of an encoder: {@code norm(word + position + token type)}.
@@ -44,9 +43,9 @@ public final class TextEmbedding {
     private final Options options;
     private final DType computeType;
     private final EmbeddingSite site;
-    private final Parameter words;
-    private final Optional<Parameter> positions;
-    private final Optional<Parameter> types;
+    private final Table words;
+    private final Optional<Table> positions;
+    private final Optional<Table> types;
     private final Optional<LinearLayer> projection;
     private final Norm norm;
 
@@ -54,17 +53,19 @@ public final class TextEmbedding {
         this.options = o;
         this.computeType = computeType;
         String at = o.path() + ".";
-        words = w.parameter(at + "word_embeddings.weight", o.vocabulary(), o.width());
-        positions = table(at + "position_embeddings.weight", o.positions(), w);
-        types = table(at + "token_type_embeddings.weight", o.types(), w);
+        words = new Table(w.parameter(at + "word_embeddings.weight", o.vocabulary(), o.width()), OptionalInt.of(o.pad()), 1, computeType).in(seams);
+        positions = table(at + "position_embeddings.weight", o.positions(),
+                o.positionsSkipPadding() ? OptionalInt.of(o.pad()) : OptionalInt.empty(), w, seams);
+        types = table(at + "token_type_embeddings.weight", o.types(), OptionalInt.empty(), w, seams);
         projection = o.width() == o.hidden() ? Optional.empty() : Optional.of(w.linear(at + "embed_proj", o.hidden(), o.width(), false));
         norm = Norm.of(at + "LayerNorm", o.hidden(), o.eps(), w);
-        site = seams.add(new EmbeddingSite("embed", o.width(), Optional.of(words)));
+        site = seams.add(new EmbeddingSite("embed", o.width(), Optional.of(words.weight())));
         seams.addTap("embed", o.hidden());
     }
 
-    private Optional<Parameter> table(String path, int rows, Weights w) {
-        return rows == 0 ? Optional.empty() : Optional.of(w.parameter(path, rows, options.width()));
+    private Optional<Table> table(String path, int rows, OptionalInt padding, Weights w, Seams seams) {
+        return rows == 0 ? Optional.empty()
+                : Optional.of(new Table(w.parameter(path, rows, options.width()), padding, 1, computeType).in(seams));
     }
 
     /** Where everything lies in this pass. */
@@ -75,14 +76,13 @@ public final class TextEmbedding {
 
     /** {@code [B, n + T, C]}. */
     public Var forward(EncoderInput in, TokenLayout layout, Pass pass) {
-        Var text = in.embeds().orElseGet(() -> rows(words, in.ids().orElseThrow(), pass, options.pad()));
+        Var text = in.embeds().orElseGet(() -> words.rows(in.ids().orElseThrow(), pass));
         Var h = layout.withVirtualTokens(text, pass);
         if (positions.isPresent()) {
-            long pad = options.positionsSkipPadding() ? options.pad() : -1;
-            h = h.add(rows(positions.get(), positions(in, layout, pass), pass, pad));
+            h = h.add(positions.get().rows(positions(in, layout, pass), pass));
         }
         if (types.isPresent()) {
-            h = h.add(rows(types.get(), tokenTypes(in, layout), pass, -1));
+            h = h.add(types.get().rows(tokenTypes(in, layout), pass));
         }
         if (projection.isPresent()) {
             h = projection.get().forward(h, pass);
@@ -102,23 +102,7 @@ public final class TextEmbedding {
         for (int i = 0; i < m.length; i++) {
             m[i] = real[i / time][i % time] ? 1 : 0;
         }
-        return Var.constant(Tensor.of(words.base().backend(), computeType, m, real.length, time, 1));
-    }
-
-    /** Rows of a table, {@code ids [B, T] -> [B, T, C]}; the padding row gets no gradient. */
-    private Var rows(Parameter table, Tensor ids, Pass pass, long padding) {
-        Tensor here = ids.to(words.base().backend());
-        if (pass.isUniform()) {
-            return rows(table.stored(pass.groups().getFirst()), here, padding);
-        }
-        // Ids travel through perGroup as numbers; a table of 2^24 rows is exact in F32.
-        return pass.perGroup(Var.constant(here.to(computeType)), (x, g) ->
-                rows(table.stored(g), x.tensor().contiguous().to(DType.I64), padding));
-    }
-
-    private Var rows(StoredWeight table, Tensor ids, long padding) {
-        return padding >= 0 && table instanceof StoredWeight.Dense(Var value) && value.requiresGrad()
-                ? Embedding.lookup(value, ids, padding).to(computeType) : table.lookup(ids, computeType);
+        return Var.constant(Tensor.of(words.weight().backend(), computeType, m, real.length, time, 1));
     }
 
     private Tensor tokenTypes(EncoderInput in, TokenLayout layout) {
@@ -136,7 +120,7 @@ public final class TextEmbedding {
                 out[i / text * time + virtual + i % text] = given[i];
             }
         }
-        return Tensor.of(words.base().backend(), out, batch, time);
+        return Tensor.of(words.weight().backend(), out, batch, time);
     }
 
     private Tensor positions(EncoderInput in, TokenLayout layout, Pass pass) {
@@ -155,7 +139,7 @@ public final class TextEmbedding {
                 }
             }
         }
-        return Tensor.of(words.base().backend(), out, batch, time);
+        return Tensor.of(words.weight().backend(), out, batch, time);
     }
 
     /**

@@ -49,9 +49,9 @@ public final class ClipText extends Network implements Encoder {
         // The tower alone is stored with the name of its part in transformers 4, and without in 5.
         String at = w.contains("text_model.embeddings.token_embedding.weight") ? "text_model." : "";
         Parameter table = w.parameter(at + "embeddings.token_embedding.weight", config.vocabSize(), t.hiddenSize());
-        tokens = new Table(table, 1, computeType);
+        tokens = new Table(table, 1, computeType).in(seams);
         positions = new Table(w.parameter(at + "embeddings.position_embedding.weight", config.maxPositionEmbeddings(),
-                t.hiddenSize()), 1, computeType);
+                t.hiddenSize()), 1, computeType).in(seams);
         site = seams.add(new EmbeddingSite("text.embed", t.hiddenSize(), Optional.of(table)));
         seams.addTap("text.embed", t.hiddenSize());
         stack = new PreNormStack(options(t, at, "text.", AttentionSite.Kind.CAUSAL), w, seams);
@@ -73,13 +73,13 @@ public final class ClipText extends Network implements Encoder {
 
     @Override
     public Hidden forward(EncoderInput input, Pass given) {
-        Pass pass = given.reading(input.ids());
         if (input.tokenTypes().isPresent()) {
             throw new IllegalArgumentException("CLIP knows no token types. Leave them out.");
         }
         DecoderInput text = new DecoderInput(input.ids(), input.embeds(), input.mask().or(() -> input.positions().map(this::ones)),
                 input.positions());
-        TokenLayout layout = TokenLayout.of(text, pass, Optional.empty(), config.maxPositionEmbeddings(), site, true);
+        TokenLayout layout = TokenLayout.of(text, given, Optional.empty(), config.maxPositionEmbeddings(), site, true);
+        Pass pass = given.reading(input.ids(), layout.virtualTokens());
         Var own = input.embeds().orElseGet(() -> tokens.rows(input.ids().orElseThrow().to(backend), pass));
         Var h = layout.withVirtualTokens(own, pass);
         h = pass.tap("text.embed", h.add(positions.rows(ids(layout.positions()), pass)));

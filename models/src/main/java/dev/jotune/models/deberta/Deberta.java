@@ -77,8 +77,8 @@ public final class Deberta extends Network implements Encoder {
 
     @Override
     public Hidden forward(EncoderInput input, Pass given) {
-        Pass pass = given.reading(input.ids());
-        TokenLayout layout = embedding.layout(input, pass);
+        TokenLayout layout = embedding.layout(input, given);
+        Pass pass = given.reading(input.ids(), layout.virtualTokens());
         Var h = embedding.forward(input, layout, pass);
         DisentangledAttention.Common common = common(layout, input.batch(), pass);
         List<List<Attention.Segment>> added = pass.segments(seams.attentions(), input.batch());

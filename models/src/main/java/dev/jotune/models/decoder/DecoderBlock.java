@@ -17,7 +17,7 @@ import java.util.Optional;
  *
  * <p>Taps: {@code layers.3.attn.head_out}, {@code layers.3.attn.out} and {@code layers.3.mlp.out} (as the modules give
  * them, before any norm behind), {@code layers.3.mlp.act} (dense), {@code layers.3.mlp.router} (experts),
- * {@code layers.3}.
+ * {@code layers.3.mid}, {@code layers.3}.
  */
 final class DecoderBlock {
     private static final List<String> NAMES = List.of("gate_proj", "up_proj", "down_proj");
@@ -28,6 +28,7 @@ final class DecoderBlock {
     private final Optional<RmsNorm> afterAttention;
     private final Optional<RmsNorm> beforeMlp;
     private final Optional<RmsNorm> afterMlp;
+    private final String mid;
     private final String mlpOut;
     private final String out;
     private final double dropout;
@@ -44,6 +45,7 @@ final class DecoderBlock {
         afterAttention = norm(after, path + ".post_attention_layernorm", c, w);
         beforeMlp = norm(before, path + (around ? ".pre_feedforward_layernorm" : ".post_attention_layernorm"), c, w);
         afterMlp = norm(after, path + ".post_feedforward_layernorm", c, w);
+        mid = seams.addTap(tap + ".mid", c.hiddenSize());
         mlpOut = seams.addTap(tap + ".mlp.out", c.hiddenSize());
         out = seams.addTap(tap, c.hiddenSize());
         dropout = c.dropout().residual();
@@ -73,7 +75,7 @@ final class DecoderBlock {
         Pass pass = run.pass();
         List<Var> said = new ArrayList<>();
         Var mixed = normed(afterAttention, attention.forward(normed(beforeAttention, h, pass), added, run), pass);
-        Var x = h.add(Noise.dropout(mixed, dropout, pass, out + ".attn"));
+        Var x = pass.tap(mid, h.add(Noise.dropout(mixed, dropout, pass, out + ".attn")));
         Var read = normed(beforeMlp, x, pass);
         Var y = pass.tap(mlpOut, mlp.forward(read, pass, said), read);
         said.addFirst(pass.tap(out, x.add(Noise.dropout(normed(afterMlp, y, pass), dropout, pass, out + ".mlp"))));

@@ -43,7 +43,7 @@ public final class Gpt2 extends CausalTransformer {
         Weights w = new Weights(bare ? given.renamed(n -> n.startsWith(PREFIX) ? n.substring(PREFIX.length()) : n) : given, seams);
         Parameter tokens = w.parameter(PREFIX + "wte.weight", config.vocabSize(), config.hiddenSize());
         embedding = TokenEmbedding.of("embed", tokens, 1, computeType, seams);
-        positions = new Table(w.parameter(PREFIX + "wpe.weight", config.context(), config.hiddenSize()), 1, computeType);
+        positions = new Table(w.parameter(PREFIX + "wpe.weight", config.context(), config.hiddenSize()), 1, computeType).in(seams);
         seams.addTap("embed", config.hiddenSize());
         for (int i = 0; i < config.layers(); i++) {
             blocks.add(new Gpt2Block(config, i, w, seams));

@@ -32,6 +32,7 @@ final class Gpt2Block {
     private final LinearLayer down;
     private final String headOut;
     private final String attentionOut;
+    private final String mid;
     private final String act;
     private final String mlpOut;
     private final String out;
@@ -52,6 +53,7 @@ final class Gpt2Block {
         down = w.conv1d(path + ".mlp.c_proj", c.intermediateSize(), hidden, true);
         headOut = seams.addTap(tap + ".attn.head_out", output, c.heads(), c.headDim());
         attentionOut = seams.addTap(tap + ".attn.out", hidden);
+        mid = seams.addTap(tap + ".mid", hidden);
         act = seams.addTap(tap + ".mlp.act", down, c.intermediateSize());
         mlpOut = seams.addTap(tap + ".mlp.out", hidden);
         out = seams.addTap(tap, hidden);
@@ -65,7 +67,7 @@ final class Gpt2Block {
     Var forward(Var h, List<Attention.Segment> added, TokenLayout layout, Pass pass, Optional<KvCache> cache) {
         double p = config.dropout().residual();
         Var attended = attention(attentionNorm.forward(h, pass), added, layout, pass, cache);
-        Var x = h.add(Noise.dropout(attended, p, pass, attentionOut));
+        Var x = pass.tap(mid, h.add(Noise.dropout(attended, p, pass, attentionOut)));
         Var y = mlpNorm.forward(x, pass);
         Var middle = pass.tap(act, Activations.byName(config.activation(), up.forward(y, pass)));
         Var fed = pass.tap(mlpOut, down.forward(middle, pass), y);

@@ -55,6 +55,12 @@ public record HubSettings(URI endpoint, Optional<String> token, Path cache) {
         return new HubSettings(uri, token, cache);
     }
 
+    /** Without the token. */
+    @Override
+    public String toString() {
+        return endpoint + " (" + (token.isPresent() ? "with" : "without") + " a token), kept in " + cache;
+    }
+
     private static Optional<String> set(Map<String, String> environment, String name) {
         return Optional.ofNullable(environment.get(name)).map(String::strip).filter(text -> !text.isEmpty());
     }

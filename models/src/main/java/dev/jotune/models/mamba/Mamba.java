@@ -107,10 +107,10 @@ public final class Mamba extends Network implements CausalLm {
             throw new IllegalArgumentException("a mamba model cannot read branches: its state runs through the whole row. "
                     + "Give each text a row of its own.");
         }
-        Pass pass = asked.reading(input.ids());
         Optional<MambaCache> cache = given.map(Mamba::own);
         DecoderInput unplaced = new DecoderInput(input.ids(), input.embeds(), input.mask(), Optional.empty(), Optional.empty(), input.instruction());
-        TokenLayout layout = TokenLayout.of(unplaced, pass, cache, contextLength(), embedding.site(), true);
+        TokenLayout layout = TokenLayout.of(unplaced, asked, cache, contextLength(), embedding.site(), true);
+        Pass pass = asked.reading(input.ids(), layout.virtualTokens());
         MambaPadding padding = MambaPadding.of(layout, cache.map(MambaCache::length).orElse(0L), cache.isPresent(),
                 config.convKernel() - 1, backend, computeType);
         Var h = pass.tap("embed", layout.withVirtualTokens(embedding.embed(input, pass), pass));

@@ -57,9 +57,10 @@ public abstract class PatchEncoder extends Network {
      *
      * @param interpolate whether planes may have another size than the positions were trained for
      */
-    protected final Hidden encode(Var planes, boolean interpolate, Pass pass) {
-        Var own = Noise.dropout(embedding.forward(planes, interpolate, pass), stack.options().dropout().embedding(), pass, embed);
-        TokenLayout layout = embedding.layout(own, pass);
+    protected final Hidden encode(Var planes, boolean interpolate, Pass given) {
+        Var own = Noise.dropout(embedding.forward(planes, interpolate, given), stack.options().dropout().embedding(), given, embed);
+        TokenLayout layout = embedding.layout(own, given);
+        Pass pass = given.reading(Optional.empty(), layout.virtualTokens());
         Var h = layout.withVirtualTokens(own, pass);
         h = pass.tap(embed, before.isEmpty() ? h : before.get().forward(h, pass));
         h = stack.forward(h, layout.visible(), checkpointing(), pass);

@@ -49,6 +49,7 @@ final class PreNormBlock {
         down = w.linear(at + names.down(), hidden, o.inner(), true);
         seams.addTap(tap + ".attn.head_out", out, o.heads(), o.headDim());
         seams.addTap(tap + ".attn.out", hidden);
+        seams.addTap(tap + ".mid", hidden);
         seams.addTap(tap + ".mlp.act", down, o.inner());
         seams.addTap(tap + ".mlp.out", hidden);
         seams.addTap(tap, hidden);
@@ -61,7 +62,7 @@ final class PreNormBlock {
      */
     Var forward(Var h, List<Attention.Segment> added, Attention.Visible visible, Pass pass) {
         Var attended = attention(attentionNorm.forward(h, pass), added, visible, pass);
-        Var x = h.add(Noise.dropout(attended, options.dropout().residual(), pass, tap + ".attn"));
+        Var x = pass.tap(tap + ".mid", h.add(Noise.dropout(attended, options.dropout().residual(), pass, tap + ".attn")));
         Var y = mlpNorm.forward(x, pass);
         Var middle = pass.tap(tap + ".mlp.act", Activations.byName(options.activation(), up.forward(y, pass)));
         Var fed = pass.tap(tap + ".mlp.out", down.forward(middle, pass), y);

@@ -10,7 +10,7 @@ import java.util.Optional;
  * What one attached adapter hangs on a model's seams.
  *
  * @param name the adapter's name within the model
- * @param projections by module path
+ * @param projections by module path, of linear layers and of tables
  * @param overrides own copies of weights, by parameter path: trained biases, {@code modules_to_save}
  * @param segments added to every attention
  * @param virtualTokens put before an input, by the name of the embedding site

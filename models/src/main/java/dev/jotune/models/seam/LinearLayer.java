@@ -86,6 +86,11 @@ public record LinearLayer(String path, Parameter weight, Optional<Parameter> bia
         return weight.projected(group, transposed, x.dtype()).product(x, transposed, weight.precision());
     }
 
+    /** {@code x W^T} with W as it was before adapters were merged into it. */
+    public Var unmerged(Var x, Group group) {
+        return weight.isMerged() && !weight.isOverridden(group) ? weight.unmerged().product(x, transposed, weight.precision()) : linear(x, group);
+    }
+
     private Var base(Var x, Group group, Optional<Terms.LowRank> lowRank, Optional<Var> residual) {
         return weight.projected(group, transposed, x.dtype())
                 .product(x, transposed, new Terms(lowRank, bias.map(b -> b.value(group)), residual),

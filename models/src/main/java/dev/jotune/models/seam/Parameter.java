@@ -18,9 +18,17 @@ public final class Parameter {
     /** What a parameter holds until it is replaced; the same content may change its form, never its numbers. */
     public static final class Content {
         private volatile StoredWeight stored;
+        /** What adapters were merged into to make this; itself where none were. */
+        private final Content unmerged;
 
         private Content(StoredWeight stored) {
             this.stored = stored;
+            this.unmerged = this;
+        }
+
+        private Content(StoredWeight stored, Content unmerged) {
+            this.stored = stored;
+            this.unmerged = unmerged;
         }
     }
 
@@ -139,7 +147,28 @@ public final class Parameter {
         precision = p;
     }
 
-    /** Replaces the model's own value, for merging and for full fine-tuning. */
+    /** Replaces the model's own value by what an adapter makes of it. */
+    public void merge(Var v) {
+        check(new StoredWeight.Dense(v));
+        content = new Content(new StoredWeight.Dense(v), content.unmerged);
+    }
+
+    /** Whether adapters are merged into the model's own value. */
+    public boolean isMerged() {
+        return content.unmerged != content;
+    }
+
+    /** What is held but for merged adapters. */
+    public Content unmergedContent() {
+        return content.unmerged;
+    }
+
+    /** The model's own value but for merged adapters, as it is held. */
+    public StoredWeight unmerged() {
+        return content.unmerged.stored;
+    }
+
+    /** Replaces the model's own value, for full fine-tuning. */
     public void replace(Var v) {
         replace(new StoredWeight.Dense(v));
     }

@@ -21,8 +21,9 @@ import java.util.stream.IntStream;
  * @param seed of the run
  * @param step of the run: with the seed it fixes all noise of the pass
  * @param text what is being read, where that is known to be tokens; models say it
+ * @param before how many positions of an activation come before the text's own: virtual tokens, or padding in their place; models say it
  */
-public record Pass(List<Group> groups, boolean training, long seed, long step, Optional<Text> text) {
+public record Pass(List<Group> groups, boolean training, long seed, long step, Optional<Text> text, long before) {
     /**
      * The tokens that a pass reads.
      *
@@ -40,12 +41,12 @@ public record Pass(List<Group> groups, boolean training, long seed, long step, O
     }
 
     public Pass(List<Group> groups, boolean training, long seed, long step) {
-        this(groups, training, seed, step, Optional.empty());
+        this(groups, training, seed, step, Optional.empty(), 0);
     }
 
-    /** This pass over a text; where the input is embeddings, nobody knows which tokens they are. */
-    public Pass reading(Optional<Tensor> ids) {
-        return new Pass(groups, training, seed, step, ids.map(i -> new Text(i, List.of())));
+    /** This pass over a text behind {@code virtual} positions; where the input is embeddings, nobody knows which tokens they are. */
+    public Pass reading(Optional<Tensor> ids, long virtual) {
+        return new Pass(groups, training, seed, step, ids.map(i -> new Text(i, List.of())), virtual);
     }
 
     /** All rows under the same adapters, no dropout. */
@@ -99,7 +100,7 @@ public record Pass(List<Group> groups, boolean training, long seed, long step, O
     /** This pass for the rows of one of its groups alone. */
     public Pass within(Group group) {
         return new Pass(List.of(Group.all(group.hooks())), training, seed, step,
-                group.rows().isEmpty() ? text : text.map(t -> new Text(t.ids(), group.rows())));
+                group.rows().isEmpty() ? text : text.map(t -> new Text(t.ids(), group.rows())), before);
     }
 
     /** A number for the noise of one use in this pass: equal names give equal noise. */
@@ -198,12 +199,12 @@ public record Pass(List<Group> groups, boolean training, long seed, long step, O
     }
 
     private Var tap(String name, Var x, Optional<Var> read, Group g) {
-        Tap.At at = new Tap.At(within(g), read);
+        Pass own = within(g);
         Var v = x;
         for (Hooks h : g.hooks()) {
             Tap tap = h.taps().get(name);
             if (tap != null) {
-                Var out = tap.apply(name, v, at);
+                Var out = tap.apply(name, v, new Tap.At(own, read, h));
                 if (!Arrays.equals(out.shape(), v.shape())) {
                     throw new IllegalStateException("the tap of adapter '" + h.name() + "' at " + name + " changed the shape from "
                             + Arrays.toString(v.shape()) + " to " + Arrays.toString(out.shape()));

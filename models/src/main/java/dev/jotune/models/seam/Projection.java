@@ -35,16 +35,6 @@ public interface Projection {
     /** {@code W' = g(W, theta)}, {@code [out, in]}. */
     Var weight(Var w);
 
-    /**
-     * This method with what its gradient takes for a constant held at its present value, so that the gradient is the
-     * derivative; by default itself, for its gradient is.
-     *
-     * @param group whose values of the layer's parameters count
-     */
-    default Projection constant(LinearLayer layer, Group group) {
-        return this;
-    }
-
     /** The bias after merging; by default unchanged. Null where the layer has none. */
     default Var bias(Var b) {
         return b;

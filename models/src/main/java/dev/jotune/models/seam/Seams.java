@@ -4,12 +4,16 @@ import dev.jotune.autograd.Recording;
 import dev.jotune.tensor.kernels.Precision;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * Everything of a model that a method can hold on to, and what is attached at present. The model itself stays as it
@@ -18,6 +22,7 @@ import java.util.SequencedMap;
 public final class Seams {
     private final SequencedMap<String, Parameter> parameters = new LinkedHashMap<>();
     private final SequencedMap<String, LinearLayer> projections = new LinkedHashMap<>();
+    private final SequencedMap<String, LinearLayer> tables = new LinkedHashMap<>();
     private final List<AttentionSite> attentions = new ArrayList<>();
     private final Map<AttentionSite, KeysAndValues> keysAndValues = new HashMap<>();
     private final SequencedMap<String, EmbeddingSite> embeddings = new LinkedHashMap<>();
@@ -40,6 +45,13 @@ public final class Seams {
     public LinearLayer add(LinearLayer l) {
         projections.put(l.path(), l);
         return l;
+    }
+
+    /** Adds a table {@code [N, C]} whose rows are looked up, and returns it. */
+    public Parameter addTable(Parameter p) {
+        String path = p.path().substring(0, p.path().lastIndexOf('.'));
+        tables.put(path, new LinearLayer(path, p, Optional.empty(), true));
+        return p;
     }
 
     /** Adds an attention, and the tap that shows its probabilities. */
@@ -111,6 +123,25 @@ public final class Seams {
         return java.util.Collections.unmodifiableMap(projections);
     }
 
+    /**
+     * Every table of embeddings by module path, as the linear layer that it is to one-hot rows: {@code E^T [C, N]}. What
+     * hangs on one are {@link RowProjection}s.
+     */
+    public Map<String, LinearLayer> tables() {
+        return java.util.Collections.unmodifiableMap(tables);
+    }
+
+    /** The linear layer or table at a path that something hangs on. */
+    public LinearLayer projected(String path) {
+        LinearLayer table = tables.get(path);
+        return table != null ? table : projections.get(path);
+    }
+
+    /** All linear layers and tables that read {@code p}: a tied head reads the table of the embeddings. */
+    public List<LinearLayer> readers(Parameter p) {
+        return Stream.concat(tables.values().stream(), projections.values().stream()).filter(l -> l.weight() == p).toList();
+    }
+
     /** Every attention, first layer first. */
     public List<AttentionSite> attentions() {
         return List.copyOf(attentions);
@@ -154,7 +185,9 @@ public final class Seams {
             throw new IllegalArgumentException("an adapter named '" + hooks.name()
                     + "' is attached already. Detach it or choose another name.");
         }
-        check(hooks.projections().keySet(), projections.keySet(), "linear layer");
+        Set<String> rows = hooks.projections().entrySet().stream().filter(e -> e.getValue() instanceof RowProjection)
+                .map(Map.Entry::getKey).filter(tables::containsKey).collect(Collectors.toSet());
+        check(hooks.projections().keySet().stream().filter(p -> !rows.contains(p)).toList(), projections.keySet(), "linear layer");
         check(hooks.overrides().keySet(), parameters.keySet(), "parameter");
         check(hooks.taps().keySet(), taps.keySet(), "tap");
         check(hooks.virtualTokens().keySet(), embeddings.keySet(), "embedding input");
@@ -182,7 +215,7 @@ public final class Seams {
         sources.put(hooks.name(), source);
     }
 
-    private static void check(java.util.Set<String> asked, java.util.Set<String> there, String kind) {
+    private static void check(Collection<String> asked, Set<String> there, String kind) {
         for (String a : asked) {
             if (!there.contains(a)) {
                 throw new IllegalArgumentException("the model has no " + kind + " '" + a + "'. It has: " + preview(there));
@@ -190,7 +223,7 @@ public final class Seams {
         }
     }
 
-    private static String preview(java.util.Set<String> names) {
+    private static String preview(Set<String> names) {
         List<String> some = names.stream().sorted().limit(12).toList();
         return String.join(", ", some) + (names.size() > some.size() ? ", ... (" + names.size() + " in all)" : "");
     }

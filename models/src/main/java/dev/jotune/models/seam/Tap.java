@@ -11,8 +11,29 @@ public interface Tap {
      *
      * @param pass the pass of this adapter's group alone
      * @param read what the part read whose output the activation is; present at every {@code *.out}
+     * @param adapter what else the tap's adapter hangs on the model
      */
-    record At(Pass pass, Optional<Var> read) {}
+    record At(Pass pass, Optional<Var> read, Hooks adapter) {
+        /**
+         * Where the adapter's own virtual tokens of an embedding site stand among the positions of an activation behind it; empty
+         * where it has none, or where a cache holds them.
+         */
+        public Optional<Run> ownTokens(String site) {
+            Group group = pass.groups().getFirst();
+            long first = pass.before() - group.virtualTokens(site);
+            for (Hooks h : group.hooks()) {
+                VirtualTokens tokens = h.virtualTokens().get(site);
+                if (h == adapter) {
+                    return tokens == null || pass.before() == 0 ? Optional.empty() : Optional.of(new Run(first, first + tokens.count()));
+                }
+                first += tokens == null ? 0 : tokens.count();
+            }
+            throw new IllegalStateException("the adapter '" + adapter.name() + "' is not among those of its own rows");
+        }
+    }
+
+    /** Positions {@code [from, to)}. */
+    record Run(long from, long to) {}
 
     /**
      * @param name one of {@link Seams#taps}

@@ -61,9 +61,9 @@ public final class T5 extends EncoderDecoder {
 
     @Override
     public Encoded encode(EncoderInput input, Pass given) {
-        Pass pass = given.reading(input.ids());
         DecoderInput in = withoutPositions(asTokens(input));
-        TokenLayout layout = TokenLayout.of(in, pass, Optional.empty(), contextLength(), encoderEmbed, false);
+        TokenLayout layout = TokenLayout.of(in, given, Optional.empty(), contextLength(), encoderEmbed, false);
+        Pass pass = given.reading(input.ids(), layout.virtualTokens());
         Var h = embed(in, layout, pass);
         RelativePositions distances = encoder.distances();
         Attention.Visible visible = layout.visible().withBias(distances.bias(layout.time(), layout.time(), 0, in.batch(), pass));
@@ -75,10 +75,10 @@ public final class T5 extends EncoderDecoder {
 
     @Override
     protected Hidden decode(DecoderInput input, Encoded source, Optional<Seq2SeqCache> cache, Pass given) {
-        Pass pass = given.reading(input.ids());
         DecoderInput in = withoutPositions(input);
         long past = cache.map(Seq2SeqCache::length).orElse(0L);
-        TokenLayout layout = TokenLayout.of(in, pass, cache.map(Seq2SeqCache::target), contextLength(), decoderEmbed, true);
+        TokenLayout layout = TokenLayout.of(in, given, cache.map(Seq2SeqCache::target), contextLength(), decoderEmbed, true);
+        Pass pass = given.reading(input.ids(), layout.virtualTokens());
         Var h = embed(in, layout, pass);
         cache.ifPresent(c -> c.target().grow(layout.real(), layout.time()));
         RelativePositions distances = decoder.distances();

@@ -37,7 +37,8 @@ final class T5Stack {
 
     /** One block's parts; {@code cross} only in a decoder. */
     private record Block(Parameter selfNorm, MultiHeadAttention self, Optional<Parameter> crossNorm, Optional<MultiHeadAttention> cross,
-            Parameter norm, Optional<LinearLayer> gate, LinearLayer up, LinearLayer down, String act, String mlpOut, String out) {}
+            Parameter norm, Optional<LinearLayer> gate, LinearLayer up, LinearLayer down, String mid, String act, String mlpOut,
+            String out) {}
 
     /** @param name {@code encoder} or {@code decoder} */
     T5Stack(T5Config c, String name, boolean decoder, DType computeType, Weights w, Seams seams) {
@@ -69,7 +70,8 @@ final class T5Stack {
         Parameter norm = norm(feed, w);
         LinearLayer up = w.linear(dense + (config.gated() ? "wi_1" : "wi"), config.dFf(), config.dModel(), false);
         LinearLayer down = w.linear(dense + "wo", config.dModel(), config.dFf(), false);
-        return new Block(selfNorm, self, crossNorm, cross, norm, gate, up, down, seams.addTap(tap + ".mlp.act", down, config.dFf()),
+        return new Block(selfNorm, self, crossNorm, cross, norm, gate, up, down, seams.addTap(tap + ".mid", config.dModel()),
+                seams.addTap(tap + ".mlp.act", down, config.dFf()),
                 seams.addTap(tap + ".mlp.out", config.dModel()), seams.addTap(tap, config.dModel()));
     }
 
@@ -119,6 +121,7 @@ final class T5Stack {
             Var read = block.cross.get().cross(asked, added.getLast(), source.get(), cache, pass);
             x = x.add(dropout(read, block.out + ".cross", pass));
         }
+        x = pass.tap(block.mid, x);
         Var y = norm(x, block.norm, pass);
         Var middle = pass.tap(block.act, middle(block, y, pass));
         Var fed = pass.tap(block.mlpOut, block.down.forward(dropout(middle, block.act, pass), pass), y);

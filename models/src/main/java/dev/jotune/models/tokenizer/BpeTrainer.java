@@ -64,7 +64,7 @@ public final class BpeTrainer {
         BpeTrainer trainer = new BpeTrainer();
         trainer.begin(texts);
         while (trainer.tokens.size() < vocabularySize && trainer.merge()) {
-            // Each merge adds a token.
+            // A merge may give a token that two others gave before.
         }
         return trainer.json();
     }
@@ -124,7 +124,7 @@ public final class BpeTrainer {
             words.set(word, merged(old, best, merged));
             count(word, words.get(word), counts.get(word));
         }
-        pairs.remove(best);
+        // Counting the old words down noted them anew.
         where.remove(best);
         pairs.values().removeIf(n -> n == 0);
         return true;

@@ -90,10 +90,11 @@ public final class Whisper extends EncoderDecoder {
     }
 
     @Override
-    public Encoded encode(EncoderInput source, Pass pass) {
-        Var frames = convolved(features(source), pass);
+    public Encoded encode(EncoderInput source, Pass given) {
+        Var frames = convolved(features(source), given);
         DecoderInput in = DecoderInput.of(frames.add(sinusoids));
-        TokenLayout layout = TokenLayout.of(in, pass, Optional.empty(), Integer.MAX_VALUE, encoderEmbed, false);
+        TokenLayout layout = TokenLayout.of(in, given, Optional.empty(), Integer.MAX_VALUE, encoderEmbed, false);
+        Pass pass = given.reading(Optional.empty(), layout.virtualTokens());
         Var h = pass.tap(encoderEmbed.name(), layout.withVirtualTokens(in.embeds().orElseThrow(), pass));
         List<List<Segment>> added = encoderPart(pass.segments(seams().attentions(), in.batch()));
         Var states = encoder.forward(h, layout.visible(), added, Optional.empty(), Optional.empty(), checkpointing(), pass);
@@ -129,8 +130,8 @@ public final class Whisper extends EncoderDecoder {
 
     @Override
     protected Hidden decode(DecoderInput in, Encoded source, Optional<Seq2SeqCache> cache, Pass given) {
-        Pass pass = given.reading(in.ids());
-        TokenLayout layout = TokenLayout.of(in, pass, cache.map(Seq2SeqCache::target), contextLength(), decoderEmbed, true);
+        TokenLayout layout = TokenLayout.of(in, given, cache.map(Seq2SeqCache::target), contextLength(), decoderEmbed, true);
+        Pass pass = given.reading(in.ids(), layout.virtualTokens());
         Var tokens = in.embeds().orElseGet(() -> words.rows(in.ids().get().to(backend()), pass));
         Tensor where = positions(layout, 0);
         Var h = pass.tap(decoderEmbed.name(), layout.withVirtualTokens(tokens, pass).add(positions.rows(where, pass)));

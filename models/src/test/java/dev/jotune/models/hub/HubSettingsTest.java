@@ -38,6 +38,13 @@ class HubSettingsTest {
                 .hasMessageNotContaining("a b");
     }
 
+    @Test
+    void aTokenIsNotWrittenWhereSettingsAre() {
+        HubSettings settings = HubSettings.from(Map.of("HF_TOKEN", "hf_secret"), folder);
+        assertThat(settings).hasToString("https://huggingface.co (with a token), kept in " + folder.resolve(".cache/huggingface/hub"));
+        assertThat(HubSettings.from(Map.of(), folder).toString()).contains("without a token");
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"", "name", "a/b/c", "../b", "a/..", "a/-b", "/b", "a/", "a b/c", "a--b/c", "a/b..c", "a/b."})
     void whatIsNoNameOfAModelIsNotTakenForOne(String text) {

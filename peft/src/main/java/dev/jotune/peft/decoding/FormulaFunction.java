@@ -43,6 +43,9 @@ public enum FormulaFunction {
     EFT("eft(base, tuned, untuned, beta = 1, top_p = 1)", "emulated fine-tuning, arXiv:2310.12962", "mmm?xx",
             a -> new EmulatedFineTuning(a.number(3, 1), a.number(4, 1)).of(a.model(0), a.model(1), a.model(2))),
 
+    BETWEEN("between(base, tuned, other, untuned, share, beta = 1)", "emulated fine-tuning by share of one tuning and 1 - share of another",
+            "mmmmx?x", a -> new EmulatedFineTuning(a.number(5, 1), 1).between(a.model(0), a.model(1), a.model(2), a.model(3), a.number(4, 1))),
+
     POSTERIOR("posterior(wanted, other, ...)", "which attribute a text has: base + 140*posterior(a, b) is Air-Decoding, arXiv:2310.14892",
             "mm*m", a -> Logits.posterior(a.models(), 0, Evidence.RECONSTRUCTED));
 

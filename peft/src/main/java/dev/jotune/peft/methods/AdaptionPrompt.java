@@ -76,9 +76,14 @@ public record AdaptionPrompt(Optional<String> targetModules, int adapterLen, Opt
         if (layers <= 0 || layers > named.size()) {
             throw new AdapterException("adapter_layers is " + layers + "; it must be from 1 to the model's " + named.size() + ".");
         }
+        attachTo(a, named.subList(named.size() - layers, named.size()), adapterLen);
+    }
+
+    /** Gated states at some attentions. */
+    static void attachTo(Attachment a, List<AttentionSite> sites, int adapterLen) {
         boolean after = a.model().modelType().equals("gpt2");
         Map<AttentionSite, AttentionStep> steps = new LinkedHashMap<>();
-        for (AttentionSite site : named.subList(named.size() - layers, named.size())) {
+        for (AttentionSite site : sites) {
             KeysAndValues keys = a.model().seams().keysAndValues(site).orElseThrow();
             Var p = a.trainable(Attachment.key(site.path() + ".adaption_prompt"), Init.normal(1), 1, adapterLen, a.model().hiddenSize());
             Var gate = a.trainable(Attachment.key(site.path() + ".adaption_gate"), Init.ZEROS, 1);

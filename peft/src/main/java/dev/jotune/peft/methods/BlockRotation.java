@@ -5,13 +5,11 @@ import dev.jotune.autograd.Lookup;
 import dev.jotune.autograd.MapOp;
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
-import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.Projection;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.expr.Expr;
-import java.util.Optional;
 import java.util.function.UnaryOperator;
 
 /**
@@ -21,9 +19,8 @@ import java.util.function.UnaryOperator;
  * @param size b
  * @param terms of Neumann's series; 0 for the exact inverse
  * @param limit of the Frobenius norm of each Q, infinite for none
- * @param correction what brings the triangles within the limit, if it no longer follows them: see {@link #constant}
  */
-record BlockRotation(Var triangle, long size, int terms, double limit, Optional<Var> correction) implements Projection {
+record BlockRotation(Var triangle, long size, int terms, double limit) implements Projection {
     private static final Expr X = Expr.input(0);
     /** Rows onto the ball: {@code v min(1, limit / |Q|)} with {@code |Q|^2 = 2 |v|^2}. */
     private static final MapOp BOUNDED = MapOp.of("onto_ball", 2, X.times(Expr.of(1).min(Expr.rowInput(1)
@@ -52,10 +49,11 @@ record BlockRotation(Var triangle, long size, int terms, double limit, Optional<
 
     /** The triangles within the limit; their gradient passes as if there were none. */
     private Var bounded() {
-        return limit == Double.POSITIVE_INFINITY ? triangle : triangle.add(correction.orElseGet(this::missing));
+        return limit == Double.POSITIVE_INFINITY ? triangle : triangle.add(missing());
     }
 
-    private Var missing() {
+    /** What brings the triangles within the limit. */
+    Var missing() {
         return Recording.off(() -> projected().sub(triangle.detach()));
     }
 
@@ -96,19 +94,19 @@ record BlockRotation(Var triangle, long size, int terms, double limit, Optional<
         return parts.matmul(r.expandTo(blocks, size, size)).transpose(0, 1).reshape(rows.shape());
     }
 
+    /** {@code rows [.., in]} times R. */
+    Var turned(Var rows) {
+        return turn(rows, matrices(), size);
+    }
+
     @Override
     public Var forward(Var x, UnaryOperator<Var> inner, LinearLayer layer, Pass pass) {
-        return inner.apply(turn(x, matrices(), size));
+        return inner.apply(turned(x));
     }
 
     /** {@code W' = W R^T}. */
     @Override
     public Var weight(Var w) {
         return turn(w, matrices().transpose(1, 2), size);
-    }
-
-    @Override
-    public Projection constant(LinearLayer layer, Group group) {
-        return new BlockRotation(triangle, size, terms, limit, Optional.of(missing()));
     }
 }

@@ -11,9 +11,11 @@ import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.Projection;
+import dev.jotune.models.seam.RowProjection;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.expr.Expr;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
 
@@ -25,7 +27,7 @@ import java.util.function.UnaryOperator;
  * formed: {@code n^2 = |W|^2 + 2 s (W A^T . B) 1 + s^2 (B A A^T . B) 1}, row by row. n is that of the model's own weight, also
  * where another adapter lies in between.
  */
-final class Dora implements Projection {
+final class Dora implements RowProjection {
     private static final Expr X = Expr.input(0);
     private static final Expr SCALE = Expr.rowInput(4);
     private static final MapOp SQUARES = MapOp.of("row_squares", 1, X.times(X).rowSum());
@@ -58,17 +60,17 @@ final class Dora implements Projection {
     /** A norm and what it was computed of. */
     private record Known(Parameter.Content weight, double[] a, double[] b, Var norm) {}
 
-    private final Direction direction;
-    private final double dropout;
+    private final LinearLayer place;
+    final Direction direction;
+    final double dropout;
     private Optional<Var> magnitude = Optional.empty();
-    /** Norms that no longer follow the direction: see {@link #constant}. */
-    private Optional<Var> constant = Optional.empty();
     private Optional<Known> known = Optional.empty();
     private Parameter.Content measured;
     private Var squares;
 
     /** Without a magnitude yet, which starts as the {@link #norm}. */
-    Dora(Direction direction, double dropout) {
+    Dora(LinearLayer place, Direction direction, double dropout) {
+        this.place = place;
         this.direction = direction;
         this.dropout = dropout;
     }
@@ -78,14 +80,18 @@ final class Dora implements Projection {
         return this;
     }
 
+    Var magnitude() {
+        return magnitude.orElseThrow();
+    }
+
     /** {@code n [out]}, not differentiated. */
     Var norm(LinearLayer layer, Group group, boolean training) {
-        return constant.orElseGet(() -> Recording.off(() -> training ? computed(layer, group) : remembered(layer, group)));
+        return Recording.off(() -> training ? computed(layer, group) : remembered(layer, group));
     }
 
     /** Decoding asks for every token: W is multiplied with A again only where something changed. */
     private synchronized Var remembered(LinearLayer layer, Group group) {
-        Parameter.Content weight = layer.weight().content();
+        Parameter.Content weight = layer.weight().unmergedContent();
         double[] a = direction.a.tensor().toDoubleArray();
         double[] b = direction.b.tensor().toDoubleArray();
         boolean own = layer.weight().isOverridden(group);
@@ -103,7 +109,7 @@ final class Dora implements Projection {
     private Var computed(LinearLayer layer, Group group) {
         Var a = direction.a.detach();
         Var b = direction.b.detach();
-        Var wa = layer.linear(a, group).transpose(0, 1);
+        Var wa = layer.unmerged(a, group).transpose(0, 1);
         return NORM.apply(wa, b.matmul(a.matmul(a.transpose(0, 1))), b, squares(layer, group), a.scalarLike(direction.scale))
                 .reshape(layer.out());
     }
@@ -113,10 +119,10 @@ final class Dora implements Projection {
         if (layer.weight().isOverridden(group)) {
             return SQUARES.apply(layer.oriented(layer.weight().value(group))).detach();
         }
-        Parameter.Content now = layer.weight().content();
+        Parameter.Content now = layer.weight().unmergedContent();
         if (measured != now) {
             try (Scope scope = Scope.open()) {
-                squares = SQUARES.apply(layer.oriented(layer.weight().base()).to(direction.a.dtype()));
+                squares = SQUARES.apply(layer.oriented(layer.weight().unmerged().dense()).to(direction.a.dtype()));
                 Scope.detach(squares.tensor());
             }
             measured = now;
@@ -128,7 +134,7 @@ final class Dora implements Projection {
     @Override
     public Var forward(Var x, UnaryOperator<Var> inner, LinearLayer layer, Pass pass) {
         Group group = pass.groups().getFirst();
-        Var g = magnitude.orElseThrow().div(norm(layer, group, pass.training()));
+        Var g = magnitude().div(norm(layer, group, pass.training()));
         if (pass.training() && dropout > 0) {
             Var dropped = Dropout.apply(x, dropout, pass.seed(), pass.stream(layer.path()));
             return DROPPED.apply(inner.apply(x), g, layer.linear(dropped, group), direction.term(dropped));
@@ -137,18 +143,18 @@ final class Dora implements Projection {
         return layer.bias().isEmpty() ? z.mul(g) : SCALED.apply(z, g, layer.bias().get().value(group));
     }
 
-    /** {@code W' = diag(m / n) (W + s B A)}. */
+    /** On a table of embeddings: {@code y = m / n (e_i + s B A_i)}, m one number for each column of the table. */
+    @Override
+    public Var rows(Var below, UnaryOperator<Var> lookup, LinearLayer table, Pass pass) {
+        Var term = Linear.apply(lookup.apply(direction.a.transpose(0, 1)), direction.b);
+        return below.addScaled(term, direction.scale).mul(magnitude.orElseThrow().div(norm(table, pass.groups().getFirst(), pass.training())));
+    }
+
+    /** {@code W' = diag(m / n) (W + s B A)}; n is that of the model's own weight, also where other adapters are merged into W. */
     @Override
     public Var weight(Var w) {
         Var sum = direction.weight(w);
-        Var n = constant.orElseGet(() -> Recording.off(() -> SQUARES.apply(sum.detach()).sqrt()));
-        return sum.mul(magnitude.orElseThrow().div(n.reshape(-1)).reshape(-1, 1));
-    }
-
-    @Override
-    public Projection constant(LinearLayer layer, Group group) {
-        Dora fixed = new Dora(direction, dropout).with(magnitude.orElseThrow());
-        fixed.constant = Optional.of(norm(layer, group, true));
-        return fixed;
+        Var n = Recording.off(() -> place.weight().isMerged() ? computed(place, Group.all(List.of())) : SQUARES.apply(sum.detach()).sqrt());
+        return sum.mul(magnitude().div(n.reshape(-1)).reshape(-1, 1));
     }
 }

@@ -8,6 +8,7 @@ import dev.jotune.peft.Adapter;
 import dev.jotune.peft.AdapterException;
 import dev.jotune.peft.Attachment;
 import dev.jotune.peft.Init;
+import dev.jotune.peft.StepHook;
 import dev.jotune.peft.TuningMethod;
 import dev.jotune.tensor.Tensor;
 import java.util.ArrayList;
@@ -23,9 +24,8 @@ import java.util.regex.Pattern;
  *
  * <p>{@code z_h [D]} is head h's output before the output projection. Two stages, each an adapter of its own:
  * <ol>
- * <li>{@code scales}: {@code z_h <- (1 + A_h) * z_h} for every head, under the task's loss. The paper adds {@link #penalty}, the sum of
- * {@code |A|}, times some 5e-4; a run adds nothing of itself, so whoever wants it takes an objective that does. {@link #selected} keeps
- * the K heads of largest {@code ||A_h||}, about 3% of all;
+ * <li>{@code scales}: {@code z_h <- (1 + A_h) * z_h} for every head, under the task's loss and, in every step of a run, {@code l1_weight} times
+ * the sum of {@code |A|}. {@link #selected} keeps the K heads of largest {@code ||A_h||}, about 3% of all;
  * <li>{@code offsets}: {@code z_h <- z_h + v_h} for those alone. Merging makes it {@code b' = b + sum_h W_o[:, h] v_h}.
  * </ol>
  * Trainable: {@code K D}; in the first stage D for every head.
@@ -33,15 +33,16 @@ import java.util.regex.Pattern;
  * @param stage {@code scales} or {@code offsets}
  * @param heads of the second stage, each the name of an attention and the head's number: {@code layers.3.attn.7}
  * @param initStd deviation of A and v as they start
+ * @param l1Weight of the first stage's penalty; 0 for none
  */
-public record Lofit(String stage, List<String> heads, double initStd, List<String> modulesToSave) implements TuningMethod {
-    public static final Lofit DEFAULTS = new Lofit("scales", List.of(), 1e-3, List.of());
+public record Lofit(String stage, List<String> heads, double initStd, double l1Weight, List<String> modulesToSave) implements TuningMethod {
+    public static final Lofit DEFAULTS = new Lofit("scales", List.of(), 1e-3, 5e-4, List.of());
     private static final String OUTPUT = ".head_out";
     private static final String SCALES = OUTPUT + ".lofit_a";
 
     /** The second stage at some heads. */
     public Lofit at(List<String> chosen) {
-        return new Lofit("offsets", List.copyOf(chosen), initStd, modulesToSave);
+        return new Lofit("offsets", List.copyOf(chosen), initStd, l1Weight, modulesToSave);
     }
 
     /** The second stage at the k heads that the first one, trained, moved most. */
@@ -64,16 +65,9 @@ public record Lofit(String stage, List<String> heads, double initStd, List<Strin
                 .limit(k).map(Map.Entry::getKey).toList());
     }
 
-    /** The sum of {@code |A|} over all heads, to be added to the loss with a small factor. */
-    public static Var penalty(Adapter scales) {
-        return scales.trainables().entrySet().stream().filter(e -> e.getKey().endsWith(SCALES)).map(Map.Entry::getValue)
-                .map(a -> Activations.relu(a).add(Activations.relu(a.neg())).sum()).reduce(Var::add)
-                .orElseThrow(() -> new AdapterException("adapter '" + scales.name() + "' has no scales. Its stage is another."));
-    }
-
     @Override
     public Lofit withModulesToSave(List<String> modules) {
-        return new Lofit(stage, heads, initStd, modules);
+        return new Lofit(stage, heads, initStd, l1Weight, modules);
     }
 
     @Override
@@ -91,6 +85,9 @@ public record Lofit(String stage, List<String> heads, double initStd, List<Strin
         if (!(initStd >= 0 && initStd < Double.POSITIVE_INFINITY)) {
             throw new AdapterException("init_std is " + initStd + "; it must be a finite number, 0 or more.");
         }
+        if (!(l1Weight >= 0 && l1Weight < Double.POSITIVE_INFINITY)) {
+            throw new AdapterException("l1_weight is " + l1Weight + "; it must be a finite number, 0 or more.");
+        }
         List<TapSite> outputs = a.taps(Pattern.compile(".*\\" + OUTPUT));
         switch (stage) {
             case "scales" -> scales(a, outputs);
@@ -105,9 +102,15 @@ public record Lofit(String stage, List<String> heads, double initStd, List<Strin
             throw new AdapterException(outputs.isEmpty() ? "LoFiT needs heads of attention, and a " + a.model().modelType() + " model has none."
                     + " Choose another method." : "heads are given for the stage scales, which is there to find them. Leave them out.");
         }
+        List<Var> all = new ArrayList<>();
         for (TapSite t : outputs) {
             Var s = a.trainable(t.name() + ".lofit_a", Init.normal(initStd), t.features().getFirst(), t.width());
+            all.add(s);
             a.tap(t.name(), (_, z, _) -> z.add(z.mul(s)));
+        }
+        if (l1Weight > 0) {
+            a.eachStep(StepHook.ofPenalty(() -> all.stream().map(s -> Activations.relu(s).add(Activations.relu(s.neg())).sum())
+                    .reduce(Var::add).orElseThrow().mul(l1Weight)));
         }
     }
 

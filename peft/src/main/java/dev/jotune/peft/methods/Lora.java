@@ -2,6 +2,7 @@ package dev.jotune.peft.methods;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.BooleanNode;
+import com.fasterxml.jackson.databind.node.NullNode;
 import dev.jotune.autograd.InPlace;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Dropout;
@@ -43,24 +44,31 @@ import java.util.function.UnaryOperator;
  * @param bias {@code none}, {@code all} or {@code lora_only}: which of the model's biases train along
  * @param loraBias a bias on B
  * @param initLoraWeights true: A Kaiming-uniform, B zero; {@code "gaussian"}: A normal with deviation 1 / r; false: both random;
- *     {@code "orthogonal"}, {@code "eva"} and {@code "mica"} (which keeps B as it is) only when loading
+ *     {@code "pissa"}, {@code "olora"}: parts of W, see {@link Removed}; {@code "orthogonal"}, {@code "eva"} and {@code "mica"}
+ *     (which keeps B as it is) only when loading
+ * @param trainableTokenIndices rows of the embeddings that are trained in place of the table's own: a list of tokens, or lists
+ *     by table; null for none
+ * @param ensureWeightTying whether a table named in {@code modules_to_save} by its whole path keeps its head tied
  * @param modulesToSave modules trained whole
  */
 public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslora, boolean useDora, Targets targetModules,
         Optional<Targets> excludeModules, Map<String, Integer> rankPattern, Map<String, Double> alphaPattern,
         List<Integer> layersToTransform, List<String> layersPattern, String bias, boolean loraBias,
-        JsonNode initLoraWeights, List<String> modulesToSave) implements TuningMethod {
+        JsonNode initLoraWeights, JsonNode trainableTokenIndices, boolean ensureWeightTying, List<String> modulesToSave) implements TuningMethod {
 
     /** Starts of other making that leave the base model as it is: what was saved is plain LoRA. */
     private static final Set<String> LOADED = Set.of("orthogonal", "eva", "mica");
 
+    /** Starts that take their directions away from W: see {@link Removed}. */
+    private static final Set<String> REMOVING = Set.of("pissa", "olora");
+
     /** PEFT's defaults. */
     public static final Lora DEFAULTS = new Lora(8, 8, 0, false, false, Targets.DEFAULT, Optional.empty(), Map.of(),
-            Map.of(), List.of(), List.of(), "none", false, BooleanNode.TRUE, List.of());
+            Map.of(), List.of(), List.of(), "none", false, BooleanNode.TRUE, NullNode.instance, false, List.of());
 
     private Lora with(int rank, double alpha, boolean dora, Targets targets, List<String> modules) {
         return new Lora(rank, alpha, loraDropout, useRslora, dora, targets, excludeModules, rankPattern, alphaPattern,
-                layersToTransform, layersPattern, bias, loraBias, initLoraWeights, modules);
+                layersToTransform, layersPattern, bias, loraBias, initLoraWeights, trainableTokenIndices, ensureWeightTying, modules);
     }
 
     public Lora withRank(int rank, double alpha) {
@@ -70,6 +78,12 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
     /** DoRA, with what else is said here. */
     public Lora withDora() {
         return with(r, loraAlpha, true, targetModules, modulesToSave);
+    }
+
+    /** Ranks and alphas of single layers. */
+    public Lora withPatterns(Map<String, Integer> ranks, Map<String, Double> alphas) {
+        return new Lora(r, loraAlpha, loraDropout, useRslora, useDora, targetModules, excludeModules, ranks, alphas, layersToTransform,
+                layersPattern, bias, loraBias, initLoraWeights, trainableTokenIndices, ensureWeightTying, modulesToSave);
     }
 
     public Lora withTargets(Targets targets) {
@@ -94,27 +108,58 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
     @Override
     public void attachTo(Attachment a) {
         check(a.isLoading());
-        List<LinearLayer> targets = a.linears(targetModules, excludeModules, layersToTransform, layersPattern);
+        if (!trainableTokenIndices.isEmpty()) {
+            a.noteNoEmbeddings();
+        }
+        boolean tied = ensureWeightTying && a.model().seams().tables().values().stream()
+                .anyMatch(t -> a.model().seams().readers(t.weight()).size() > 1 && a.model().seams().readers(t.weight()).stream()
+                        .anyMatch(l -> targetModules.matches(l.path())));
+        if (tied) {
+            throw new AdapterException("ensure_weight_tying is true for embeddings that target_modules names: of the two adapters that it "
+                    + "asks for, PEFT's files name one. Set it to false.");
+        }
+        List<LinearLayer> targets = a.modules(targetModules, excludeModules, layersToTransform, layersPattern);
         for (LinearLayer layer : targets) {
+            if (a.isTable(layer)) {
+                onTable(a, layer);
+                continue;
+            }
             int rank = rank(layer.path());
             if (rank <= 0) {
                 throw new AdapterException("rank_pattern gives " + layer.path() + " the rank " + rank + "; it must be positive.");
             }
             String key = Attachment.key(layer.path());
-            Var down = a.trainable(key + ".lora_A.weight", startOfA(rank), rank, layer.in());
+            double scale = scale(layer.path());
+            Optional<Removed> removed = REMOVING.contains(start())
+                    ? Optional.of(Removed.of(start(), layer, rank, scale, a.model().computeType())) : Optional.empty();
+            Var down = a.trainable(key + ".lora_A.weight", removed.map(p -> Init.copyOf(p.a().tensor())).orElse(startOfA(rank)), rank, layer.in());
             // MiCA trains A alone.
             Var up = start().equals("mica") ? a.fixed(key + ".lora_B.weight", layer.out(), rank)
-                    : a.trainable(key + ".lora_B.weight", startOfB(), layer.out(), rank);
+                    : a.trainable(key + ".lora_B.weight", removed.map(p -> Init.copyOf(p.b().tensor())).orElse(startOfB()), layer.out(), rank);
             Optional<Var> upBias = loraBias ? Optional.of(a.trainable(key + ".lora_B.bias", Init.ZEROS, layer.out())) : Optional.empty();
-            if (layer.path().endsWith("lm_head") && targetModules.mentions("lm_head")) {
-                a.note(layer.weight(), key + ".base_layer.weight");
-            }
-            double scale = scale(layer.path());
-            a.project(layer, useDora ? dora(a, layer, new Dora(new Dora.Direction(down, up, scale), loraDropout))
-                    : new Factors(down, up, upBias, scale, loraDropout));
+            Projection factors = useDora ? dora(a, layer, new Dora(layer, new Dora.Direction(down, up, scale), loraDropout))
+                    : new Factors(down, up, upBias, scale, loraDropout);
+            a.project(layer, removed.map(p -> p.under(factors)).orElse(factors));
         }
         a.biases(bias, "lora_only", targets);
-        a.modulesToSave(modulesToSave, Attachment.WRAPPED);
+        TokenRows.of(a, trainableTokenIndices);
+        a.modulesToSave(modulesToSave, Attachment.WRAPPED, ensureWeightTying);
+    }
+
+    /** On a table of embeddings A starts at 0 and B at random, whatever the start. */
+    private void onTable(Attachment a, LinearLayer table) {
+        if (loraBias) {
+            throw new AdapterException("lora_bias is true, which " + table.path() + ", a table of embeddings, has no place for. "
+                    + "Set it to false, or name other target_modules.");
+        }
+        boolean random = initLoraWeights.isBoolean() && !initLoraWeights.booleanValue();
+        String key = Attachment.key(table.path());
+        Var rows = a.trainable(key + ".lora_embedding_A", random ? Init.normal(1) : Init.ZEROS, rank(table.path()), table.in());
+        Var up = start().equals("mica") ? a.fixed(key + ".lora_embedding_B", table.out(), rank(table.path()))
+                : a.trainable(key + ".lora_embedding_B", Init.normal(1), table.out(), rank(table.path()));
+        double scale = scale(table.path());
+        a.project(table, useDora ? dora(a, table, new Dora(table, new Dora.Direction(rows, up, scale), loraDropout))
+                : new RowFactors(rows, up, scale));
     }
 
     private static Dora dora(Attachment a, LinearLayer layer, Dora dora) {
@@ -154,14 +199,18 @@ public record Lora(int r, double loraAlpha, double loraDropout, boolean useRslor
         if (useDora && loraBias) {
             throw new AdapterException("lora_bias is true, which use_dora does not take. Set one of the two to false.");
         }
-        boolean known = initLoraWeights.isBoolean() || initLoraWeights.isTextual() && start().equals("gaussian");
+        boolean known = initLoraWeights.isBoolean() || initLoraWeights.isTextual() && (start().equals("gaussian") || REMOVING.contains(start()));
         if (!known && !(initLoraWeights.isTextual() && LOADED.contains(start()))) {
             throw new AdapterException("init_lora_weights " + initLoraWeights + " is not supported: such adapters change the base "
-                    + "model's weights. Supported: true, false, \"gaussian\". Convert the adapter to plain LoRA first.");
+                    + "model's weights by what their files do not hold. Supported: true, false, \"gaussian\", \"pissa\", \"olora\". Convert "
+                    + "the adapter to plain LoRA first.");
+        }
+        if (useDora && REMOVING.contains(start())) {
+            throw new AdapterException("init_lora_weights " + initLoraWeights + " is not supported with use_dora. Set one of the two otherwise.");
         }
         if (!known && !loading) {
             throw new AdapterException("init_lora_weights " + initLoraWeights + " is known for adapters that were saved, not for "
-                    + "new ones. Start with true, false or \"gaussian\".");
+                    + "new ones. Start with true, false, \"gaussian\", \"pissa\" or \"olora\".");
         }
     }
 

@@ -65,15 +65,17 @@ public record Oft(int r, int oftBlockSize, double moduleDropout, Targets targetM
     @Override
     public void attachTo(Attachment a) {
         check(a.isLoading());
-        List<LinearLayer> targets = a.linears(targetModules, excludeModules, layersToTransform, layersPattern);
+        List<LinearLayer> targets = a.modules(targetModules, excludeModules, layersToTransform, layersPattern);
         List<BlockRotation> rotations = new ArrayList<>();
         for (LinearLayer layer : targets) {
-            long size = blockSize(layer.in());
-            Var triangle = a.trainable(Attachment.key(layer.path()) + ".oft_R.weight", initWeights ? Init.ZEROS : Init.normal(0.1),
-                    blockShare ? 1 : layer.in() / size, size * (size - 1) / 2);
+            // Of a table, rows are turned as they come out.
+            long turned = a.isTable(layer) ? layer.out() : layer.in();
+            long size = blockSize(turned);
+            Var triangle = a.trainable(Attachment.key(layer.path()) + (a.isTable(layer) ? ".oft_embedding_R.weight" : ".oft_R.weight"),
+                    initWeights ? Init.ZEROS : Init.normal(0.1), blockShare ? 1 : turned / size, size * (size - 1) / 2);
             double limit = coft ? eps / Math.sqrt(triangle.size(0)) : Double.POSITIVE_INFINITY;
-            rotations.add(new BlockRotation(triangle, size, useCayleyNeumann ? numCayleyNeumannTerms : 0, limit, Optional.empty()));
-            a.project(layer, rotations.getLast());
+            rotations.add(new BlockRotation(triangle, size, useCayleyNeumann ? numCayleyNeumannTerms : 0, limit));
+            a.project(layer, a.isTable(layer) ? new RowRotation(rotations.getLast()) : rotations.getLast());
         }
         if (coft) {
             a.eachStep((step, trainables) -> rotations.forEach(r -> r.triangle().tensor().copyFrom(r.projected().tensor())));

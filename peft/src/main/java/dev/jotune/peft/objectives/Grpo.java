@@ -132,14 +132,10 @@ public record Grpo(Reward reward, int group, int maxNewTokens, double beta, doub
         return e.length();
     }
 
-    /** An answer as an example; one that stopped early ends with the end token, which is learnt too. */
-    private Example answered(int[] prompt, int[] answer) {
-        boolean ends = answer.length < maxNewTokens && !endTokens.isEmpty() && !isEnded(answer);
-        int[] ids = Arrays.copyOf(prompt, prompt.length + answer.length + (ends ? 1 : 0));
+    /** An answer as an example. The end token of one that stopped early is among its tokens, and learnt too. */
+    private static Example answered(int[] prompt, int[] answer) {
+        int[] ids = Arrays.copyOf(prompt, prompt.length + answer.length);
         System.arraycopy(answer, 0, ids, prompt.length, answer.length);
-        if (ends) {
-            ids[ids.length - 1] = endTokens.getFirst();
-        }
         int[] labels = ids.clone();
         Arrays.fill(labels, 0, prompt.length, Example.IGNORED);
         return new Example(ids, labels);

@@ -12,7 +12,6 @@ import dev.jotune.peft.AdapterException;
 import dev.jotune.peft.StepHook;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
-import dev.jotune.tensor.HostMemory;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
 import java.nio.file.Path;
@@ -142,7 +141,7 @@ final class TrainingRun {
     }
 
     TrainReport run(boolean resume) {
-        HostMemory.resetPeak();
+        model.backend().resetPeak();
         long resumedAt = begin(resume);
         if (resumedAt == 0) {
             adapter.stepHook().ifPresent(StepHook::reset);
@@ -172,7 +171,7 @@ final class TrainingRun {
         }
         double seconds = (System.nanoTime() - start) / 1e9;
         return new TrainReport(losses, seconds, (trainedTokens - tokensBefore) / Math.max(1e-9, seconds),
-                HostMemory.peakBytes(), trainedTokens, ProcessMemory.peakResidentBytes(), done, resumedAt, data.cut(),
+                model.backend().peakBytes(), trainedTokens, ProcessMemory.peakResidentBytes(), done, resumedAt, data.cut(),
                 maxLength, notes);
     }
 
@@ -249,7 +248,7 @@ final class TrainingRun {
         trainedTokens += tokens;
         double seconds = Math.max(1e-9, (System.nanoTime() - begun) / 1e9);
         listener.onStep(new StepReport(done, totalSteps, result.loss(), rate, result.gradNorm(), tokens / seconds,
-                HostMemory.peakBytes()));
+                model.backend().peakBytes()));
     }
 
     /** The term that the method adds to every objective. */

@@ -198,7 +198,7 @@ public final class AdapterMerge {
         }
         Lora first = (Lora) parts.getFirst().method();
         Lora merged = new Lora(rank, rank, first.loraDropout(), false, false, targets(), Optional.empty(), ranks, alphas, List.of(),
-                List.of(), "none", false, Lora.DEFAULTS.initLoraWeights(), List.of());
+                List.of(), "none", false, Lora.DEFAULTS.initLoraWeights(), Lora.DEFAULTS.trainableTokenIndices(), false, List.of());
         return new AdapterFiles.Contents(merged, out);
     }
 

@@ -48,6 +48,21 @@ record Factor(int rows, int columns, double[] numbers) {
         return DMatrixRMaj.wrap(rows, columns, numbers);
     }
 
+    /** The least rank whose largest singular values hold {@code share} of the sum of their squares. */
+    int rankOf(double share) {
+        double[] s = SingularOps_DDRM.singularValues(matrix().copy());
+        double[] squares = Arrays.stream(s).map(x -> x * x).sorted().toArray();
+        double wanted = share * Arrays.stream(squares).sum();
+        double held = 0;
+        for (int r = 1; r <= squares.length; r++) {
+            held += squares[squares.length - r];
+            if (held >= wanted) {
+                return r;
+            }
+        }
+        return squares.length;
+    }
+
     /** The r largest singular directions as A {@code = V^T [r, columns]} and B {@code = U S [rows, r]}. */
     List<Factor> decomposed(int r, OptionalDouble clamp) {
         SingularValueDecomposition_F64<DMatrixRMaj> svd = DecompositionFactory_DDRM.svd(rows, columns, true, true, true);

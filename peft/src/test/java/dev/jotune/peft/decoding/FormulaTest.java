@@ -55,6 +55,7 @@ class FormulaTest {
         same("contrast(expert, anti, 0.3, 0.5)", new ContrastiveDecoding(0.3, 0.5).of(expert, anti));
         same("guide(base, 3)", new Guidance(3).of(base));
         same("eft(base, expert, anti, 2, 0.9)", new EmulatedFineTuning(2, 0.9).of(base, expert, anti));
+        same("between(base, expert, base, anti, 0.3, 2)", new EmulatedFineTuning(2, 1).between(base, expert, base, anti, 0.3));
         same("base + 140 * posterior(expert, anti)", AirDecoding.DEFAULTS.of(base, List.of(expert, anti), 0));
         same("posterior(expert, anti, base)", Logits.posterior(List.of(expert, anti, base), 0, Evidence.RECONSTRUCTED));
     }

@@ -6,7 +6,6 @@ import dev.jotune.models.Config;
 import dev.jotune.models.Weights;
 import dev.jotune.peft.Methods;
 import dev.jotune.peft.TuningMethod;
-import dev.jotune.peft.methods.Lora;
 import dev.jotune.peft.methods.PrefixTuning;
 import dev.jotune.peft.methods.PromptTuning;
 import dev.jotune.tensor.Backend;
@@ -92,9 +91,7 @@ final class TinyModel {
     /** One of each kind, with what is hardest to resume: dropout, and a prefix behind an MLP. */
     static TuningMethod method(String name) {
         return switch (name) {
-            case "lora" -> new Lora(2, 4, 0.2, false, false, Lora.DEFAULTS.targetModules(), Optional.empty(), Map.of(),
-                    Map.of(),
-                    List.of(), List.of(), "none", false, Lora.DEFAULTS.initLoraWeights(), List.of());
+            case "lora" -> Methods.configure(Methods.named("lora"), Map.of("r", 2, "lora_alpha", 4, "lora_dropout", 0.2));
             case "dora" -> Methods.configure(Methods.named("dora"), Map.of("r", 2, "lora_dropout", 0.2));
             case "shira" -> Methods.configure(Methods.named("shira"), Map.of("r", 1));
             case "prefix" -> PrefixTuning.DEFAULTS.withTokens(3);

@@ -16,6 +16,9 @@ final class MatmulCases {
         {130, 5, 70},
         {0, 3, 4}, {3, 0, 4}, {3, 4, 0}, {67, 131, 259}};
 
+    /** Sizes that four divides, as models have them: few rows and columns, and tiles of every size with a rest. */
+    private static final long[][] FOURS = {{1, 36, 132}, {8, 40, 36}, {60, 4, 68}, {36, 40, 44}, {68, 72, 36}, {132, 136, 20}};
+
     private MatmulCases() {}
 
     static void add(List<Case> all) {
@@ -29,6 +32,17 @@ final class MatmulCases {
                             + (accumulate ? " accumulate" : ""),
                             b -> sizes(b, form, types[0], types[1], accumulate)));
                 }
+            }
+        }
+        for (String form : List.of("NN", "NT", "TN", "TT")) {
+            for (DType right : List.of(DType.F32, DType.BF16, DType.F16)) {
+                all.add(new Case("matmul/fours " + form + " F32 " + right, b -> {
+                    for (long[] s : FOURS) {
+                        Twin x = operand(b, DType.F32, form.charAt(0), 1, s[0], s[2]);
+                        Twin y = operand(b, right, form.charAt(1), 2, s[2], s[1]);
+                        multiply(b, x, y, true, Layout.DENSE, s[0], s[1]);
+                    }
+                }));
             }
         }
         for (Layout layout : Layout.values()) {
