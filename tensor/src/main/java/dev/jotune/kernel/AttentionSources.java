@@ -137,7 +137,8 @@ final class AttentionSources {
         Kind kind = key.kind;
         Map<String, Integer> defines = new TreeMap<>(Map.of("ROWS", kind.tile.rows, "COLS", kind.tile.cols, "OWN_ROWS", kind.tile.ownRows,
                 "OWN_COLS", kind.tile.ownCols, "PAD", kind.pad, "BIASED", flag(kind.bias.isPresent()),
-                "MASKED", flag(kind.masked), "WANT_KEYS", flag(key.keys), "WANT_VALUES", flag(key.values)));
+                "MASKED", flag(kind.masked), "WANT_KEYS", flag(key.keys), "WANT_VALUES", flag(key.values),
+                "REGISTERS_FIRST", 1));
         String text = KernelSource.resource(AttentionSources.class, "attention.h") + KernelSource.resource(AttentionSources.class, key.name + ".cl");
         return new KernelSource(key.name, text, params, new TreeMap<>(defines), kind.tile.group(), DType.F32);
     }

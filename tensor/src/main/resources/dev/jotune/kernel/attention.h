@@ -29,8 +29,10 @@
 #define RUN (OWN_WIDTH % 4 == 0 ? 4 : OWN_WIDTH % 2 == 0 ? 2 : 1)
 #define FEATURE(j) ((j) / RUN * (RUN * ACROSS) + X_OF_ITEM * RUN + (j) % RUN)
 
-/* Features d0 to d0 + CHUNK - 1 of count rows, turned round. Row r lies at `at`, if `there`; what is not there is 0. */
+/* Features d0 to d0 + CHUNK - 1 of count rows, turned round. Row r lies at `at`, if `there`; what is not there is 0. Two loads at a time: more
+ * would take registers that the tile needs. */
 #define STAGE_TURNED(to, step, count, p, there, at, width)                             \
+    UNROLL_BY(2)                                                                       \
     for (int i = LID; i < (count) * CHUNK; i += GROUP) {                               \
         int r = i / CHUNK;                                                             \
         int d = d0 + i % CHUNK;                                                        \

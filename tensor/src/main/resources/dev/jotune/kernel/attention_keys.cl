@@ -15,6 +15,8 @@
 KERNEL {
     SHM real stage[STAGE_SIZE];
     SHM real weights[ROWS * COL_STEP];
+    SHM i64 key_at[ROWS];
+    SHM i64 value_at[ROWS];
     SHM i64 query_at[COLS];
     SHM i64 out_at[COLS];
     SHM int time_of[COLS];
@@ -36,8 +38,10 @@ KERNEL {
     int each = shared != 0 ? (work + parts - 1) / parts : work;
     int w_from = shared != 0 ? least(work, part * each) : 0;
     int w_to = least(work, w_from + each);
-    key += g * key_g;
-    value += g * value_g;
+    for (int r = LID; r < ROWS; r += GROUP) {
+        key_at[r] = k0 + r <= k_last ? g * key_g + (k0 + r) * key_s : -1;
+        value_at[r] = g * value_g + (k0 + r) * value_s;
+    }
 
 #if WANT_KEYS
     real result_k[OWN_ROWS * OWN_WIDTH];
@@ -87,7 +91,7 @@ KERNEL {
         }
         for (int d0 = 0; d0 < width; d0 += CHUNK) {
             BARRIER();
-            STAGE_TURNED(stage, ROW_STEP, ROWS, key, k0 + r <= k_last, b * key_b + (k0 + r) * key_s, width)
+            STAGE_TURNED(stage, ROW_STEP, ROWS, key, key_at[r] >= 0, b * key_b + key_at[r], width)
             STAGE_TURNED(stage + CHUNK * ROW_STEP, COL_STEP, COLS, query, query_at[r] >= 0, query_at[r], width)
             BARRIER();
             products(score, stage);
@@ -100,7 +104,7 @@ KERNEL {
         }
         for (int d0 = 0; d0 < value_width; d0 += CHUNK) {
             BARRIER();
-            STAGE_TURNED(stage, ROW_STEP, ROWS, value, k0 + r <= k_last, b * value_b + (k0 + r) * value_s, value_width)
+            STAGE_TURNED(stage, ROW_STEP, ROWS, value, key_at[r] >= 0, b * value_b + value_at[r], value_width)
             STAGE_TURNED(stage + CHUNK * ROW_STEP, COL_STEP, COLS, dout, query_at[r] >= 0, out_at[r], value_width)
             BARRIER();
             products(up, stage);

@@ -19,7 +19,13 @@ typedef float real;
 #define GLB
 #define SHM __shared__
 #define SHP
+/* A kernel with REGISTERS_FIRST has what registers it needs, if need be at the price of one group at a time on a unit; left to itself,
+   the compiler spills a few so that two fit. */
+#ifdef REGISTERS_FIRST
+#define KERNEL_HEAD extern "C" __global__ void __launch_bounds__(GROUP, 1)
+#else
 #define KERNEL_HEAD extern "C" __global__ void __launch_bounds__(GROUP)
+#endif
 #define LID ((int)threadIdx.x)
 #define BIDX ((int)blockIdx.x)
 #define BIDY ((int)blockIdx.y)
