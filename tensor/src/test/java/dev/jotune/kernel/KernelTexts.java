@@ -50,7 +50,8 @@ public final class KernelTexts {
     private static void attention(Map<String, KernelSource> all) {
         for (AttentionSources.Tile tile : List.of(AttentionSources.Tile.WIDE, AttentionSources.Tile.FEW)) {
             for (int width : new int[] {64, 128}) {
-                AttentionSources.Kind plain = new AttentionSources.Kind(tile, tile.pad(width), DType.F32, DType.F32, DType.F32, Optional.empty(), false);
+                AttentionSources.Kind plain = new AttentionSources.Kind(tile, tile.pad(width), DType.F32, DType.F32, DType.F32, Optional.empty(),
+                        false);
                 AttentionSources.Kind masked = new AttentionSources.Kind(tile, tile.pad(width), DType.F32, DType.BF16, DType.F16,
                         Optional.of(DType.F32), true);
                 for (AttentionSources.Kind kind : List.of(plain, masked)) {
@@ -64,7 +65,8 @@ public final class KernelTexts {
             }
         }
         int widest = AttentionSources.MAX_WIDTH;
-        AttentionSources.Kind wide = new AttentionSources.Kind(AttentionSources.Tile.WIDE, widest, DType.F32, DType.F32, DType.F32, Optional.empty(), false);
+        AttentionSources.Kind wide = new AttentionSources.Kind(AttentionSources.Tile.WIDE, widest, DType.F32, DType.F32, DType.F32,
+                Optional.empty(), false);
         all.put("attention of " + widest + " features", AttentionSources.forward(wide));
         all.put("attention's queries of " + widest + " features", AttentionSources.query(wide));
         all.put("attention's keys of " + widest + " features", AttentionSources.keys(wide, true, false));
