@@ -15,6 +15,9 @@ final class ComparisonPage {
                 new FailureException("nothing has been compared yet, so there is no page to make. Compare first"));
         StringBuilder out = new StringBuilder();
         head(out, setting);
+        if (s.isPartial()) {
+            out.append("\n**Not whole yet**: some rows have fewer seeds than others, or no costs (`?`). The same command goes on.\n");
+        }
         for (ComparisonResults.Task task : setting.tasks()) {
             task(out, s, setting, task);
         }
@@ -47,12 +50,13 @@ final class ComparisonPage {
                 - **accuracy**: percent of the texts to measure on, the mean over the seeds, and each seed's.
                 - **own**: numbers that train beside the head; **all**: with the head.
                 - **step**: how long an update takes beside one of `%s` on the same texts, %,d of each in turn in the same process: the median
-                  of their ratios, and the quartiles. What else the machine does falls on both.
+                  of their ratios, and the quartiles. What else the machine does falls on both; what `%s` beside itself differs from 1 by
+                  is noise.
                 - **memory**: the most memory that tensors take in an update, beyond the model that is ready to be used: what is added, its
                   gradients and moments, and everything between the layers. It is counted, not sampled.
                 - **file**: `adapter_model.safetensors`, the head included.
                 """.formatted(setting.model(), setting.steps(), rates(setting.rates()), setting.searchSteps(), setting.device(),
-                setting.reference(), setting.timedSteps()));
+                setting.reference(), setting.timedSteps(), setting.reference()));
     }
 
     private static String rates(List<Double> rates) {
@@ -96,8 +100,10 @@ final class ComparisonPage {
             for (ComparisonSummary.Row r : s.nulls(task)) {
                 any = true;
                 ComparisonSummary.Row head = s.baseline(task).orElseThrow();
-                out.append(String.format(Locale.ROOT, "- `%s` on %s: %s %%, the head alone %s %%. %s%n", r.name(), task,
-                        ComparisonSummary.percent(r.mean()), ComparisonSummary.percent(head.mean()), reason(s, r.name())));
+                out.append(String.format(Locale.ROOT, "- `%s` on %s: %s %%, the head alone %s %%%s. %s%n", r.name(), task,
+                        ComparisonSummary.percent(r.mean()), ComparisonSummary.percent(head.mean()), s.slowHead(task, r).map(h ->
+                                ", and " + ComparisonSummary.percent(h.mean()) + " % at this row's rate of " + rate(h.first().rate())).orElse(""),
+                        reason(s, r.name())));
             }
         }
         if (!any) {
@@ -126,7 +132,8 @@ final class ComparisonPage {
         return switch (u.seam()) {
             case "logits" -> "It combines language models while they write; nothing trains.";
             case "weights as vectors" -> "It combines or compresses what was trained before; nothing trains.";
-            default -> "It changes how a model is run; nothing trains.";
+            case "training step" -> "Its loss is of answers that are preferred or rewarded, not of classes.";
+            default -> "It changes what a model does while it runs; nothing trains.";
         };
     }
 

@@ -16,7 +16,7 @@ import java.util.stream.Collectors;
 
 /** The rows of a comparison, over all seeds. */
 record ComparisonSummary(ComparisonResults results, List<ComparedMethod> plan) {
-    /** The row where nothing but the head trains. */
+    /** The row where nothing but the head trains; others whose names begin with this and a hyphen are the same at other rates. */
     static final String BASELINE = "head";
     private static final Pattern METHOD = Pattern.compile("--method (\\S+)");
 
@@ -62,6 +62,18 @@ record ComparisonSummary(ComparisonResults results, List<ComparedMethod> plan) {
         return rows(task).stream().filter(r -> r.name().equals(BASELINE)).findFirst();
     }
 
+    /** Whether rows lack seeds that others have, or costs. */
+    boolean isPartial() {
+        List<Row> all = tasks().stream().flatMap(t -> rows(t).stream()).toList();
+        int seeds = all.stream().mapToInt(r -> r.runs().size()).max().orElse(0);
+        return all.stream().anyMatch(r -> r.runs().size() < seeds || r.cost().isEmpty());
+    }
+
+    /** The head alone at a row's rate, where that is another than the head's own choice. */
+    Optional<Row> slowHead(String task, Row row) {
+        return rows(task).stream().filter(r -> r.name().startsWith(BASELINE + "-") && r.first().rate() == row.first().rate()).findFirst();
+    }
+
     /** Two standard errors of the head's accuracy on so many texts: less than this is no difference. */
     static double tolerance(Row head) {
         double p = head.mean();
@@ -71,7 +83,7 @@ record ComparisonSummary(ComparisonResults results, List<ComparedMethod> plan) {
     /** Rows that do no better than the head alone. */
     List<Row> nulls(String task) {
         return baseline(task).map(head -> rows(task).stream()
-                .filter(r -> !r.name().equals(BASELINE) && r.mean() <= head.mean() + tolerance(head)).toList()).orElse(List.of());
+                .filter(r -> !r.name().startsWith(BASELINE) && r.mean() <= head.mean() + tolerance(head)).toList()).orElse(List.of());
     }
 
     /** Names that were refused everywhere, with a reason. */

@@ -10,6 +10,7 @@ final class MethodsPage {
     private MethodsPage() {}
 
     static String text() {
+        ComparisonSummary measured = ComparisonSummary.bundled();
         StringBuilder out = new StringBuilder("""
                 # Methods
 
@@ -20,21 +21,25 @@ final class MethodsPage {
                 Train one with `./jotune tune --method NAME`; `./jotune tune --help` lists the options of each. n virtual tokens, L layers, H heads,
                 G key/value heads, D head size, C hidden size, r rank, m a method's own width, N and E state and inner size of Mamba.
 
+                Measured are accuracy after a short run, and the time of a step beside LoRA's: [COMPARISON.md](COMPARISON.md) says of what, and how.
+
                 """);
-        row(out, "name", "method", "paper", "seam", "definition", "trained values", "`peft_type`");
-        row(out, "---", "---", "---", "---", "---", "---", "---");
+        row(out, "name", "method", "paper", "seam", "definition", "trained values", "`peft_type`", "measured");
+        row(out, "---", "---", "---", "---", "---", "---", "---", "---");
         for (MethodInfo m : Methods.all()) {
-            row(out, code(m.name()), m.title(), paper(m.paper()), m.seam(), code(m.equation()), code(m.trainable()), code(m.peftType()));
+            row(out, code(m.name()), m.title(), paper(m.paper()), m.seam(), code(m.equation()), code(m.trainable()), code(m.peftType()),
+                    measured.measured(m.name()));
         }
         out.append("""
 
                 ## Methods that attach nothing
 
                 """);
-        row(out, "name", "method", "paper", "seam", "definition", "use");
-        row(out, "---", "---", "---", "---", "---", "---");
+        row(out, "name", "method", "paper", "seam", "definition", "use", "measured");
+        row(out, "---", "---", "---", "---", "---", "---", "---");
         for (UnattachedMethod m : Methods.unattached()) {
-            row(out, code(m.name()), m.title(), paper(m.paper()), m.seam(), code(m.equation()), code(m.use()));
+            row(out, code(m.name()), m.title(), paper(m.paper()), m.seam(), code(m.equation()), code(m.use()),
+                    measured.measured(m.name()));
         }
         out.append("""
 

@@ -2,11 +2,15 @@ package dev.jotune.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-/** The page of results that are given. */
+/** The page of results that are given, and the page that is committed. */
 class ComparisonPageTest {
+    private static final Path DOCS = Path.of(System.getProperty("jotune.root"), "docs");
     private static final String RESULTS = """
             {"kind":"setting","model":"tiny","tasks":[{"name":"t","classes":2,"examples":90,"evaluated":100,"batchSize":4,"maxLength":9}],\
             "steps":7,"searchSteps":3,"rates":[0.001,0.01],"timedSteps":5,"reference":"lora","device":"a machine"}
@@ -15,6 +19,7 @@ class ComparisonPageTest {
             {"kind":"run","task":"t","method":"lora","seed":1,"rate":0.001,"right":80,"total":100,"loss":0.5,"seconds":2.5,"file":4096}
             {"kind":"run","task":"t","method":"lora","seed":2,"rate":0.001,"right":90,"total":100,"loss":0.4,"seconds":2.5,"file":4096}
             {"kind":"run","task":"t","method":"mezo","seed":1,"rate":0.001,"right":59,"total":100,"loss":0.7,"seconds":2.5,"file":4096}
+            {"kind":"run","task":"t","method":"head-slow","seed":1,"rate":0.001,"right":40,"total":100,"loss":0.7,"seconds":1.5,"file":2048}
             {"kind":"cost","task":"t","method":"lora","own":1200,"trained":1300,"memory":3145728,"ratio":1.01,"low":0.99,"high":1.04,"seconds":0.25}
             {"kind":"refused","task":"t","method":"hyper","seed":1,"reason":"It cannot be."}
             """;
@@ -38,8 +43,9 @@ class ComparisonPageTest {
     void rowsThatAddNothingStayWithTheirReason() {
         String page = ComparisonPage.text(summary());
         // Two standard errors of 50 in 100 are 10 points.
-        assertThat(page).contains("- `mezo` on t: 59.0 %, the head alone 50.0 %. Too few steps.").doesNotContain("- `lora` on t");
-        assertThat(page).contains("| `hyper` | It cannot be. |");
+        assertThat(page).contains("- `mezo` on t: 59.0 %, the head alone 50.0 %, and 40.0 % at this row's rate of 1e-3. Too few steps.")
+                .doesNotContain("- `lora` on t", "- `head-slow`");
+        assertThat(page).contains("| `hyper` | It cannot be. |", "**Not whole yet**");
         assertThat(page.indexOf("| `lora` | 85.0")).as("the best first").isLessThan(page.indexOf("| `mezo` | 59.0"));
     }
 
@@ -56,5 +62,14 @@ class ComparisonPageTest {
         assertThat(summary().seam("lora")).isEqualTo("projection");
         assertThat(summary().seam("mezo")).isEqualTo("training step");
         assertThat(ComparisonPlot.svg(summary(), "t")).startsWith("<svg").endsWith("</svg>\n");
+    }
+
+    @Test
+    void thePageInTheDocumentsIsThatOfTheResults() throws IOException {
+        assertThat(Files.readString(DOCS.resolve("COMPARISON.md"))).as("docs/COMPARISON.md; bench/comparison/run.sh makes it")
+                .isEqualTo(ComparisonPage.text(ComparisonSummary.bundled()));
+        for (String task : ComparisonSummary.bundled().tasks()) {
+            assertThat(DOCS.resolve(ComparisonPage.plot(task))).content().startsWith("<svg");
+        }
     }
 }
