@@ -18,7 +18,7 @@
 # FROM       results to begin with where WORK has none, such as cli/src/main/resources/dev/jotune/cli/comparison/results.jsonl, those
 #            of the page (default: none). They must be of the same kind of machine
 #
-# The page is made of the results even if they are not whole. It takes about half an hour on two quiet cores.
+# The page is made of the results even if they are not whole. By estimate it takes half an hour on two quiet cores.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 model=${1:?give the folder of an encoder; the head of this script says more}

@@ -53,7 +53,8 @@ final class ComparisonPage {
                   of their ratios, and the quartiles. What else the machine does falls on both; what `%s` beside itself differs from 1 by
                   is noise.
                 - **memory**: the most memory that tensors take in an update, beyond the model that is ready to be used: what is added, its
-                  gradients and moments, and everything between the layers. It is counted, not sampled.
+                  gradients and moments, and everything between the layers. It is counted, not sampled; but what earlier rows left and the
+                  collector took only during the update counts in its favour, so that rows of the same options may differ.
                 - **file**: `adapter_model.safetensors`, the head included.
                 """.formatted(setting.model(), setting.steps(), rates(setting.rates()), setting.searchSteps(), setting.device(),
                 setting.reference(), setting.timedSteps(), setting.reference()));
