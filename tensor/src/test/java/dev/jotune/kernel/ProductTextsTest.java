@@ -41,18 +41,14 @@ class ProductTextsTest {
 
     private List<KernelSource> kernels() {
         List<KernelSource> all = new ArrayList<>();
-        for (Tile tile : Tile.CHOICES) {
-            all.add(new Tiled(DType.F32, DType.BF16, DType.F32, tile, true, true, true, Weight.NUMBERS).source());
-            all.add(new Tiled(DType.F16, DType.F32, DType.BF16, tile, true, false, false, Weight.NUMBERS).source());
-        }
+        all.add(new Tiled(DType.F32, DType.BF16, DType.F32, Tile.LARGE, true, true, true, Weight.NUMBERS).source());
+        all.add(new Tiled(DType.F16, DType.F32, DType.BF16, Tile.MEDIUM, true, false, false, Weight.NUMBERS).source());
         all.add(new Tiled(DType.F64, DType.F32, DType.F64, Tile.SMALL, false, true, true, Weight.NUMBERS).source());
         all.add(new Skinny(DType.F32, DType.F32, DType.F32, 8, true, false, Weight.NUMBERS).source());
-        for (String format : List.of("Q4_0", "Q8_0", "Q4_K", "Q6_K", Weight.NF4, Weight.SIGNS)) {
-            Weight weight = new Weight(format);
-            all.add(new Tiled(DType.F32, DType.U8, DType.F32, Tile.LARGE, true, true, true, weight).source());
-            all.add(new Skinny(DType.F32, DType.U8, DType.F32, 8, true, true, weight).source());
-            all.add(new Widened(weight, DType.F64, true).source());
-        }
+        all.add(new Tiled(DType.F32, DType.U8, DType.F32, Tile.LARGE, true, true, true, new Weight("Q4_K")).source());
+        all.add(new Skinny(DType.F32, DType.U8, DType.F32, 8, true, true, new Weight(Weight.NF4)).source());
+        all.add(new Widened(new Weight("Q6_K"), DType.F64, true).source());
+        all.add(new Widened(new Weight(Weight.SIGNS), DType.F32, false).source());
         return all;
     }
 
@@ -71,7 +67,7 @@ class ProductTextsTest {
         Path log = folder.resolve("log");
         Process p = new ProcessBuilder("sh", "-c", nvcc + " -cubin -arch=sm_80 -Xptxas -v -diag-suppress 177 -odir " + folder + all)
                 .redirectErrorStream(true).redirectOutput(log.toFile()).start();
-        assertThat(p.waitFor(10, TimeUnit.MINUTES)).isTrue();
+        assertThat(p.waitFor(1, TimeUnit.HOURS)).isTrue();
         String said = Files.readString(log);
         assertThat(p.exitValue()).as(said).isZero();
         assertThat(said.lines().filter(l -> l.contains("spill stores"))).hasSize(count)
