@@ -35,6 +35,7 @@ public final class OpenClBackend extends DeviceBackend {
     private final String name;
     private final DeviceInfo info;
     private final Path cache;
+    private final boolean keeping;
     private final UnaryOperator<String> edit;
     private final DeviceKernels fused = new DeviceKernels(this);
     private volatile Session session;
@@ -44,13 +45,18 @@ public final class OpenClBackend extends DeviceBackend {
     private record Session(DeviceMemory memory, DeviceQueue queue, Programs programs) {}
 
     OpenClBackend(String name, DeviceInfo info) {
-        this(name, info, ProgramCache.defaultFolder(), UnaryOperator.identity());
+        this(name, info, ProgramCache.defaultFolder(), ProgramCache.isWanted(), UnaryOperator.identity());
     }
 
     /** With programs kept elsewhere, or changed before they are compiled. */
     OpenClBackend(String name, DeviceInfo info, Path cache, UnaryOperator<String> edit) {
+        this(name, info, cache, true, edit);
+    }
+
+    private OpenClBackend(String name, DeviceInfo info, Path cache, boolean keeping, UnaryOperator<String> edit) {
         this.name = name;
         this.cache = cache;
+        this.keeping = keeping;
         this.edit = edit;
         this.info = info;
     }
@@ -68,7 +74,7 @@ public final class OpenClBackend extends DeviceBackend {
             cl_context context = CL.clCreateContext(properties, 1, new cl_device_id[] {info.id()}, null, null, status);
             Cl.check(status[0], "clCreateContext on " + name);
             session = new Session(new DeviceMemory(name, context, info), new DeviceQueue(name, info, context),
-                    new Programs(context, info, new ProgramCache(cache), edit));
+                    new Programs(context, info, Optional.of(cache).filter(c -> keeping).map(ProgramCache::new), edit));
             if (Tuning.enabled()) {
                 group = new Tuning(cache, info).choose("elements", GROUPS, this::nanos);
             }

@@ -21,6 +21,8 @@ import java.util.Optional;
  */
 final class ProgramCache {
     static final String FOLDER = "jotune.cache";
+    /** False: nothing is read or kept, and drivers are not asked for binaries, which makes some compile everything twice. */
+    static final String KEEP = "jotune.opencl.keep";
     private static final byte[] MAGIC = "JOTUNE-CL-1\n".getBytes(StandardCharsets.US_ASCII);
     private static final int DIGEST = 32;
 
@@ -66,6 +68,11 @@ final class ProgramCache {
         } catch (IOException e) {
             return Optional.empty();
         }
+    }
+
+    /** Whether the properties want programs to be kept at all. */
+    static boolean isWanted() {
+        return Boolean.parseBoolean(System.getProperty(KEEP, "true"));
     }
 
     /** Keeps a binary for the next run, if the folder can be written. */

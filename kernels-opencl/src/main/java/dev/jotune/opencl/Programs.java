@@ -4,7 +4,6 @@ import dev.jotune.kernel.Emitter;
 import dev.jotune.kernel.KernelSource;
 import dev.jotune.kernel.Target;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -30,14 +29,14 @@ final class Programs {
 
     private final cl_context context;
     private final DeviceInfo device;
-    private final ProgramCache disk;
+    private final Optional<ProgramCache> disk;
     private final Map<KernelSource, CompiledKernel> compiled = new ConcurrentHashMap<>();
     private final UnaryOperator<String> edit;
     private final AtomicLong builds = new AtomicLong();
     private final AtomicLong loads = new AtomicLong();
 
     /** @param edit what happens to a text before it is compiled: nothing, but where tests plant faults */
-    Programs(cl_context context, DeviceInfo device, ProgramCache disk, UnaryOperator<String> edit) {
+    Programs(cl_context context, DeviceInfo device, Optional<ProgramCache> disk, UnaryOperator<String> edit) {
         this.edit = edit;
         this.context = context;
         this.device = device;
@@ -67,8 +66,7 @@ final class Programs {
     private CompiledKernel make(KernelSource source) {
         String text = edit.apply(Emitter.emit(source, Target.OPENCL));
         String title = title(source.name(), text);
-        Path file = disk.file(text, OPTIONS, device);
-        cl_program program = disk.read(file).flatMap(this::fromBinary).orElseGet(() -> fromText(text, title, file));
+        cl_program program = disk.flatMap(d -> d.read(d.file(text, OPTIONS, device))).flatMap(this::fromBinary).orElseGet(() -> fromText(text, title));
         int[] status = new int[1];
         cl_kernel kernel = CL.clCreateKernel(program, source.name(), status);
         Cl.check(status[0], "clCreateKernel of " + title);
@@ -99,7 +97,7 @@ final class Programs {
         return Optional.of(program);
     }
 
-    private cl_program fromText(String text, String title, Path file) {
+    private cl_program fromText(String text, String title) {
         int[] status = new int[1];
         cl_program program = CL.clCreateProgramWithSource(context, 1, new String[] {text}, new long[] {text.length()}, status);
         Cl.check(status[0], "clCreateProgramWithSource of " + title);
@@ -111,7 +109,7 @@ final class Programs {
                     + Cl.name(built) + ". Please report this log with the output of 'jotune devices':\n" + log);
         }
         builds.incrementAndGet();
-        binary(program).ifPresent(b -> disk.write(file, b));
+        disk.ifPresent(d -> binary(program).ifPresent(b -> d.write(d.file(text, OPTIONS, device), b)));
         return program;
     }
 
