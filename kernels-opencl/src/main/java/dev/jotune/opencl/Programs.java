@@ -66,7 +66,8 @@ final class Programs {
     private CompiledKernel make(KernelSource source) {
         String text = edit.apply(Emitter.emit(source, Target.OPENCL));
         String title = title(source.name(), text);
-        cl_program program = disk.flatMap(d -> d.read(d.file(text, OPTIONS, device))).flatMap(this::fromBinary).orElseGet(() -> fromText(text, title));
+        cl_program program = disk.flatMap(d -> d.read(d.file(text, OPTIONS, device))).flatMap(this::fromBinary)
+                .orElseGet(() -> fromText(text, title));
         int[] status = new int[1];
         cl_kernel kernel = CL.clCreateKernel(program, source.name(), status);
         Cl.check(status[0], "clCreateKernel of " + title);
