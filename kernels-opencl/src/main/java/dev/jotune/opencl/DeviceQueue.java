@@ -158,7 +158,8 @@ final class DeviceQueue {
         Storage copy = HostMemory.allocate(source.byteSize());
         cl_event event = new cl_event();
         Pointer from = Pointer.to(copy.host().copyFrom(source).asByteBuffer());
-        Cl.check(CL.clEnqueueWriteBuffer(queue, target.buffer(), false, to, source.byteSize(), from, 0, null, event),
+        // JOCL lets a thread of its own wait for a write that does not wait itself.
+        Cl.check(CL.clEnqueueWriteBuffer(queue, target.buffer(), WAIT, to, source.byteSize(), from, 0, null, event),
                 "Writing " + source.byteSize() + " bytes to " + device);
         writes.add(new Write(event, copy));
         unflushed++;
