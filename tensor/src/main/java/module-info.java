@@ -6,8 +6,8 @@ module dev.jotune.tensor {
 
     exports dev.jotune.kernel;
     exports dev.jotune.tensor;
-    // The CPU backend's inside, for modules with kernels of one kind of processor only.
-    exports dev.jotune.tensor.cpu to dev.jotune.kernels.x86;
+    // The CPU backend's inside, for modules with kernels of their own only.
+    exports dev.jotune.tensor.cpu to dev.jotune.cuda, dev.jotune.kernels.x86;
     exports dev.jotune.tensor.cpu.simd to dev.jotune.kernels.x86;
     exports dev.jotune.tensor.expr;
     exports dev.jotune.tensor.io;

@@ -139,8 +139,7 @@ final class AttentionSources {
                 "OWN_COLS", kind.tile.ownCols, "PAD", kind.pad, "BIASED", flag(kind.bias.isPresent()),
                 "MASKED", flag(kind.masked), "WANT_KEYS", flag(key.keys), "WANT_VALUES", flag(key.values),
                 "REGISTERS_FIRST", 1));
-        String text = KernelSource.resource(AttentionSources.class, "attention.h") + KernelSource.resource(AttentionSources.class, key.name + ".cl");
-        return new KernelSource(key.name, text, params, new TreeMap<>(defines), kind.tile.group(), DType.F32);
+        return KernelSource.of(AttentionSources.class, key.name, params, new TreeMap<>(defines), kind.tile.group());
     }
 
     private static int flag(boolean b) {

@@ -28,9 +28,6 @@ final class DeviceAttention implements AttentionKernel {
 
     private static final Expr X = Expr.input(0);
     private static final Expr NOTHING = Expr.of(Double.NEGATIVE_INFINITY);
-    /** {@code rowsum(dOut out) - dLse}; 0 for a query that sees no key, whose gradients may be anything. */
-    private static final Program DELTA = delta(Expr.of(0));
-    private static final Program DELTA_WITH_LSE = delta(Expr.rowInput(3));
     private static final Program MERGED_LSE = Program.of(mergedLse(X));
     private static final Program MERGED_OUT = Program.of(mergedOut());
 
@@ -38,10 +35,6 @@ final class DeviceAttention implements AttentionKernel {
 
     DeviceAttention(DeviceBackend device) {
         this.device = device;
-    }
-
-    private static Program delta(Expr dLse) {
-        return Program.of(Expr.select(Expr.rowInput(2).gt(NOTHING), X.times(Expr.input(1)).rowSum().minus(dLse), Expr.of(0)));
     }
 
     private static Expr weights(Expr lse) {
@@ -126,14 +119,7 @@ final class DeviceAttention implements AttentionKernel {
         Tensor q = unit(p.query());
         // The kernels walk dOut with the strides that they are given for it, never out itself.
         Tensor up = unit(dOut);
-        Tensor delta = Tensor.empty(device, DType.F32, lse.shape());
-        Tensor column = delta.unsqueeze(3);
-        Tensor lseColumn = lse.unsqueeze(3);
-        if (dLse.isPresent()) {
-            device.map(DELTA_WITH_LSE, new Tensor[] {out, up, lseColumn, dLse.get().unsqueeze(3)}, new Tensor[] {column});
-        } else {
-            device.map(DELTA, new Tensor[] {out, up, lseColumn}, new Tensor[] {column});
-        }
+        Tensor delta = AttentionDelta.of(device, out, lse, up, dLse);
         for (int i = 0; i < p.segments().size(); i++) {
             Operands o = new Operands(p, q, p.segments().get(i));
             if (dQuery.isPresent() && lse.numel() > 0) {

@@ -47,6 +47,19 @@ public abstract class DeviceBackend implements Backend {
     /** Enqueues copying between dense tensors of equal size whose memory does not overlap. */
     protected abstract void copyBytes(Tensor source, Tensor target);
 
+    /** Where a tensor begins in its memory, in bytes. */
+    protected static long start(Tensor t) {
+        return t.offset() * t.dtype().byteSize();
+    }
+
+    /** Bytes of a tensor without gaps. */
+    protected static long bytes(Tensor dense) {
+        if (!dense.isContiguous()) {
+            throw new IllegalArgumentException(dense + " is not dense; call contiguous() first");
+        }
+        return dense.numel() * dense.dtype().byteSize();
+    }
+
     /** Whether the device computes in F64. */
     protected abstract boolean doubles();
 
@@ -56,6 +69,11 @@ public abstract class DeviceBackend implements Backend {
     /** Items of a group in kernels whose results do not depend on it; a device that measured knows better. */
     protected int group() {
         return PrimitiveTexts.GROUP;
+    }
+
+    /** Tiles of products, the fastest on this device first; a device that measured knows better. */
+    protected List<Tile> tiles() {
+        return Tile.CHOICES;
     }
 
     final KernelSource sized(KernelSource kernel) {
@@ -71,11 +89,11 @@ public abstract class DeviceBackend implements Backend {
         return !doubles() && Arrays.stream(tensors).anyMatch(t -> t.dtype() == DType.F64);
     }
 
-    final long groups(long items, KernelSource kernel) {
+    protected final long groups(long items, KernelSource kernel) {
         return Math.clamp((items + kernel.group() - 1) / kernel.group(), 1, (long) units() * GROUPS_PER_UNIT);
     }
 
-    final long groupsOf(long count) {
+    protected final long groupsOf(long count) {
         return Math.clamp(count, 1, (long) units() * GROUPS_PER_UNIT);
     }
 

@@ -8,7 +8,9 @@ import dev.jotune.tensor.kernels.NormKernel;
 import dev.jotune.tensor.kernels.QuantizedProductKernel;
 import dev.jotune.tensor.kernels.RotaryKernel;
 import dev.jotune.tensor.kernels.ScanKernel;
+import dev.jotune.tensor.kernels.SparseKernel;
 import dev.jotune.tensor.kernels.TopKKernel;
+import dev.jotune.tensor.kernels.VocabularyKernel;
 import java.util.Map;
 import java.util.Optional;
 
@@ -21,7 +23,8 @@ public final class DeviceKernels {
         all = Map.of(NormKernel.class, new DeviceNorm(device), RotaryKernel.class, new DeviceRotary(device), AdamWKernel.class,
                 new DeviceAdamW(device), ScanKernel.class, new DeviceScan(device), TopKKernel.class, new DeviceTopK(device),
                 AttentionKernel.class, new DeviceAttention(device), QuantizedProductKernel.class, quantized,
-                DequantizeKernel.class, quantized);
+                DequantizeKernel.class, quantized, VocabularyKernel.class, new DeviceVocabulary(device),
+                SparseKernel.class, new DeviceSparse(device));
     }
 
     /** The kernel of this kind, if it is one of these. */

@@ -58,7 +58,7 @@ final class DeviceQuantized implements QuantizedProductKernel, DequantizeKernel 
         Matrix out = new Matrix(y, 0, 2, Batch.ONE);
         // Formats of blocks have whole blocks; of the others, four numbers share a byte's place and a magnitude if rows are made of fours.
         boolean fours = weight.columns() % 4 == 0;
-        boolean left = a.fours(x.stride(1), weight.columns(), x.stride(0), rows);
+        boolean left = a.fours(true);
         KernelSource kernel;
         long groups;
         if (rows <= ProductTexts.SKINNY_ROWS) {
@@ -69,7 +69,7 @@ final class DeviceQuantized implements QuantizedProductKernel, DequantizeKernel 
             kernel = new Tiled(DType.F32, DType.U8, DType.F32, tile, fours && left, true, true, weight(weight)).source();
             groups = tile.count(rows, weight.rows());
         }
-        boolean outFours = out.fours(y.stride(1), weight.rows(), y.stride(0), rows);
+        boolean outFours = out.fours(true);
         List<Object> arguments = new ArrayList<>(List.of(x, bytes(weight)));
         tensors(weight, arguments);
         arguments.addAll(List.of(y, rows, weight.rows(), weight.columns(), 1, 0, outFours ? 1 : 0));

@@ -1,9 +1,11 @@
 package dev.jotune.kernel;
 
 import dev.jotune.tensor.DType;
+import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.zip.CRC32;
 
 /**
  * Makes a compiler's input of a kernel: sizes as {@code #define}s, how each parameter is read and written, the target's prelude,
@@ -14,12 +16,28 @@ public final class Emitter {
 
     private Emitter() {}
 
+    /** Many kernels are called {@code map}; a few digits of what was emitted tell them apart in tables and errors. */
+    public static String title(KernelSource source, String emitted) {
+        CRC32 digest = new CRC32();
+        digest.update(emitted.getBytes(StandardCharsets.UTF_8));
+        return String.format(Locale.ROOT, "%s-%04x", source.name(), digest.getValue() & 0xffff);
+    }
+
     /**
      * The whole text for {@code target}.
      *
      * @throws IllegalArgumentException if the text has not exactly one line {@code KERNEL &#123;}
      */
     public static String emit(KernelSource source, Target target) {
+        return emit(source, target, "");
+    }
+
+    /**
+     * The whole text, with more words than every target has.
+     *
+     * @param words stands behind the target's prelude
+     */
+    public static String emit(KernelSource source, Target target, String words) {
         StringBuilder out = new StringBuilder();
         boolean wide = source.arithmetic() == DType.F64;
         out.append("#define GROUP ").append(source.group()).append('\n');
@@ -30,7 +48,8 @@ public final class Emitter {
             out.append("#define HAS_DOUBLE 1\n");
         }
         source.defines().forEach((name, value) -> out.append("#define ").append(name).append(' ').append(value).append('\n'));
-        out.append(KernelSource.resource(Emitter.class, target.prelude())).append(KernelSource.resource(Emitter.class, "prelude-common.h"));
+        out.append(KernelSource.resource(Emitter.class, target.prelude()))
+                .append(KernelSource.resource(Emitter.class, "prelude-common.h")).append(words);
         for (Param p : source.params()) {
             if (p instanceof Param.Buffer b) {
                 access(b, source.arithmetic(), out);
@@ -41,7 +60,7 @@ public final class Emitter {
             throw new IllegalArgumentException("The text of kernel " + source.name() + " has no line 'KERNEL {'. Begin its body with one.");
         }
         out.append(source.text(), 0, head.start());
-        head(source, out);
+        head(source, target, out);
         int from = head.end();
         if (head.find()) {
             throw new IllegalArgumentException("The text of kernel " + source.name() + " has two lines 'KERNEL {'. Write one kernel a text.");
@@ -65,7 +84,7 @@ public final class Emitter {
         }
     }
 
-    private static void head(KernelSource source, StringBuilder out) {
+    private static void head(KernelSource source, Target target, StringBuilder out) {
         out.append("KERNEL_HEAD ").append(source.name()).append('(');
         StringBuilder start = new StringBuilder();
         String separator = "";
@@ -82,6 +101,9 @@ public final class Emitter {
                 case Param.Int i -> out.append("int ").append(i.name());
                 case Param.Long l -> out.append("i64 ").append(l.name());
                 case Param.Real r -> out.append("real ").append(r.name());
+                case Param.TensorMap m when target == Target.CUDA -> out.append("const __grid_constant__ tensor_map ").append(m.name());
+                case Param.TensorMap m -> throw new IllegalArgumentException("Kernel " + source.name() + " has a tensor map, '" + m.name()
+                        + "', which " + target + " cannot pass. Emit it for CUDA.");
             }
         }
         // The text goes on with the end of the line.

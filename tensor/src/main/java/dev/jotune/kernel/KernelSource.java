@@ -5,19 +5,24 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.util.Collection;
 import java.util.List;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.function.UnaryOperator;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * A kernel before it is emitted for a target. Sources are equal that have the same text, parameters and sizes, so a source is
  * the key of a compiled program.
  *
- * <p>The dialect is C99 with fixed-size arrays, without headers, references, generic pointers and inline assembler. Its words:
+ * <p>The dialect is C99 with fixed-size arrays, without references, generic pointers and inline assembler. Its words:
  *
  * <table><caption>Words</caption>
  * <tr><td>{@code KERNEL &#123;}</td><td>on a line of its own: begins the kernel, whose parameters come from {@link #params}</td></tr>
+ * <tr><td>{@code INCLUDE name.h}</td><td>on a line of its own: the text of that name, beside this one, stands here</td></tr>
  * <tr><td>{@code FN}</td><td>before a helper function</td></tr>
  * <tr><td>{@code GLB}, {@code SHP}</td><td>before what a pointer points to: device memory, memory shared by the group</td></tr>
  * <tr><td>{@code SHM}</td><td>declares an array shared by the group, at the start of the kernel's own body</td></tr>
@@ -45,13 +50,14 @@ import java.util.regex.Pattern;
  * @param text in the dialect
  * @param params in the order of the call
  * @param defines integers that the text is specialised by, such as tile sizes
- * @param group items in a group
+ * @param group items in a group: up to 256 where every device shall run it
  * @param arithmetic F32 or F64
  */
 public record KernelSource(String name, String text, List<Param> params, SortedMap<String, Integer> defines, int group, DType arithmetic) {
     private static final Pattern IDENTIFIER = Pattern.compile("[A-Za-z][A-Za-z0-9_]*");
-    /** What every device of the last ten years runs. */
-    private static final int MAX_GROUP = 256;
+    private static final Pattern INCLUDE = Pattern.compile("(?m)^INCLUDE (\\w+\\.h)\n");
+    /** What CUDA allows; kernels for every device keep to 256, as a test of resources has it. */
+    private static final int MAX_GROUP = 1024;
 
     public KernelSource {
         params = List.copyOf(params);
@@ -72,6 +78,12 @@ public record KernelSource(String name, String text, List<Param> params, SortedM
                         + "twice. Give every parameter and size a name of its own.");
             }
         }
+        for (String n : Stream.of(List.of(name), names, defines.keySet()).flatMap(Collection::stream).toList()) {
+            if (Words.isTaken(n)) {
+                throw new IllegalArgumentException("Kernel " + name + " calls something '" + n + "', which has a meaning in every emitted text. "
+                        + "Give it another name.");
+            }
+        }
     }
 
     /**
@@ -88,13 +100,22 @@ public record KernelSource(String name, String text, List<Param> params, SortedM
         return items == group ? this : new KernelSource(name, text, params, defines, items, arithmetic);
     }
 
-    /** A text that lies beside {@code owner}. */
+    /**
+     * A text with what it includes.
+     *
+     * @param beside gives the text of a name, itself whole; a module's own texts only its own classes can read
+     */
+    public static String whole(String text, UnaryOperator<String> beside) {
+        return INCLUDE.matcher(text).replaceAll(m -> Matcher.quoteReplacement(beside.apply(m.group(1))));
+    }
+
+    /** A text that lies beside {@code owner}, with what it includes. */
     static String resource(Class<?> owner, String name) {
         try (InputStream in = owner.getResourceAsStream(name)) {
             if (in == null) {
                 throw new IllegalStateException("The kernel text " + name + " is not beside " + owner.getName() + ". The jar is incomplete.");
             }
-            return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+            return whole(new String(in.readAllBytes(), StandardCharsets.UTF_8), other -> resource(owner, other));
         } catch (IOException e) {
             throw new UncheckedIOException("The kernel text " + name + " cannot be read.", e);
         }

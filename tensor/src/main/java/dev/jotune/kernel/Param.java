@@ -24,6 +24,12 @@ public sealed interface Param {
     /** A number of the kernel's arithmetic type: passed as a float, or as a double where the kernel computes in F64. */
     record Real(String name) implements Param {}
 
+    /**
+     * A descriptor of a tensor in device memory, by which a CUDA device of compute capability 9.0 copies whole boxes. Passed by value;
+     * no other target has it.
+     */
+    record TensorMap(String name) implements Param {}
+
     /** Memory that is read. */
     static Param in(String name, DType type) {
         return new Buffer(name, type, false);
@@ -47,5 +53,10 @@ public sealed interface Param {
     /** A number of the kernel's arithmetic type. */
     static Param real(String name) {
         return new Real(name);
+    }
+
+    /** A descriptor of a tensor. */
+    static Param tensorMap(String name) {
+        return new TensorMap(name);
     }
 }

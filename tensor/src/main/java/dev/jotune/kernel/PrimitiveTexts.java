@@ -28,13 +28,12 @@ final class PrimitiveTexts {
     private static KernelSource reduction(String name, DType x, DType out, boolean sum, Param... more) {
         List<Param> params = new ArrayList<>(List.of(Param.in("x", x), Param.out("y", out)));
         params.addAll(List.of(more));
-        return new KernelSource(name, resource("sums.h") + resource(name + ".cl"), params, new TreeMap<>(Map.of("SUM", sum ? 1 : 0)), GROUP,
-                arithmetic(x, out));
+        return new KernelSource(name, resource(name + ".cl"), params, new TreeMap<>(Map.of("SUM", sum ? 1 : 0)), GROUP, arithmetic(x, out));
     }
 
     private static KernelSource noise(String name, DType out, DType arithmetic) {
-        return new KernelSource(name, resource("philox.h") + resource(name + ".cl"),
-                List.of(Param.out("y", out), Param.int64("n"), Param.int64("seed"), Param.int64("stream")), new TreeMap<>(), GROUP, arithmetic);
+        return new KernelSource(name, resource(name + ".cl"), List.of(Param.out("y", out), Param.int64("n"), Param.int64("seed"),
+                Param.int64("stream")), new TreeMap<>(), GROUP, arithmetic);
     }
 
     private static String resource(String name) {

@@ -137,6 +137,37 @@ final class ProductTexts {
         }
     }
 
+    /**
+     * Log-sum-exps of rows of a b, and their labels' logits; parameters in order: {@code a, b, labels, parts, target}; {@code rows, columns,
+     * inner, splits} (32 bits); the strides of a's two axes and of b's; the cap, if there is one.
+     *
+     * @param vector as in {@link Tiled}; so aInner and bInner
+     */
+    record Vocabulary(DType a, DType b, Tile tile, boolean vector, boolean aInner, boolean bInner, boolean capped) {
+        Vocabulary {
+            aInner &= vector;
+            bInner &= vector;
+        }
+
+        KernelSource source() {
+            return MADE.computeIfAbsent(this, k -> make());
+        }
+
+        private KernelSource make() {
+            List<Param> params = new ArrayList<>(List.of(Param.in("a", a), Param.in("b", b), Param.in("labels", DType.I64),
+                    Param.out("parts", DType.F32), Param.out("target", DType.F32)));
+            List.of("rows", "columns", "inner", "splits").forEach(n -> params.add(Param.int32(n)));
+            List.of("a_row", "a_inner", "b_inner", "b_column").forEach(n -> params.add(Param.int64(n)));
+            if (capped) {
+                params.add(Param.real("softcap"));
+            }
+            SortedMap<String, Integer> defines = Weight.NUMBERS.defines();
+            defines.putAll(tile.defines());
+            defines.putAll(Map.of("A_INNER", bit(aInner), "B_INNER", bit(bInner), "VECTOR", bit(vector), "CAPPED", bit(capped)));
+            return KernelSource.of(ProductTexts.class, "vocabulary", params, defines, tile.group());
+        }
+    }
+
     /** Widening rows {@code from ..}: b and what its format adds, out; {@code from, count, inner} (32 bits); {@code row_bytes}, the mean. */
     record Widened(Weight weight, DType out, boolean fours) {
         KernelSource source() {

@@ -8,6 +8,8 @@ import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.cpu.RowLoop;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
+import java.util.Comparator;
 import java.util.List;
 
 /** Chooses and launches a device's kernels for matrix products. */
@@ -81,10 +83,16 @@ final class Products {
             return tensor.stride(-1);
         }
 
-        /** Whether four neighbours along an axis of this stride can be read at once, for all places of the other axis. */
-        boolean fours(long stride, long size, long otherStride, long otherSize) {
-            return stride == 1 && size % 4 == 0 && (otherSize == 1 || otherStride % 4 == 0) && (tensor.offset() + at) % 4 == 0
-                    && batch.outerStride[operand] % 4 == 0 && batch.withinStride[operand] % 4 == 0;
+        /**
+         * Whether four neighbours can be read at once, at all places.
+         *
+         * @param columns whether they are neighbouring columns, else rows
+         */
+        boolean fours(boolean columns) {
+            int along = columns ? -1 : -2;
+            int other = columns ? -2 : -1;
+            return tensor.stride(along) == 1 && tensor.size(along) % 4 == 0 && (tensor.size(other) == 1 || tensor.stride(other) % 4 == 0)
+                    && (tensor.offset() + at) % 4 == 0 && batch.outerStride[operand] % 4 == 0 && batch.withinStride[operand] % 4 == 0;
         }
 
         Object argument(DeviceBackend device) {
@@ -102,23 +110,21 @@ final class Products {
         long inner = a.tensor.size(-1);
         boolean wide = Math.max(a.tensor.dtype().byteSize(), b.tensor.dtype().byteSize()) == Double.BYTES || out.tensor.dtype() == DType.F64;
         boolean bInner = b.rowStride() <= b.columnStride();
-        boolean bFours = !wide && (bInner ? b.fours(b.rowStride(), inner, b.columnStride(), columns)
-                : b.fours(b.columnStride(), columns, b.rowStride(), inner));
+        boolean bFours = !wide && b.fours(!bInner);
         KernelSource kernel;
         long groups;
         if (rows <= ProductTexts.SKINNY_ROWS && !wide) {
-            boolean vector = bFours && (!bInner || a.fours(a.columnStride(), inner, a.rowStride(), rows));
+            boolean vector = bFours && (!bInner || a.fours(true));
             kernel = new Skinny(a.tensor.dtype(), b.tensor.dtype(), out.tensor.dtype(), held(rows), vector, bInner, Weight.NUMBERS).source();
             groups = ProductTexts.skinnyGroups(columns, bInner);
         } else {
             boolean aInner = a.columnStride() <= a.rowStride();
-            boolean vector = bFours && (aInner ? a.fours(a.columnStride(), inner, a.rowStride(), rows)
-                    : a.fours(a.rowStride(), rows, a.columnStride(), inner));
+            boolean vector = bFours && a.fours(aInner);
             Tile tile = tile(rows, columns, batch.count(), wide ? Double.BYTES : Float.BYTES);
             kernel = new Tiled(a.tensor.dtype(), b.tensor.dtype(), out.tensor.dtype(), tile, vector, aInner, bInner, Weight.NUMBERS).source();
             groups = tile.count(rows, columns);
         }
-        boolean outFours = out.fours(out.columnStride(), columns, out.rowStride(), rows);
+        boolean outFours = out.fours(true);
         List<Object> arguments = new ArrayList<>(List.of(a.argument(device), b.argument(device), out.argument(device), rows, columns, inner,
                 batch.within, accumulate ? 1 : 0, outFours ? 1 : 0));
         a.strides(arguments);
@@ -132,10 +138,22 @@ final class Products {
         return rows == 1 ? 1 : rows <= ProductTexts.SKINNY_ROWS / 2 ? ProductTexts.SKINNY_ROWS / 2 : ProductTexts.SKINNY_ROWS;
     }
 
-    /** The largest tile of which there are enough for all units; the smallest if there are never. */
+    /**
+     * Of the tiles of which there are enough for all units, the fastest on this device, otherwise the smallest. All sum an element in one
+     * item and in the order of the inner axis, so the result has the same bits in each.
+     */
     Tile tile(long rows, long columns, long count, int width) {
-        List<Tile> fitting = Tile.CHOICES.stream().filter(t -> t.fits(width)).toList();
+        return first(device.tiles(), rows, columns, count, width);
+    }
+
+    /** The same by size alone, the largest first: for kernels whose sums are rounded differently in other tiles. */
+    Tile tileBySize(long rows, long columns, int width) {
+        return first(Tile.CHOICES, rows, columns, 1, width);
+    }
+
+    private Tile first(List<Tile> order, long rows, long columns, long count, int width) {
+        List<Tile> fitting = order.stream().filter(t -> t.fits(width)).toList();
         return fitting.stream().filter(t -> t.count(rows, columns) * count >= (long) TILES_PER_UNIT * device.units()).findFirst()
-                .orElse(fitting.getLast());
+                .orElse(Collections.min(fitting, Comparator.comparing(Tile::rows)));
     }
 }

@@ -86,8 +86,7 @@ final class ScanTexts {
         return s != null ? s : KNOWN.computeIfAbsent(key, k -> {
             TreeMap<String, Integer> defines = new TreeMap<>(Map.of("STATES", states, "CHANNELS", channels(states), "CHUNK", ScanKernel.CHUNK,
                     "SPAN", backward ? GRADIENT_SPAN : OUTPUT_SPAN, "PAIR", PAIR, "BACKWARD", backward ? 1 : 0));
-            String text = KernelSource.resource(ScanTexts.class, "scan.h") + KernelSource.resource(ScanTexts.class, name + ".cl");
-            return new KernelSource(name, text, params.get(), defines, states * channels(states), DType.F32);
+            return KernelSource.of(ScanTexts.class, name, params.get(), defines, states * channels(states));
         });
     }
 }

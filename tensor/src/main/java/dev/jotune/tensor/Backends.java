@@ -26,7 +26,18 @@ public final class Backends {
     }
 
     private static List<Backend> of(BackendProvider provider) {
-        return FOUND.computeIfAbsent(provider, BackendProvider::backends);
+        return of(FOUND, provider);
+    }
+
+    /** Asks a provider once. A device's backend asks for the reference while it is made, so the map is not held meanwhile. */
+    static List<Backend> of(Map<BackendProvider, List<Backend>> found, BackendProvider provider) {
+        List<Backend> known = found.get(provider);
+        if (known != null) {
+            return known;
+        }
+        List<Backend> made = provider.backends();
+        List<Backend> first = found.putIfAbsent(provider, made);
+        return first != null ? first : made;
     }
 
     /** Every backend that works here, the default first. Looks for devices of every kind. */

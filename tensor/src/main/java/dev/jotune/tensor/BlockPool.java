@@ -14,7 +14,7 @@ import java.util.concurrent.atomic.AtomicLong;
  * @param <B> a block
  */
 public final class BlockPool<B> {
-    /** Where blocks come from. */
+    /** Where blocks come from; one thread at a time asks it. */
     public interface Source<B> {
         /** A new block of so many bytes, or none if there is no memory. */
         Optional<B> make(long bytes);
@@ -75,14 +75,10 @@ public final class BlockPool<B> {
         int c = classOf(Math.max(bytes, SMALLEST));
         long size = bytesOf(c);
         Optional<B> block = poll(c);
-        if (block.isPresent()) {
-            cached.addAndGet(-size);
+        if (block.isEmpty()) {
+            block = made(c, size);
         } else {
-            block = source.make(size);
-            if (block.isEmpty()) {
-                trim();
-                block = source.make(size);
-            }
+            cached.addAndGet(-size);
         }
         if (block.isPresent()) {
             long used = inUse.addAndGet(size);
@@ -90,6 +86,24 @@ public final class BlockPool<B> {
             high.accumulateAndGet(used, Math::max);
         }
         return block;
+    }
+
+    /** One thread at a time: nobody is told that there is no memory while another is giving some back to the source. */
+    private Optional<B> made(int c, long size) {
+        synchronized (source) {
+            Optional<B> block = source.make(size);
+            if (block.isPresent()) {
+                return block;
+            }
+            // What another thread handed back meanwhile may be just right.
+            block = poll(c);
+            if (block.isPresent()) {
+                cached.addAndGet(-size);
+                return block;
+            }
+            trim();
+            return source.make(size);
+        }
     }
 
     /** Takes back a block that {@link #take} gave for {@code bytes}. */
@@ -109,11 +123,13 @@ public final class BlockPool<B> {
 
     /** Gives the idle blocks back to their source. */
     public void trim() {
-        for (int c = 0; c < CLASSES; c++) {
-            Optional<B> block;
-            while ((block = poll(c)).isPresent()) {
-                cached.addAndGet(-bytesOf(c));
-                source.destroy(block.get());
+        synchronized (source) {
+            for (int c = 0; c < CLASSES; c++) {
+                Optional<B> block;
+                while ((block = poll(c)).isPresent()) {
+                    cached.addAndGet(-bytesOf(c));
+                    source.destroy(block.get());
+                }
             }
         }
     }

@@ -14,7 +14,8 @@ import java.util.concurrent.atomic.AtomicLong;
  *
  * <p>A training step asks for the same sizes again and again; a block handed back is kept and handed out again,
  * which saves the page faults (a fresh 25 MB block costs more than the kernel that fills it); {@link BlockPool} says how.
- * Memory is not zeroed.
+ * Memory is not zeroed. With {@code -Djotune.memory.poison=true} every block begins as NaN in each floating-point type, so that
+ * a kernel which reads what nobody wrote shows it: fresh memory of the system is zeros and would hide it.
  */
 public final class HostMemory {
     private static final Linker LINKER = Linker.nativeLinker();
@@ -34,6 +35,9 @@ public final class HostMemory {
     private static final long LARGE = 2 * HUGE_PAGE;
     /** Bytes of forgotten tensors that justify asking for a collection. */
     private static final long FORGOTTEN = 64L << 20;
+    /** Allocations from this size on look whether a collection is due. */
+    private static final long NOTABLE = 1L << 20;
+    private static final boolean POISON = Boolean.getBoolean("jotune.memory.poison");
     private static final AtomicLong PENDING = new AtomicLong();
     private static final Cleaner CLEANER = Cleaner.create();
     private static final BlockPool<Long> POOL = new BlockPool<>(new BlockPool.Source<>() {
@@ -91,8 +95,14 @@ public final class HostMemory {
         if (bytes < 0) {
             throw new IllegalArgumentException("cannot allocate " + bytes + " bytes");
         }
+        if (bytes >= NOTABLE && PENDING.get() >= FORGOTTEN && PENDING.getAndSet(0) >= FORGOTTEN) {
+            System.gc();
+        }
         long address = POOL.take(bytes).orElseThrow(() -> new OutOfMemoryError("no memory for a tensor of " + bytes + " bytes: "
                 + POOL.bytesInUse() + " bytes are in use by tensors. Use a smaller batch, a shorter sequence or gradient checkpointing."));
+        if (POISON) {
+            MemorySegment.ofAddress(address).reinterpret(bytes).fill((byte) 0xff);
+        }
         return new Block(address, bytes);
     }
 
@@ -103,8 +113,9 @@ public final class HostMemory {
 
     /**
      * Says that {@code tensor} will hardly be read again, now that its numbers are kept in another form. It stays valid:
-     * pages of a mapped file leave memory and would be read again; a block goes when it is unreachable, and enough of
-     * those ask for a collection, which would not otherwise come, the heap being small beside the tensors.
+     * pages of a mapped file leave memory and would be read again; a block goes when it is unreachable. Once there are enough of
+     * those the next allocation of a megabyte or more asks for a collection, which would not otherwise come, the heap being small beside the
+     * tensors; not before, for whoever forgets a block still holds it.
      */
     public static void forget(Tensor tensor) {
         long bytes = tensor.numel() * tensor.dtype().byteSize();
@@ -114,9 +125,8 @@ public final class HostMemory {
             if (length > 0) {
                 advise(from, length, MADV_DONTNEED);
             }
-        } else if (tensor.storage() instanceof Block && PENDING.addAndGet(bytes) >= FORGOTTEN) {
-            PENDING.set(0);
-            System.gc();
+        } else if (tensor.storage() instanceof Block) {
+            PENDING.addAndGet(bytes);
         }
     }
 

@@ -1,5 +1,5 @@
 /*
- * What the kernels of attention share: the products of a tile.
+ * What the kernels of attention share: the products of a tile, and what is seen.
  *
  * A tile is ROWS x COLS scores. An item owns OWN_ROWS x OWN_COLS of them and OWN_ROWS x OWN_WIDTH of the result that they weigh:
  *
@@ -53,6 +53,35 @@ FN int least(int a, int b) {
 
 FN int largest(int a, int b) {
     return a > b ? a : b;
+}
+
+/* The first and the last time among rows r0 to last: of a tile that reaches into another head, all times. */
+FN int first_time(int r0, int last, int times) {
+    return r0 / times == last / times ? r0 % times : 0;
+}
+
+FN int last_time(int r0, int last, int times) {
+    return r0 / times == last / times ? last % times : times - 1;
+}
+
+/* Whether a query at time t sees key k, as far as order and window say. */
+#define SEES(t, k) ((k) <= (t) + ahead && (k) > (t) + behind)
+
+#define CLEAR(numbers, count)           \
+    UNROLL                              \
+    for (int e = 0; e < (count); e++) { \
+        (numbers)[e] = R(0.0);          \
+    }
+
+/* A score within the cap, if there is one, and its slope by what it was. */
+FN real capped(real s, real cap, real* slope) {
+    *slope = R(1.0);
+    if (cap > R(0.0)) {
+        real th = TANH(s / cap);
+        s = cap * th;
+        *slope = R(1.0) - th * th;
+    }
+    return s;
 }
 
 /* sum[i][j] += a chunk of row FIRST_ROW + i times that of column FIRST_COL + j. */

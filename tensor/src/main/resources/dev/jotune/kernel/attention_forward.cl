@@ -10,7 +10,11 @@
  *
  * Per group of 64 queries: 64 D floats in, 64 Dv out, and for S visible keys S (D + Dv) read and 64 S (D + Dv) multiply-adds, so 64
  * for every number read; a stage's 32 reads of shared memory serve 256 multiply-adds of an item.
+ *
+ * Registers as nvcc 13.0 reports them, nothing spilled: D = 64: 112 on sm_80, 126 on sm_90a; D = 128: 128 and 128.
  */
+INCLUDE attention.h
+
 KERNEL {
     SHM real stage[STAGE_SIZE];
     SHM real weights[ROWS * COL_STEP];
@@ -30,8 +34,8 @@ KERNEL {
     int part = id % parts;
     int r0 = (tiles - 1 - id / parts) * ROWS;
     int last = least(r0 + ROWS, rows) - 1;
-    int t_first = r0 / times == last / times ? r0 % times : 0;
-    int t_last = r0 / times == last / times ? last % times : times - 1;
+    int t_first = first_time(r0, last, times);
+    int t_last = last_time(r0, last, times);
 
     for (int r = LID; r < ROWS; r += GROUP) {
         int row = least(r0 + r, last);
@@ -73,10 +77,7 @@ KERNEL {
     int whole_to = least(to, t_first + ahead + 1);
     for (int k0 = from; k0 < to; k0 += COLS) {
         real score[OWN_ROWS * OWN_COLS];
-        UNROLL
-        for (int e = 0; e < OWN_ROWS * OWN_COLS; e++) {
-            score[e] = R(0.0);
-        }
+        CLEAR(score, OWN_ROWS * OWN_COLS)
         for (int d0 = 0; d0 < width; d0 += CHUNK) {
             BARRIER();
             STAGE_TURNED(stage, ROW_STEP, ROWS, query, query_at[r] >= 0, query_at[r], width)
@@ -92,12 +93,10 @@ KERNEL {
             UNROLL
             for (int j = 0; j < OWN_COLS; j++) {
                 int k = k0 + FIRST_COL + j;
-                real s = score[i * OWN_COLS + j] * scale;
-                if (cap > R(0.0)) {
-                    s = cap * TANH(s / cap);
-                }
+                real slope;
+                real s = capped(score[i * OWN_COLS + j] * scale, cap, &slope);
                 int t = time_of[FIRST_ROW + i];
-                bool seen = whole || (k < to && k <= t + ahead && k > t + behind);
+                bool seen = whole || (k < to && SEES(t, k));
 #if MASKED
                 seen = seen && LD(mask, b * mask_b + k * mask_s) != R(0.0);
 #endif

@@ -9,8 +9,12 @@
  * from lse. Each query's gradient is written by one group, so nothing is added atomically. lse of a query that sees no key is
  * -infinity; here it becomes +infinity, which makes its probabilities, and so its gradient, 0.
  *
- * Per group of 64 queries and S visible keys: S (D + Dv) floats read twice for K, once for V, and 64 S (2 D + Dv) multiply-adds.
+ * Per group of 64 queries and S visible keys: S (2 D + Dv) floats read and 64 S (2 D + Dv) multiply-adds.
+ *
+ * Registers as nvcc 13.0 reports them, nothing spilled: D = 64: 115 on sm_80, 120 on sm_90a; D = 128: 128 and 128.
  */
+INCLUDE attention.h
+
 KERNEL {
     SHM real stage[STAGE_SIZE];
     SHM real weights[ROWS * COL_STEP];
@@ -29,8 +33,8 @@ KERNEL {
     int b = BIDX / groups % batch;
     int r0 = (tiles - 1 - BIDX / groups / batch) * ROWS;
     int last = least(r0 + ROWS, rows) - 1;
-    int t_first = r0 / times == last / times ? r0 % times : 0;
-    int t_last = r0 / times == last / times ? last % times : times - 1;
+    int t_first = first_time(r0, last, times);
+    int t_last = last_time(r0, last, times);
 
     for (int r = LID; r < ROWS; r += GROUP) {
         int row = least(r0 + r, last);
@@ -51,10 +55,7 @@ KERNEL {
     value += b * value_b + g * value_g;
 
     real result[OWN_ROWS * OWN_WIDTH];
-    UNROLL
-    for (int e = 0; e < OWN_ROWS * OWN_WIDTH; e++) {
-        result[e] = R(0.0);
-    }
+    CLEAR(result, OWN_ROWS * OWN_WIDTH)
 
     int from = largest(0, t_first + behind + 1);
     int to = least(keys, t_last + ahead + 1);
@@ -63,11 +64,8 @@ KERNEL {
     for (int k0 = from; k0 < to; k0 += COLS) {
         real score[OWN_ROWS * OWN_COLS];
         real up[OWN_ROWS * OWN_COLS];
-        UNROLL
-        for (int e = 0; e < OWN_ROWS * OWN_COLS; e++) {
-            score[e] = R(0.0);
-            up[e] = R(0.0);
-        }
+        CLEAR(score, OWN_ROWS * OWN_COLS)
+        CLEAR(up, OWN_ROWS * OWN_COLS)
         for (int d0 = 0; d0 < width; d0 += CHUNK) {
             BARRIER();
             STAGE_TURNED(stage, ROW_STEP, ROWS, query, query_at[r] >= 0, query_at[r], width)
@@ -89,14 +87,9 @@ KERNEL {
             UNROLL
             for (int j = 0; j < OWN_COLS; j++) {
                 int k = k0 + FIRST_COL + j;
-                real s = score[i * OWN_COLS + j] * scale;
-                real slope = R(1.0);
-                if (cap > R(0.0)) {
-                    real th = TANH(s / cap);
-                    s = cap * th;
-                    slope = R(1.0) - th * th;
-                }
-                bool seen = whole || (k < to && k <= t + ahead && k > t + behind);
+                real slope;
+                real s = capped(score[i * OWN_COLS + j] * scale, cap, &slope);
+                bool seen = whole || (k < to && SEES(t, k));
 #if MASKED
                 seen = seen && LD(mask, b * mask_b + k * mask_s) != R(0.0);
 #endif

@@ -3,6 +3,8 @@
  * the cosine. Logarithm and sine are series of IEEE additions, multiplications and divisions of doubles, evaluated in the order of
  * dev.jotune.tensor.random.BoxMuller and never contracted, so the bits are those of every device. An item makes a pair.
  */
+INCLUDE philox.h
+
 NO_CONTRACTION
 
 /* Natural logarithm of a normal positive number m 2^e: 2 atanh((m - 1) / (m + 1)) + e ln 2, m in [sqrt(1/2), sqrt(2)]. */

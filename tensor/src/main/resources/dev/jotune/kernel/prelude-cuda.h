@@ -69,16 +69,27 @@ FN real FMIN(real a, real b) {
     return a != a ? a : b != b ? b : REAL_FN(fmin)(a, b);
 }
 
-FN real ld_f16(const f16* p, i64 i) {
+/* Conversions of halves; an emulator in C++ never sees the assembler and brings functions of these names. */
+#ifdef __CUDACC__
+FN float f16_value(f16 bits) {
     float v;
-    asm("cvt.f32.f16 %0, %1;" : "=f"(v) : "h"(p[i]));
-    return (real)v;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(v) : "h"(bits));
+    return v;
+}
+
+FN f16 f16_bits(float v) {
+    f16 bits;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(v));
+    return bits;
+}
+#endif
+
+FN real ld_f16(const f16* p, i64 i) {
+    return (real)f16_value(p[i]);
 }
 
 FN void st_f16(f16* p, i64 i, real v) {
-    u16 h;
-    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"((float)v));
-    p[i] = h;
+    p[i] = f16_bits((float)v);
 }
 
 struct __align__(16) real4 {

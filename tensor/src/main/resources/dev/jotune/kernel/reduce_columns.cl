@@ -4,6 +4,8 @@
  * An item takes a column and walks down its rows, so neighbouring items read neighbouring elements at every step; a tree over
  * a group would read elements a whole row apart. Reads each element once.
  */
+INCLUDE sums.h
+
 KERNEL {
     for (i64 e = (i64)BIDX * GROUP + LID; e < outer * columns; e += (i64)GRIDX * GROUP) {
         i64 from = e / columns * x_outer + e % columns * x_column;

@@ -4,6 +4,8 @@
  * A group takes a row; each item walks every GROUP-th element, so neighbours read neighbours, and a tree in shared memory joins
  * the items. Sums carry what rounding lost, which is free beside reading memory: n reals a row, once.
  */
+INCLUDE sums.h
+
 KERNEL {
     SHM real part[GROUP];
     SHM real loss[GROUP];

@@ -4,6 +4,8 @@
  *
  * An item walks one state over the chunks, T / CHUNK steps of an exponential, a read and a write.
  */
+INCLUDE scan.h
+
 KERNEL {
     i64 states = channels * STATES;
     for (i64 i = (i64)BIDX * GROUP + LID; i < batch * states; i += (i64)GRIDX * GROUP) {

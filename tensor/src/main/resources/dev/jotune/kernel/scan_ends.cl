@@ -5,6 +5,8 @@
  * Chunk c leaves its end where the next chunk of the walk reads it, and the last one of the walk is left out: nobody reads its end.
  * A step costs an exponential and reads two reals of its channel, which the STATES items of a channel share, and one of its state.
  */
+INCLUDE scan.h
+
 KERNEL {
     i64 tasks = batch * (chunks - 1) * BLOCKS;
     for (i64 task = BIDX; task < tasks; task += GRIDX) {

@@ -10,6 +10,8 @@
  * only its channels and its chunk: dB and dC are sums for its block of channels, da and dd for its chunk, each with a place of its
  * own, and a sum over these places follows. So the results do not depend on which group ran first.
  */
+INCLUDE scan.h
+
 #define DU 0
 #define DV (PAIR * STEP_SIZE)
 #define DB (2 * PAIR * STEP_SIZE)

@@ -4,6 +4,8 @@
  * A sum over the states of a channel is a sum over items: SPAN steps leave their products in shared memory (SPAN times the group,
  * 8 KB), then each item adds up STATES of them for a step and a channel. So the group waits twice in SPAN steps.
  */
+INCLUDE scan.h
+
 KERNEL {
     SHM real products[SPAN * STEP_SIZE];
     for (i64 task = BIDX; task < batch * chunks * BLOCKS; task += GRIDX) {

@@ -15,18 +15,9 @@
  * B_INNER   with VECTOR: 1: four numbers of b lie along the inner axis, 0: along the columns
  * QUANTIZED as in gemm.cl; goes with B_INNER
  */
+INCLUDE product.h
 #define COLUMNS 4
 #define RESULTS (ROWS * COLUMNS)
-
-#if QUANTIZED
-#define B_NEAR_INNER 1
-#define B_ONE(k, n) WIDEN(n, k)
-#define B_FOUR(k, n) WIDEN4(n, k)
-#else
-#define B_NEAR_INNER (b_inner <= b_column)
-#define B_ONE(k, n) LD(b, b_at + (k) * b_inner + (n) * b_column)
-#define B_FOUR(k, n) LD4(b, b_at + (k) * b_inner + (n) * b_column)
-#endif
 
 KERNEL {
     /* One more than a power of two apart: sums are read by items that would meet in one bank. */

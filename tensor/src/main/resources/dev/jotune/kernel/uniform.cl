@@ -2,6 +2,8 @@
  * Element i of y is number i of the stream, in [0, 1): the upper bits of its word or pair of words of a block, scaled. An item
  * makes a whole block: four floats, or two doubles. Multiplying by a power of two is exact, so the bits are those of every device.
  */
+INCLUDE philox.h
+
 KERNEL {
 #ifdef REAL_IS_DOUBLE
     for (i64 b = (i64)BIDX * GROUP + LID; 2 * b < n; b += (i64)GRIDX * GROUP) {

@@ -49,10 +49,22 @@ class EmitterTest {
         assertThatThrownBy(() -> Emitter.emit(scale("KERNEL {\n}\nKERNEL {\n}\n"), Target.CUDA)).hasMessageContaining("two lines");
         assertThatThrownBy(() -> new KernelSource("k", "", List.of(Param.int32("n"), Param.real("n")), new TreeMap<>(), 64, DType.F32))
                 .hasMessageContaining("'n'");
-        assertThatThrownBy(() -> new KernelSource("k", "", List.of(), new TreeMap<>(), 512, DType.F32)).hasMessageContaining("512");
+        assertThatThrownBy(() -> new KernelSource("k", "", List.of(), new TreeMap<>(), 2048, DType.F32)).hasMessageContaining("2048");
         assertThatThrownBy(() -> new KernelSource("a b", "", List.of(), new TreeMap<>(), 64, DType.F32)).hasMessageContaining("'a b'");
         assertThatThrownBy(() -> new KernelSource("k", "", List.of(), new TreeMap<>(), 64, DType.BF16)).hasMessageContaining("BF16");
         assertThatThrownBy(() -> ProgramText.of(Program.of(X), DType.F32, 0, List.of(), List.of(DType.F32))).hasMessageContaining("1 inputs");
+    }
+
+    /** {@code i} and {@code v} are what the emitter calls the parameters of LD_x(i) and ST_x(i, v); the others are words of the dialect. */
+    @Test
+    void refusesNamesThatHaveAMeaning() {
+        for (String taken : List.of("i", "v", "LID", "real", "f16", "real4", "half_words", "ld_f32", "GROUP_SUM", "HAS_DOUBLE", "PRAGMA")) {
+            assertThatThrownBy(() -> new KernelSource("k", "", List.of(Param.int32(taken)), new TreeMap<>(), 64, DType.F32))
+                    .hasMessageContaining("'" + taken + "'").hasMessageContaining("another name");
+            assertThatThrownBy(() -> new KernelSource("k", "", List.of(), new TreeMap<>(Map.of(taken, 1)), 64, DType.F32))
+                    .hasMessageContaining("'" + taken + "'");
+            assertThatThrownBy(() -> new KernelSource(taken, "", List.of(), new TreeMap<>(), 64, DType.F32)).hasMessageContaining("'" + taken + "'");
+        }
     }
 
     @Test

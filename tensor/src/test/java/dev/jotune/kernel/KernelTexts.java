@@ -2,6 +2,7 @@ package dev.jotune.kernel;
 
 import dev.jotune.kernel.ProductTexts.Skinny;
 import dev.jotune.kernel.ProductTexts.Tiled;
+import dev.jotune.kernel.ProductTexts.Vocabulary;
 import dev.jotune.kernel.ProductTexts.Weight;
 import dev.jotune.kernel.ProductTexts.Widened;
 import dev.jotune.tensor.DType;
@@ -35,6 +36,8 @@ public final class KernelTexts {
         all.put("rotary, interleaved", DeviceRotary.INTERLEAVED);
         all.put("adamw", DeviceAdamW.SOURCE);
         all.put("top k", DeviceTopK.SOURCE);
+        all.put("sparse product", DeviceSparse.PRODUCT);
+        all.put("gradient of a sparse matrix", DeviceSparse.GRADIENT);
         for (boolean backward : new boolean[] {false, true}) {
             all.put("scan ends, backward " + backward, ScanTexts.ends(MAMBA_STATES, backward));
             all.put("scan carry, backward " + backward, ScanTexts.carry(MAMBA_STATES, backward));
@@ -102,7 +105,9 @@ public final class KernelTexts {
     private static void products(Map<String, KernelSource> all) {
         for (Tile tile : Tile.CHOICES) {
             all.put("product in " + tile, new Tiled(DType.F32, DType.BF16, DType.F32, tile, true, true, false, Weight.NUMBERS).source());
+            all.put("vocabulary in " + tile, new Vocabulary(DType.F32, DType.BF16, tile, true, true, true, tile == Tile.SMALL).source());
         }
+        all.put("vocabulary, one at a time", new Vocabulary(DType.F16, DType.F32, Tile.LARGE, false, false, false, true).source());
         all.put("product of F64", new Tiled(DType.F64, DType.F64, DType.F64, Tile.SMALL, false, false, false, Weight.NUMBERS).source());
         all.put("product of few rows", new Skinny(DType.F32, DType.BF16, DType.F32, ProductTexts.SKINNY_ROWS, true, true, Weight.NUMBERS).source());
         for (String format : List.of("Q4_K", Weight.NF4)) {

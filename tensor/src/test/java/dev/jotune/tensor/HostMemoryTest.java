@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.jotune.testing.SettledMemory;
 import java.lang.foreign.MemorySegment;
+import java.lang.ref.WeakReference;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.LongRange;
@@ -93,5 +94,19 @@ class HostMemoryTest {
         assertThat(s.host().get(java.lang.foreign.ValueLayout.JAVA_INT, 0)).isEqualTo(42);
         s.free();
         assertThat(mine.get(java.lang.foreign.ValueLayout.JAVA_INT, 0)).isEqualTo(42);
+    }
+
+    /** Blocks that are forgotten go before the next large one is made, without anybody asking for a collection. */
+    @Test
+    void forgottenBlocksGoBeforeTheNextLargeOne() {
+        WeakReference<Storage> forgotten = forgottenBlock(80L << 20);
+        HostMemory.allocate(8L << 20).free();
+        assertThat(forgotten.get()).isNull();
+    }
+
+    private static WeakReference<Storage> forgottenBlock(long bytes) {
+        Storage block = HostMemory.allocate(bytes);
+        HostMemory.forget(Tensor.over(Backends.cpu(), block, DType.U8, 0, bytes));
+        return new WeakReference<>(block);
     }
 }

@@ -35,6 +35,8 @@ import java.util.Optional;
 final class VectorBackend extends ReferenceBackend {
     /** Elements that justify a task of their own. */
     private static final long TASK = 1 << 15;
+    /** Elements of a row below which beginning it costs more than copying it. */
+    private static final long SHORT = 32;
 
     private final Map<Class<? extends FusedKernel>, FusedKernel> kernels = Map.of(
             AttentionKernel.class, new VectorAttention(),
@@ -100,6 +102,12 @@ final class VectorBackend extends ReferenceBackend {
         writable(target);
         if (!Arrays.equals(source.shape(), target.shape()) || !Blocks.converts(source.dtype(), target.dtype())) {
             super.copy(source, target);
+            return;
+        }
+        int rank = target.rank();
+        if (rank > 1 && target.size(-1) < SHORT && target.size(-2) > 2 * target.size(-1) && source.stride(-2) == 1) {
+            // The transpose of a thin matrix: a few long rows are less to begin than many short ones.
+            copy(source.transpose(-1, -2), target.transpose(-1, -2));
             return;
         }
         RowLoop loop = RowLoop.over(target.shape(), false, source, target);

@@ -17,13 +17,19 @@ import java.util.Optional;
 /** Hands a decoder to the Vector API's decode steps. */
 final class VectorDecode implements DecodeKernel {
     @Override
-    public boolean supports(Model m) {
-        return m.layers().stream().allMatch(l -> products(l).stream().allMatch(VectorDecode::reads)) && reads(m.head())
-                && reads(new Linear(m.embedding(), Optional.empty()));
+    public Optional<String> obstacle(Use use) {
+        if (use.rows() != 1 || use.padded()) {
+            return Optional.of("the CPU's steps read one text, without padding");
+        }
+        return use.lowRank() || use.prefixed() ? Optional.of("the CPU's steps read stored weights alone, without low-rank terms and prefixes")
+                : Optional.empty();
     }
 
-    private static List<Linear> products(Layer l) {
-        return List.of(l.query(), l.key(), l.value(), l.output(), l.gate(), l.up(), l.down());
+    @Override
+    public Optional<String> obstacle(Model m) {
+        boolean read = m.layers().stream().allMatch(l -> l.maps().stream().allMatch(VectorDecode::reads)) && reads(m.head())
+                && reads(new Linear(m.embedding(), Optional.empty()));
+        return read ? Optional.empty() : Optional.of("a weight's type is none that the CPU's steps read");
     }
 
     private static boolean reads(Linear l) {
@@ -31,7 +37,10 @@ final class VectorDecode implements DecodeKernel {
     }
 
     @Override
-    public Steps prepare(Model model) {
+    public Steps prepare(Model model, int rows) {
+        if (rows != 1) {
+            throw new IllegalArgumentException("steps of " + rows + " texts were asked for. The CPU's read one: ask obstacle first.");
+        }
         return new Prepared(model);
     }
 
@@ -90,7 +99,10 @@ final class VectorDecode implements DecodeKernel {
         }
 
         @Override
-        public void step(int token, int length, float[] cos, float[] sin, Tensor[] keys, Tensor[] values, float[] logits) {
+        public void step(int[] tokens, int length, int[] padding, float[] cos, float[] sin, Tensor[] keys, Tensor[] values,
+                float[][] all) {
+            int token = tokens[0];
+            float[] logits = all[0];
             if (closed || token < 0 || token >= rows || logits.length != rows) {
                 throw new IllegalArgumentException("token " + token + " and room for " + logits.length + " logits do not fit a vocabulary of "
                         + rows + (closed ? "; these steps are closed" : "") + ". Prepare steps of the model that is meant.");
@@ -111,6 +123,9 @@ final class VectorDecode implements DecodeKernel {
             long[] k = new long[keys.length];
             long[] v = new long[keys.length];
             for (int i = 0; i < keys.length; i++) {
+                if (keys[i].dtype() != DType.F32 || values[i].dtype() != DType.F32) {
+                    throw new IllegalArgumentException("the cache's " + keys[i] + " is not in F32, which the CPU's steps read. Make one in F32.");
+                }
                 k[i] = keys[i].address();
                 v[i] = values[i].address();
             }

@@ -36,8 +36,14 @@ public interface AttentionKernel extends FusedKernel {
      *
      * @param scale factor of {@code q k^T}, usually {@code 1 / sqrt(D)}
      * @param softcap c &gt; 0: scores become {@code c tanh(score / c)}; 0: none
+     * @param precision how exactly the operands of the products are read, probabilities and gradients included
      */
-    record Problem(Tensor query, List<Segment> segments, double scale, double softcap) {}
+    record Problem(Tensor query, List<Segment> segments, double scale, double softcap, Precision precision) {
+        /** With products to the accuracy of what is stored. */
+        public Problem(Tensor query, List<Segment> segments, double scale, double softcap) {
+            this(query, segments, scale, softcap, Precision.F32);
+        }
+    }
 
     /** Fills {@code out [B, H, T, Dv]}, whose features are neighbours, and the dense {@code lse [B, H, T]}. */
     void forward(Problem problem, Tensor out, Tensor lse);

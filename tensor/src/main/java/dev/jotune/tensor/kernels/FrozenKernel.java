@@ -20,6 +20,11 @@ public interface FrozenKernel extends FusedKernel {
         /** Bytes it takes. */
         long byteSize();
 
+        /** The weight {@code [out, in]} where it lies, if packing left it as it was; only to be read. */
+        default Optional<Tensor> stored() {
+            return Optional.empty();
+        }
+
         /** The weight as it was, exactly: fills {@code out [out, in]}, F32 or the type it was packed from. */
         void unpack(Tensor out);
 
@@ -52,6 +57,15 @@ public interface FrozenKernel extends FusedKernel {
         public static final Joined NONE = new Joined(Optional.empty(), Optional.empty(), Optional.empty(), Optional.empty());
     }
 
+    /**
+     * A low-rank term of which a kernel makes the scores too: {@code s (x A^T) B^T}.
+     *
+     * @param down A {@code [R, K]} F32, of any strides as {@code up} too
+     * @param up B {@code [N, R]} F32
+     * @param scores {@code [M, R]} F32, rows contiguous: gets {@code s x A^T}
+     */
+    record LowRank(Tensor down, Tensor up, double scale, Optional<Tensor> scores) {}
+
     /** Whether a weight of this type and shape {@code [out, in]} is worth packing here. */
     boolean supports(Tensor weight);
 
@@ -63,4 +77,20 @@ public interface FrozenKernel extends FusedKernel {
 
     /** {@code dx [M, in] = dy [M, out] W} and what joins it; F32, rows of dy and dx contiguous. */
     void productBack(Packed weight, Tensor dy, Tensor dx, Precision precision, Joined joined);
+
+    /**
+     * {@link #product} with a low-rank term whose scores come in the same launch, where this kernel can do that and it costs less than making
+     * them before; x is read for them as for the product: rounded in BF16.
+     *
+     * @param joined no low-rank term
+     * @return false if nothing was done
+     */
+    default boolean tryProduct(Packed weight, Tensor x, Tensor y, Precision precision, LowRank term, Joined joined) {
+        return false;
+    }
+
+    /** The same of {@link #productBack}: {@code dx = dy W + s (dy A^T) B^T}, with A the transposed B of the way there, and B its A. */
+    default boolean tryProductBack(Packed weight, Tensor dy, Tensor dx, Precision precision, LowRank term, Joined joined) {
+        return false;
+    }
 }

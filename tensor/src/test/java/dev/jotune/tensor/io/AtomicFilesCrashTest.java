@@ -1,7 +1,7 @@
 package dev.jotune.tensor.io;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assumptions.assumeThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -90,7 +90,7 @@ class AtomicFilesCrashTest {
     @Test
     @Timeout(60)
     void aWriteThatTheSystemStopsKeepsTheOldFile() throws Exception {
-        assumeThat(Files.isExecutable(Path.of("/bin/sh"))).as("needs a shell with ulimit").isTrue();
+        assumeTrue(Files.isExecutable(Path.of("/bin/sh")), "needs a shell with ulimit");
         Path file = folder.resolve("a.bin");
         AtomicFiles.writeString(file, "old");
         Process writer = java(List.of("/bin/sh", "-c", "ulimit -f 256; exec \"$@\"", "sh"), TooMuch.class,

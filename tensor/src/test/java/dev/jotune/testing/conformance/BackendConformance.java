@@ -23,6 +23,7 @@ public final class BackendConformance {
         NoiseCases.add(all);
         QuantCases.add(all);
         FrozenCases.add(all);
+        GroupedCases.add(all);
         SkinnyCases.add(all);
         return all;
     }

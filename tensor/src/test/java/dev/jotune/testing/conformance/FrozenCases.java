@@ -15,7 +15,8 @@ import java.util.Optional;
 /** Products with packed weights, where a backend has them: both directions, every tail, every term that joins. */
 final class FrozenCases {
     /** M, out, in of what crosses every block. */
-    private static final long[][] LARGE = {{131, 200, 1100}, {1, 130, 2100}, {9, 2050, 70}, {300, 129, 577}, {2, 64, 64}};
+    private static final long[][] LARGE = {{131, 200, 1100}, {1, 130, 2100}, {9, 2050, 70}, {300, 129, 577}, {2, 64, 64}, {8, 200, 1100},
+        {21, 130, 1100}};
     private static final double CANARY = 12345;
     private static final List<DType> TYPES = List.of(DType.F32, DType.BF16, DType.F16);
 
@@ -57,6 +58,8 @@ final class FrozenCases {
             check(b, k, type, back, i, 37, 33, 0, Precision.F32);
             check(b, k, type, back, 7, i, 33, 0, Precision.F32);
             check(b, k, type, back, 7, 70, i, 0, Precision.F32);
+            check(b, k, type, back, 8, i, 33, 0, Precision.F32);
+            check(b, k, type, back, 8, 70, i, 15, Precision.F32);
             check(b, k, type, back, 1, i, 19, 0, Precision.F32);
             check(b, k, type, back, 1, 19, i, 0, Precision.F32);
         }

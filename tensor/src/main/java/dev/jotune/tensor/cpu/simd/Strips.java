@@ -43,32 +43,23 @@ final class Strips {
         return left >= ROWS ? ROWS : left >= 4 ? 4 : left >= 2 ? 2 : 1;
     }
 
-    /** As {@link #pack}, of F32 with any strides: for thin matrices. */
-    static void packAny(Matrix a, int from, int to, int m, int k, long out) {
-        for (int i = from; i < to;) {
-            int h = rows(i, m);
-            for (int r = 0; r < h; r++) {
-                long row = a.address() + 4 * a.rowStride() * (i + r);
-                for (int p = 0; p < k; p++) {
-                    Mem.f32(out + 4L * (p * h + r), Mem.f32(row + 4 * a.colStride() * p));
-                }
+    /** As {@link #pack}, of F32 with any strides, {@code h} rows from row i on: for thin matrices. Eight rows stay rows. */
+    static void packAny(Matrix a, int i, int h, int k, long out) {
+        int next = h == TallTiles.ROWS ? 1 : h;
+        int below = h == TallTiles.ROWS ? k : 1;
+        for (int r = 0; r < h; r++) {
+            long row = a.address() + 4 * a.rowStride() * (i + r);
+            for (int p = 0; p < k; p++) {
+                Mem.f32(out + 4L * (p * next + r * below), Mem.f32(row + 4 * a.colStride() * p));
             }
-            out += 4L * h * k;
-            i += h;
         }
     }
 
-    /** Strips of rows {@code [from, to)} of {@code m}; {@code from} begins a strip, columns are contiguous, rows {@code step} bytes apart. */
-    static void pack(long a, long step, int from, int to, int m, int k, long out) {
-        for (int i = from; i < to;) {
-            int h = rows(i, m);
-            strip(a + step * i, step, h, k, out);
-            out += 4L * h * k;
-            i += h;
+    /** A strip of {@code h} rows, {@code step} bytes apart, columns contiguous; eight rows are read as they lie and not packed. */
+    static void pack(long a, long step, int h, int k, long out) {
+        if (h == TallTiles.ROWS) {
+            return;
         }
-    }
-
-    private static void strip(long a, long step, int h, int k, long out) {
         if (h == 1) {
             Mem.copy(a, out, 4L * k);
             return;

@@ -5,6 +5,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.sun.management.ThreadMXBean;
 import java.lang.management.ManagementFactory;
+import java.util.BitSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import org.junit.jupiter.api.Test;
@@ -116,5 +121,35 @@ class ParallelTest {
     void noThreadsAreRefused() {
         assertThatThrownBy(() -> new Parallel(0)).isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("0 threads");
+    }
+
+    @Test
+    void everyNodeBeginsWithARunOfItsOwn() {
+        // All processors on both, so that the test runs anywhere.
+        BitSet all = new BitSet();
+        all.set(0, Runtime.getRuntime().availableProcessors());
+        Parallel pool = new Parallel(2, new Nodes(List.of(all, all)));
+        for (int tasks = 2; tasks < 40; tasks++) {
+            AtomicIntegerArray runs = new AtomicIntegerArray(tasks);
+            CountDownLatch both = new CountDownLatch(2);
+            Set<Integer> first = ConcurrentHashMap.newKeySet();
+            pool.execute(tasks, i -> {
+                runs.incrementAndGet(i);
+                if (both.getCount() > 0) {
+                    first.add(i);
+                    both.countDown();
+                    try {
+                        both.await();
+                    } catch (InterruptedException e) {
+                        throw new AssertionError(e);
+                    }
+                }
+            });
+            assertThat(first).containsExactlyInAnyOrder(0, tasks / 2);
+            for (int i = 0; i < tasks; i++) {
+                assertThat(runs.get(i)).isEqualTo(1);
+            }
+        }
+        pool.close();
     }
 }
