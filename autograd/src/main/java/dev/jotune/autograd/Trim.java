@@ -56,8 +56,16 @@ public final class Trim {
         long start = Node.now();
         try (Scope scope = Scope.open()) {
             Var[] outputs = f.apply(inputs);
-            new Trim(outputs, start, scope).run();
-            scope.keepAll();
+            Trim trim = new Trim(outputs, start, scope);
+            if (trim.nodes.isEmpty()) {
+                // Nothing was recorded, so nobody will read more than the result.
+                for (Var v : outputs) {
+                    scope.keep(v.outline());
+                }
+            } else {
+                trim.run();
+                scope.keepAll();
+            }
             return outputs;
         }
     }

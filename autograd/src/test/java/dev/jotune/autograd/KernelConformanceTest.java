@@ -4,11 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.jotune.autograd.ops.Attention;
 import dev.jotune.autograd.ops.AttentionDefinition;
+import dev.jotune.autograd.ops.CrossEntropy;
+import dev.jotune.autograd.ops.LinearCrossEntropy;
 import dev.jotune.autograd.ops.Norms;
 import dev.jotune.autograd.ops.Rotary;
 import dev.jotune.autograd.ops.SelectiveScan;
 import dev.jotune.autograd.ops.SparseLinear;
 import dev.jotune.tensor.Backends;
+import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.cpu.ReferenceBackend;
 import dev.jotune.tensor.kernels.AdamWKernel;
@@ -19,6 +22,7 @@ import dev.jotune.tensor.kernels.RotaryKernel;
 import dev.jotune.tensor.kernels.ScanKernel;
 import dev.jotune.tensor.kernels.SparseKernel;
 import dev.jotune.tensor.kernels.SparsePattern;
+import dev.jotune.tensor.kernels.VocabularyKernel;
 import dev.jotune.testing.KernelConformance;
 import java.util.List;
 import java.util.Optional;
@@ -174,6 +178,22 @@ class KernelConformanceTest {
         }
     }
 
+    /** Right but for the logits' cap. */
+    private static final class WrongVocabulary implements VocabularyKernel {
+        @Override
+        public boolean supports(Tensor hidden, Tensor weight) {
+            return true;
+        }
+
+        @Override
+        public void losses(Tensor hidden, Tensor weight, Tensor labels, double softcap, Tensor lse, Tensor target) {
+            Var x = Var.constant(hidden.to(DType.F32));
+            Var w = Var.constant(weight.to(DType.F32));
+            target.backend().fill(target, 0);
+            lse.copyFrom(LinearCrossEntropy.definition(x, w, labels, CrossEntropy.Options.NONE).tensor());
+        }
+    }
+
     /** Lets the weights decay once more. */
     private static final class WrongAdamW implements AdamWKernel {
         @Override
@@ -197,6 +217,9 @@ class KernelConformanceTest {
         assertThat(KernelConformance.firstFailure(new With(new WrongSparse()), "sparse/frozen numbers")).isEmpty();
         assertThat(KernelConformance.firstFailure(new With(new WrongSparse()), "sparse"))
                 .hasValueSatisfying(m -> assertThat(m).contains("gradient by parameter 1"));
+        assertThat(KernelConformance.firstFailure(new With(new WrongVocabulary()), "vocabulary/rows")).isEmpty();
+        assertThat(KernelConformance.firstFailure(new With(new WrongVocabulary()), "vocabulary/capped"))
+                .hasValueSatisfying(m -> assertThat(m).contains("output 0"));
         assertThat(KernelConformance.firstFailure(new With(new WrongAttention()), "attention/window"))
                 .hasValueSatisfying(m -> assertThat(m).contains("output 0"));
         assertThat(KernelConformance.firstFailure(new With(new WrongAttention()), "attention/causal"))

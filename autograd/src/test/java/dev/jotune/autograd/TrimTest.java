@@ -126,4 +126,20 @@ class TrimTest {
         Var x = Var.parameter(noise(9, ROWS, C));
         assertThat(Recording.off(() -> Recording.once(() -> Trim.apply(v -> new Var[] {block(v[0])}, x)[0])).requiresGrad()).isFalse();
     }
+
+    @Test
+    void leavesOnlyTheResultOfWhatRecordsNothing() {
+        List<Tensor> made = new ArrayList<>();
+        try (Scope scope = Scope.open()) {
+            Var out = Recording.once(() -> Trim.apply(x -> {
+                Var y = Norms.rmsNorm(x[0], norm, 1e-5);
+                Var z = Linear.apply(y, frozen);
+                made.addAll(List.of(y.tensor(), z.tensor()));
+                return new Var[] {z.slice(0, 1, 2)};
+            }, Var.constant(noise(9, ROWS, C)))[0]);
+            assertThat(made).extracting(t -> t.storage().isAlive()).containsExactly(false, true);
+            assertThat(scope.owns(out.tensor())).isTrue();
+        }
+        assertThat(made.getLast().storage().isAlive()).isFalse();
+    }
 }

@@ -63,6 +63,14 @@ final class AttentionCases {
         }
         add(all, "bias with gradient", s,
                 (in, z) -> List.of(segment(in, z, z.b(), 11, Visible.ALL.withBias(in.parameter(1, 4, 9, 11)))));
+        // Longer than any kernel's tile on both sides, with parts of tiles at the ends and windows that begin inside one.
+        Sizes tiles = new Sizes(1, 2, 1, 70, 8, 8);
+        add(all, "tiles", tiles, (in, z) -> List.of(segment(in, z, 1, 67, Visible.ALL), segment(in, z, z.b(), 70, Visible.causal(0))));
+        add(all, "window over tiles", tiles, (in, z) -> List.of(segment(in, z, z.b(), 137, Visible.causal(67).withWindow(40))));
+        add(all, "prefix of a batch", new Sizes(3, 2, 1, 40, 8, 8), (in, z) -> List.of(segment(in, z, 1, 5, Visible.ALL)));
+        add(all, "decoding over 600 keys", new Sizes(1, 4, 2, 1, 8, 8), (in, z) -> List.of(segment(in, z, z.b(), 600, Visible.causal(599)),
+                segment(in, z, 1, 3, Visible.ALL)));
+        add(all, "wide heads", new Sizes(1, 2, 1, 5, 130, 136), (in, z) -> List.of(segment(in, z, z.b(), 9, Visible.causal(4))));
         add(all, "one key head", new Sizes(2, 6, 1, 5, 8, 8), (in, z) ->
                 List.of(segment(in, z, z.b(), 5, Visible.causal(0))));
         add(all, "a key head each", new Sizes(2, 3, 3, 5, 8, 8), (in, z) ->

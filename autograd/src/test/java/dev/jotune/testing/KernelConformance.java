@@ -99,10 +99,12 @@ public final class KernelConformance {
         AttentionCases.add(all);
         FusedCases.add(all);
         ScanCases.add(all);
+        MixedRowsCases.add(all);
         SparseCases.add(all);
         AdamWCases.add(all);
         TailCases.add(all);
         TopKCases.add(all);
+        VocabularyCases.add(all);
         return all;
     }
 

@@ -8,6 +8,7 @@ import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.kernels.AttentionKernel;
 import dev.jotune.tensor.kernels.AttentionKernel.Mask;
+import dev.jotune.tensor.kernels.Precision;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -133,16 +134,24 @@ public final class Attention {
      * noise the probabilities are formed: memory grows with T times S.
      */
     public static Result attend(Var query, List<Segment> segments, double scale, double softcap, Noise noise) {
+        return attend(query, segments, scale, softcap, noise, Precision.F32);
+    }
+
+    /**
+     * As {@link #attend(Var, List, double, double, Noise)}, with the operands of all products, those of the derivative included, rounded to
+     * BF16 where {@code precision} says so and the backend has a kernel that gains by it; sums and exponentials stay in F32.
+     */
+    public static Result attend(Var query, List<Segment> segments, double scale, double softcap, Noise noise, Precision precision) {
         check(query, segments);
         if (noise.p() > 0) {
             return AttentionDefinition.attend(query, segments, scale, softcap, noise);
         }
         if (segments.stream().anyMatch(s -> s.rows().isPresent())) {
-            return SharedPrefix.attend(query, segments, scale, softcap);
+            return SharedPrefix.attend(query, segments, scale, softcap, precision);
         }
         Optional<AttentionKernel> kernel = query.backend().kernel(AttentionKernel.class);
         boolean biasGradient = segments.stream().anyMatch(s -> s.visible().bias().stream().anyMatch(Var::requiresGrad));
-        AttentionKernel.Problem problem = problem(query, segments, scale, softcap);
+        AttentionKernel.Problem problem = problem(query, segments, scale, softcap, precision);
         if (kernel.isEmpty() || biasGradient || !kernel.get().supports(problem)) {
             return AttentionDefinition.attend(query, segments, scale, softcap);
         }
@@ -164,8 +173,9 @@ public final class Attention {
         }
         double scale = problem.scale();
         double softcap = problem.softcap();
+        Precision precision = problem.precision();
         Var[] result = Fused.record("attention", inputs, new Tensor[] {out, lse}, Reads.EVERYTHING,
-                (up, needed) -> backward(kernel, problem(query, segments, scale, softcap), inputs, out, lse, up, needed),
+                (up, needed) -> backward(kernel, problem(query, segments, scale, softcap, precision), inputs, out, lse, up, needed),
                 in -> {
                     List<Segment> again = new ArrayList<>();
                     for (int i = 0; i < segments.size(); i++) {
@@ -207,11 +217,12 @@ public final class Attention {
         return t.stride(1) > 0 && t.stride(1) < t.stride(2) ? HEADS_INSIDE : HEADS_OUTSIDE;
     }
 
-    private static AttentionKernel.Problem problem(Var query, List<Segment> segments, double scale, double softcap) {
+    private static AttentionKernel.Problem problem(Var query, List<Segment> segments, double scale, double softcap,
+            Precision precision) {
         return new AttentionKernel.Problem(query.tensor(), segments.stream().map(s -> new AttentionKernel.Segment(
                 s.key().tensor(), s.value().tensor(), new Mask(s.visible().causal(), s.visible().offset(),
                         s.visible().window(), s.visible().keyMask(), s.visible().bias().map(Var::tensor)))).toList(),
-                scale, softcap);
+                scale, softcap, precision);
     }
 
     private static void check(Var query, List<Segment> segments) {

@@ -8,7 +8,10 @@ import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Reduction;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.expr.Expr;
+import dev.jotune.tensor.expr.Program;
 import dev.jotune.tensor.kernels.FrozenKernel;
+import dev.jotune.tensor.kernels.GroupedLowRankKernel;
 import dev.jotune.tensor.kernels.Precision;
 import java.lang.ref.Reference;
 import java.util.ArrayList;
@@ -22,6 +25,8 @@ import java.util.Optional;
  * {@code dx = dy W + s (dy B) A} in one pass over dx. The tape holds nothing of W.
  */
 public final class FrozenLinear {
+    private static final Program TIMES = Program.of(Expr.input(0).times(Expr.input(1)));
+
     private FrozenLinear() {}
 
     /** {@code y = x W^T}, {@code x [.., in]}. */
@@ -33,7 +38,8 @@ public final class FrozenLinear {
      * The longest form.
      *
      * @param x {@code [.., in]}
-     * @param precision how products read W and what they multiply with it; the low-rank term is always read in F32
+     * @param precision how products read W and what they multiply with it; of the low-rank term A and B are always read in F32, and so is x
+     *     but where a kernel makes the scores from the numbers that it multiplies with W
      */
     public static Var apply(Var x, FrozenMatrix weight, Terms terms, Precision precision) {
         check(x, weight, terms);
@@ -47,10 +53,16 @@ public final class FrozenLinear {
         long[] shape = x.shape();
         shape[shape.length - 1] = weight.out();
         Tensor y = Tensor.empty(x.backend(), DType.F32, shape);
-        Optional<Tensor> scores = terms.lowRank().map(l -> scores(l, y));
-        FrozenKernel.Joined joined = new FrozenKernel.Joined(scores, terms.lowRank().map(l -> l.up().tensor()),
-                terms.bias().map(Var::tensor), terms.residual().map(v -> rows(v.tensor())));
-        weight.kernel().product(weight.packed(), rows(x.tensor()), rows(y), precision, joined);
+        Optional<Tensor> scores = terms.lowRank().map(l -> scores(y, l.down().size(0)));
+        FrozenKernel.Joined others = new FrozenKernel.Joined(Optional.empty(), Optional.empty(), terms.bias().map(Var::tensor),
+                terms.residual().map(v -> rows(v.tensor())));
+        boolean joined = terms.lowRank().filter(l -> l.input() == x).map(l -> weight.kernel().tryProduct(weight.packed(), rows(x.tensor()), rows(y),
+                precision, term(l.down().tensor(), l.up().tensor(), l.scale(), scores.filter(t -> Recording.isOn())), others)).orElse(false);
+        if (!joined) {
+            terms.lowRank().ifPresent(l -> makeScores(l, scores.orElseThrow()));
+            weight.kernel().product(weight.packed(), rows(x.tensor()), rows(y), precision, new FrozenKernel.Joined(scores,
+                    terms.lowRank().map(l -> l.up().tensor()), others.bias(), others.residual()));
+        }
         Reference.reachabilityFence(weight);
         return Fused.record("frozen_linear", inputs.toArray(Var[]::new), new Tensor[] {y}, reads(terms, x),
                 (up, needed) -> backward(up[0], weight, terms, scores, precision, x, needed),
@@ -89,13 +101,26 @@ public final class FrozenLinear {
         return new Terms(lowRank, bias, terms.residual().isPresent() ? Optional.of(in[at]) : Optional.empty());
     }
 
+    private static FrozenKernel.LowRank term(Tensor down, Tensor up, double scale, Optional<Tensor> scores) {
+        return new FrozenKernel.LowRank(down, up, scale, scores);
+    }
+
+    /** Room for scores of the rows of {@code like}, as the kernel of gradients reads them where there is one. */
+    private static Tensor scores(Tensor like, long rank) {
+        long rows = like.numel() / Math.max(1, like.size(-1));
+        return gradients(like).isPresent() ? GroupedLowRankKernel.scores(like.backend(), rows, rank)
+                : Tensor.empty(like.backend(), DType.F32, rows, rank);
+    }
+
+    private static Optional<GroupedLowRankKernel> gradients(Tensor like) {
+        return like.backend().kernel(GroupedLowRankKernel.class);
+    }
+
     /** {@code s x A^T [M, R]}. */
-    private static Tensor scores(Terms.LowRank l, Tensor like) {
-        Tensor out = Tensor.empty(like.backend(), DType.F32, like.numel() / Math.max(1, like.size(-1)), l.down().size(0));
-        try (Scope scope = Scope.open()) {
+    private static void makeScores(Terms.LowRank l, Tensor out) {
+        try (Scope _ = Scope.open()) {
             out.backend().matmul(rows(l.input().tensor()), scaledDown(l).transpose(0, 1), out, false);
         }
-        return out;
     }
 
     /** {@code s A [R, in]}: the scale goes to the smallest of all factors. */
@@ -107,43 +132,11 @@ public final class FrozenLinear {
             Var x, boolean[] needed) {
         Tensor[] g = new Tensor[needed.length];
         Tensor dy = rows(up);
-        int at = 1;
-        Optional<Tensor> left = Optional.empty();
-        Optional<Tensor> right = Optional.empty();
-        if (terms.lowRank().isPresent()) {
-            Terms.LowRank l = terms.lowRank().get();
-            boolean same = l.input() == x;
-            if (needed[0] && same || needed[1] || needed[2]) {
-                // dy B, through which everything of the term but B itself goes.
-                Tensor h = Tensor.empty(dy.backend(), DType.F32, dy.size(0), l.up().size(1));
-                h.backend().matmul(dy, l.up().tensor(), h, false);
-                // A is read only here: where no input wants a gradient it may be gone by now.
-                if (needed[0] && same) {
-                    left = Optional.of(h);
-                    right = Optional.of(scaledDown(l).transpose(0, 1));
-                } else if (needed[1]) {
-                    g[1] = Tensor.empty(dy.backend(), DType.F32, l.input().shape());
-                    g[1].backend().matmul(h, scaledDown(l), rows(g[1]), false);
-                }
-                if (needed[2]) {
-                    Tensor product = Tensor.empty(dy.backend(), DType.F32, l.down().shape());
-                    product.backend().matmul(h.transpose(0, 1), rows(l.input().tensor()), product, false);
-                    g[2] = Recording.off(() -> Var.constant(product).mul(l.scale())).tensor();
-                }
-            }
-            if (needed[3]) {
-                // As (scores^T dy)^T: the long rows of dy are read as they lie.
-                Tensor product = Tensor.empty(dy.backend(), DType.F32, l.up().size(1), l.up().size(0));
-                product.backend().matmul(scores.orElseThrow().transpose(0, 1), dy, product, false);
-                g[3] = product.transpose(0, 1);
-            }
-            at += 3;
-        }
-        if (needed[0]) {
-            g[0] = Tensor.empty(dy.backend(), DType.F32, x.shape());
-            weight.kernel().productBack(weight.packed(), dy, rows(g[0]), precision,
-                    new FrozenKernel.Joined(left, right, Optional.empty(), Optional.empty()));
-            Reference.reachabilityFence(weight);
+        g[0] = needed[0] ? Tensor.empty(dy.backend(), DType.F32, x.shape()) : null;
+        int at = terms.lowRank().isPresent() ? 4 : 1;
+        boolean done = terms.lowRank().isPresent() && termBack(dy, weight, terms.lowRank().get(), scores.orElseThrow(), precision, x, needed, g);
+        if (needed[0] && !done) {
+            dx(dy, weight, precision, FrozenKernel.Joined.NONE, g);
         }
         if (terms.bias().isPresent()) {
             if (needed[at]) {
@@ -157,6 +150,68 @@ public final class FrozenLinear {
             g[at] = up;
         }
         return g;
+    }
+
+    /**
+     * What comes of the low-rank term: gradients of its input and factors, and where its input is the map's, dx with them.
+     *
+     * @return whether dx was made
+     */
+    private static boolean termBack(Tensor dy, FrozenMatrix weight, Terms.LowRank l, Tensor scores, Precision precision, Var x, boolean[] needed,
+            Tensor[] g) {
+        boolean same = needed[0] && l.input() == x;
+        boolean through = same || needed[1] || needed[2];
+        // s dy B, through which everything of the term but B itself goes.
+        Tensor h = through ? scores(dy, l.up().size(1)) : scores;
+        boolean joined = false;
+        if (same) {
+            joined = weight.kernel().tryProductBack(weight.packed(), dy, rows(g[0]), precision,
+                    term(l.up().tensor().transpose(0, 1), l.down().tensor().transpose(0, 1), l.scale(), Optional.of(h).filter(t -> needed[2])),
+                    FrozenKernel.Joined.NONE);
+            Reference.reachabilityFence(weight);
+        }
+        if (through && !joined) {
+            h.backend().matmul(dy, l.up().tensor(), h, false);
+            if (l.scale() != 1) {
+                h.backend().map(TIMES, new Tensor[] {h, Tensor.full(dy.backend(), DType.F32, l.scale())}, new Tensor[] {h});
+            }
+            // A is read only here: where no input wants a gradient it may be gone by now.
+            if (same) {
+                dx(dy, weight, precision, new FrozenKernel.Joined(Optional.of(h), Optional.of(l.down().tensor().transpose(0, 1)), Optional.empty(),
+                        Optional.empty()), g);
+            } else if (needed[1]) {
+                g[1] = Tensor.empty(dy.backend(), DType.F32, l.input().shape());
+                g[1].backend().matmul(h, l.down().tensor(), rows(g[1]), false);
+            }
+        }
+        factors(dy, l, scores, h, needed, g);
+        return same;
+    }
+
+    /** Gradients of A and B: both in one launch where the backend has a kernel for them. */
+    private static void factors(Tensor dy, Terms.LowRank l, Tensor scores, Tensor h, boolean[] needed, Tensor[] g) {
+        Optional<GroupedLowRankKernel> kernel = gradients(dy);
+        if (needed[2] && needed[3] && kernel.isPresent()) {
+            List<Tensor> both = kernel.get().gradients(rows(l.input().tensor()), dy, scores, h);
+            g[2] = both.get(0);
+            g[3] = both.get(1).transpose(0, 1);
+            return;
+        }
+        if (needed[2]) {
+            g[2] = Tensor.empty(dy.backend(), DType.F32, l.down().shape());
+            g[2].backend().matmul(h.transpose(0, 1), rows(l.input().tensor()), g[2], false);
+        }
+        if (needed[3]) {
+            // As (scores^T dy)^T: the long rows of dy are read as they lie.
+            Tensor product = Tensor.empty(dy.backend(), DType.F32, l.up().size(1), l.up().size(0));
+            product.backend().matmul(scores.transpose(0, 1), dy, product, false);
+            g[3] = product.transpose(0, 1);
+        }
+    }
+
+    private static void dx(Tensor dy, FrozenMatrix weight, Precision precision, FrozenKernel.Joined joined, Tensor[] g) {
+        weight.kernel().productBack(weight.packed(), dy, rows(g[0]), precision, joined);
+        Reference.reachabilityFence(weight);
     }
 
     /** {@code [M, last]}, contiguous. */

@@ -16,6 +16,7 @@ import dev.jotune.tensor.expr.Derivative;
 import dev.jotune.tensor.expr.Expr;
 import dev.jotune.tensor.expr.Program;
 import dev.jotune.tensor.kernels.Precision;
+import dev.jotune.tensor.kernels.VocabularyKernel;
 import dev.jotune.tensor.quant.QuantizedMatrix;
 import java.util.Arrays;
 
@@ -27,10 +28,23 @@ import java.util.Arrays;
  * products turn that into the gradients by hidden and weight at unit upstream; the backward pass only scales them.
  * Rows whose label is ignored cost nothing. (The idea of chunking as in Wijmans et al., arXiv 2411.09009, and Hsu et
  * al., arXiv 2410.10989.)
+ *
+ * <p>Where no gradient is wanted and the backend has a {@link VocabularyKernel}, not even a chunk is stored. With gradients a chunk is
+ * the cheaper way: its logits are written once, read three times while they become the gradient in the same place, and that is read by
+ * one product or two, 24 to 28 bytes a logit. A kernel that stores nothing would have to make every logit a second time, once its row's
+ * sum is known: 2 C operations, at C = 1024 some 80 for each byte saved, the more the wider the model; and a chunk that fits a
+ * cache asks memory for few of these bytes.
  */
 public final class LinearCrossEntropy {
     /** Elements of a chunk's logits by default: 8 MB in F32; their gradient is written over them. */
     private static final long CHUNK_ELEMENTS = 1L << 21;
+
+    /**
+     * Rows of a chunk at least, where the weight lies in a device's memory and is read again by both products of every
+     * chunk: 4 R V C operations for 2 V C numbers, with 256 rows 512 operations a number, so that reading is not the bound. On a CPU
+     * chunks keep to its caches instead.
+     */
+    private static final long DEVICE_ROWS = 256;
 
     /** Rows for which a frozen matrix is read from memory at least as fast as it is multiplied with. */
     private static final long FROZEN_ROWS = 128;
@@ -60,8 +74,7 @@ public final class LinearCrossEntropy {
 
     /** As the longest form in F32; in BF16 with the operands of all products rounded, as {@link Linear} has it. */
     public static Var apply(Var hidden, Var weight, Tensor labels, Options options, Precision precision) {
-        long classes = Math.max(1, weight.size(0));
-        return apply(hidden, weight, labels, options, Math.max(16, CHUNK_ELEMENTS / classes), precision);
+        return apply(hidden, weight, labels, options, chunkRows(hidden, 16, weight.size(0)), precision);
     }
 
     /**
@@ -92,16 +105,21 @@ public final class LinearCrossEntropy {
      * chunk of logits and once more for their gradient.
      */
     public static Var apply(Var hidden, QuantizedMatrix weight, Tensor labels, Options options) {
-        long chunkRows = Math.max(64, CHUNK_ELEMENTS / Math.max(1, weight.rows()));
+        long chunkRows = chunkRows(hidden, 64, weight.rows());
         check(hidden, new long[] {weight.rows(), weight.columns()}, labels, options, chunkRows);
         return counted(hidden, VocabularyMatrix.of(weight), labels, options, chunkRows);
     }
 
     /** The same with a matrix {@code [V, C]} in its kernel's own order; {@code hidden} is F32. */
     public static Var apply(Var hidden, FrozenMatrix weight, Tensor labels, Options options, Precision precision) {
-        long chunkRows = Math.max(FROZEN_ROWS, CHUNK_ELEMENTS / Math.max(1, weight.out()));
+        long chunkRows = chunkRows(hidden, FROZEN_ROWS, weight.out());
         check(hidden, new long[] {weight.out(), weight.in()}, labels, options, chunkRows);
         return counted(hidden, VocabularyMatrix.of(weight, precision), labels, options, chunkRows);
+    }
+
+    private static long chunkRows(Var hidden, long least, long classes) {
+        long rows = Math.max(least, CHUNK_ELEMENTS / Math.max(1, classes));
+        return hidden.tensor().storage().isHostAddressable() ? rows : Math.max(DEVICE_ROWS, rows);
     }
 
     /** The loss over the rows whose labels count. */
@@ -173,6 +191,11 @@ public final class LinearCrossEntropy {
         try (Scope scope = Scope.open()) {
             Tensor x = hidden.tensor();
             VocabularyMatrix matrix = weight.prepared();
+            boolean gradient = dHidden || dWeight;
+            // Labels that do not count were left out before, so a row's weight is 1.
+            if (!gradient && matrix.losses(x, Arrays.stream(targets.label()).mapToLong(l -> (long) l).toArray(), softcap, rows)) {
+                return new Parts(rows, null, null);
+            }
             Tensor labels = Tensor.of(backend, type, targets.label(), count, 1);
             Tensor weights = Tensor.of(backend, type, targets.weight(), count, 1);
             Tensor scale = Tensor.full(backend, type, factor);
@@ -180,7 +203,6 @@ public final class LinearCrossEntropy {
             boolean capped = softcap > 0;
             long size = Math.min(chunkRows, count);
             Tensor logits = Tensor.empty(backend, type, size, classes);
-            boolean gradient = dHidden || dWeight;
             for (long from = 0; from < count; from += size) {
                 long to = Math.min(count, from + size);
                 Tensor part = logits.slice(0, 0, to - from);

@@ -1,10 +1,12 @@
 package dev.jotune.autograd.ops;
 
 import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.Attention.Noise;
 import dev.jotune.autograd.ops.Attention.Result;
 import dev.jotune.autograd.ops.Attention.Rows;
 import dev.jotune.autograd.ops.Attention.Segment;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.kernels.Precision;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -17,11 +19,11 @@ import java.util.List;
 final class SharedPrefix {
     private SharedPrefix() {}
 
-    static Result attend(Var query, List<Segment> segments, double scale, double softcap) {
+    static Result attend(Var query, List<Segment> segments, double scale, double softcap, Precision precision) {
         List<Segment> own = segments.stream().filter(s -> s.rows().isEmpty()).toList();
-        Result all = own.isEmpty() ? null : Attention.attend(query, own, scale, softcap);
+        Result all = own.isEmpty() ? null : Attention.attend(query, own, scale, softcap, Noise.NONE, precision);
         for (List<Segment> level : levels(segments)) {
-            Result one = level(query, level, scale, softcap);
+            Result one = level(query, level, scale, softcap, precision);
             all = all == null ? one : AttentionDefinition.merge(all, one);
         }
         return all;
@@ -50,14 +52,14 @@ final class SharedPrefix {
         return levels;
     }
 
-    private static Result level(Var query, List<Segment> level, double scale, double softcap) {
+    private static Result level(Var query, List<Segment> level, double scale, double softcap, Precision precision) {
         List<Var> out = new ArrayList<>();
         List<Var> lse = new ArrayList<>();
         long at = 0;
         for (Segment s : level) {
             Rows rows = s.rows().get();
             addNothing(query, s, at, rows.first(), out, lse);
-            Result part = together(query.slice(0, rows.first(), rows.last()), s, scale, softcap);
+            Result part = together(query.slice(0, rows.first(), rows.last()), s, scale, softcap, precision);
             out.add(part.out());
             lse.add(part.lse());
             at = rows.last();
@@ -67,12 +69,13 @@ final class SharedPrefix {
                 : new Result(Var.concat(0, out.toArray(Var[]::new)), Var.concat(0, lse.toArray(Var[]::new)));
     }
 
-    private static Result together(Var query, Segment s, double scale, double softcap) {
+    private static Result together(Var query, Segment s, double scale, double softcap, Precision precision) {
         long rows = query.size(0);
         long heads = query.size(1);
         long time = query.size(2);
         Var asOne = query.transpose(0, 1).reshape(1, heads, rows * time, query.size(3));
-        Result r = Attention.attend(asOne, List.of(new Segment(s.key(), s.value(), s.visible())), scale, softcap);
+        Result r = Attention.attend(asOne, List.of(new Segment(s.key(), s.value(), s.visible())), scale, softcap, Noise.NONE,
+                precision);
         return new Result(r.out().reshape(heads, rows, time, s.value().size(3)).transpose(0, 1),
                 r.lse().reshape(heads, rows, time).transpose(0, 1));
     }

@@ -4,10 +4,14 @@ import dev.jotune.autograd.Var;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.expr.Expr;
+import dev.jotune.tensor.expr.Program;
 import dev.jotune.tensor.kernels.FrozenKernel;
 import dev.jotune.tensor.kernels.Precision;
+import dev.jotune.tensor.kernels.VocabularyKernel;
 import dev.jotune.tensor.quant.QuantizedMatrix;
 import java.lang.ref.Reference;
+import java.util.Optional;
 
 /** The matrix W {@code [V, C]} of {@link LinearCrossEntropy}: a value of the tape, or frozen: quantised, or in its kernel's order. */
 sealed interface VocabularyMatrix {
@@ -46,6 +50,15 @@ sealed interface VocabularyMatrix {
     /** {@code out = x W^T}. */
     void logits(Tensor x, Tensor out);
 
+    /**
+     * Fills {@code rows [M, 1]} with the losses of rows that all count, without storing logits.
+     *
+     * @return false: nothing was done, there is no kernel for it
+     */
+    default boolean losses(Tensor x, long[] labels, double softcap, Tensor rows) {
+        return false;
+    }
+
     /** {@code out = d W}. */
     void back(Tensor d, Tensor out);
 
@@ -56,6 +69,8 @@ sealed interface VocabularyMatrix {
 
     /** As large as it is. */
     record Dense(Var weight, Precision precision) implements VocabularyMatrix {
+        private static final Program LOSS = Program.of(Expr.input(0).minus(Expr.input(1)));
+
         @Override
         public long classes() {
             return weight.size(0);
@@ -94,6 +109,19 @@ sealed interface VocabularyMatrix {
         @Override
         public void logits(Tensor x, Tensor out) {
             product(x, weight.tensor().transpose(0, 1), out, false);
+        }
+
+        @Override
+        public boolean losses(Tensor x, long[] labels, double softcap, Tensor rows) {
+            Tensor read = read(x);
+            Optional<VocabularyKernel> kernel = x.backend().kernel(VocabularyKernel.class).filter(k -> k.supports(read, weight.tensor()));
+            kernel.ifPresent(k -> {
+                Tensor lse = Tensor.empty(x.backend(), DType.F32, labels.length);
+                Tensor target = Tensor.empty(x.backend(), DType.F32, labels.length);
+                k.losses(read, weight.tensor(), Tensor.of(x.backend(), labels, labels.length), softcap, lse, target);
+                x.backend().map(LOSS, new Tensor[] {lse.unsqueeze(1), target.unsqueeze(1)}, new Tensor[] {rows});
+            });
+            return kernel.isPresent();
         }
 
         @Override
@@ -190,6 +218,11 @@ sealed interface VocabularyMatrix {
         @Override
         public Var product(Var hidden) {
             return FrozenLinear.apply(hidden, weight, Terms.NONE, precision);
+        }
+
+        @Override
+        public boolean losses(Tensor x, long[] labels, double softcap, Tensor rows) {
+            return weight.packed().stored().map(w -> new Dense(Var.constant(w), precision).prepared().losses(x, labels, softcap, rows)).orElse(false);
         }
 
         @Override

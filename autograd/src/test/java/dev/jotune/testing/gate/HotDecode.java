@@ -48,14 +48,16 @@ final class HotDecode {
         Layer layer = new Layer(norm, linear.apply(queries, c), linear.apply(keysOut, c), linear.apply(keysOut, c), headNorm, headNorm,
                 linear.apply(c, queries), norm, linear.apply(c, c), linear.apply(c, c), linear.apply(c, c), 0);
         Model model = new Model(weight.apply(64L, c), 1, List.of(layer), norm, linear.apply(64L, c), HEADS, GROUPS, SIZE, SIZE, 1e-5, 0.125);
-        if (!kernel.supports(model)) {
+        if (kernel.obstacle(model).isPresent()) {
             return;
         }
-        DecodeKernel.Steps steps = kernel.prepare(model);
+        DecodeKernel.Steps steps = kernel.prepare(model, 1);
         Tensor[] keys = {HotDriver.noise(cpu, 1, GROUPS, CAPACITY, SIZE)};
         Tensor[] values = {HotDriver.noise(cpu, 1, GROUPS, CAPACITY, SIZE)};
         float[] angles = new float[SIZE / 2];
-        float[] logits = new float[64];
-        works.add(() -> steps.step(1, CAPACITY - 3, angles, angles, keys, values, logits));
+        int[] token = {1};
+        int[] padding = new int[2];
+        float[][] logits = new float[1][64];
+        works.add(() -> steps.step(token, CAPACITY - 3, padding, angles, angles, keys, values, logits));
     }
 }
