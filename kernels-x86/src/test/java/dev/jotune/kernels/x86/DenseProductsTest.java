@@ -2,6 +2,7 @@ package dev.jotune.kernels.x86;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.jotune.kernels.x86.gemm.DirtyWorkspace;
 import dev.jotune.kernels.x86.gemm.Gemms;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
@@ -50,6 +51,7 @@ class DenseProductsTest {
         Canaried out = Canaried.of(before, m, n, gap);
         Tensor x = aTurned ? left.tensor.transpose(0, 1) : left.tensor;
         Tensor w = bTurned ? right.tensor.transpose(0, 1) : right.tensor;
+        DirtyWorkspace.make();
         boolean done = gemms.matmul(m, n, k, matrix(x), matrix(w), out.tensor.address(), out.tensor.stride(0), add);
         String what = m + " x " + n + " x " + k + (aTurned ? " A turned" : "") + (bTurned ? " B turned" : "") + (add ? " added" : "");
         if (done) {

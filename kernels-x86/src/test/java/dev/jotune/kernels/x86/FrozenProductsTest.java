@@ -3,6 +3,7 @@ package dev.jotune.kernels.x86;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.jotune.kernels.x86.gemm.DirtyWorkspace;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
@@ -33,6 +34,7 @@ class FrozenProductsTest {
 
         /** Within {@code slack} of the terms' magnitudes more than F32's own roundings. */
         void check(FrozenKernel kernel, long seed, double slack) {
+            DirtyWorkspace.make();
             Random random = new Random(seed);
             int inner = back ? n : k;
             int columns = back ? k : n;

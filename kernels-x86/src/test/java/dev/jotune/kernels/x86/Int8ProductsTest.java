@@ -3,6 +3,7 @@ package dev.jotune.kernels.x86;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.jotune.kernels.x86.gemm.DirtyWorkspace;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
@@ -31,6 +32,7 @@ class Int8ProductsTest {
         float[] values = Exact.random(random, m * k);
         Canaried x = Canaried.of(values, m, k, gap);
         Canaried y = Canaried.of(new float[m * n], m, n, gap);
+        DirtyWorkspace.make();
         kernel.product(x.tensor, w, y.tensor);
         x.untouched();
         float[] got = y.written();

@@ -67,7 +67,9 @@ public final class FrozenProducts implements FrozenKernel {
         Panels kept = back ? w.back(pairs, copies) : w.forward(pairs, copies);
         Panels panels = operands.rightPieces() > 1 ? new SplitPanels(kept, operands, copies) : kept;
         Tensor left = dense(joined.left());
-        Tensor right = dense(joined.right());
+        // As a backward pass has it: the transpose of a factor that lies in rows.
+        boolean turned = joined.right().map(r -> r.stride(0) == 1 && r.stride(1) != 1 && r.size(1) > 1).orElse(false);
+        Tensor right = dense(turned ? joined.right().map(r -> r.transpose(0, 1)) : joined.right());
         Tensor bias = dense(joined.bias());
         Tensor residual = dense(joined.residual());
         if ((left == null) != (right == null)) {
@@ -76,7 +78,7 @@ public final class FrozenProducts implements FrozenKernel {
         int rank = left == null ? 0 : Math.toIntExact(left.size(1));
         if (left != null) {
             check(left, m, rank, "the low-rank term's left factor");
-            check(right, n, rank, "the low-rank term's right factor");
+            check(right, turned ? rank : n, turned ? n : rank, "the low-rank term's right factor");
         }
         if (bias != null && (bias.rank() != 1 || bias.size(0) != n)) {
             throw new IllegalArgumentException("The bias is " + bias + " and there are " + n + " columns. Give one number for each.");
@@ -86,7 +88,7 @@ public final class FrozenProducts implements FrozenKernel {
         }
         boolean lowRank = rank > 0;
         Epilogue epilogue = new Epilogue(lowRank ? left.address() : 0, lowRank ? 4 * left.stride(0) : 0, lowRank ? right.address() : 0,
-                lowRank ? 4 * right.stride(0) : 0, rank, bias == null ? 0 : bias.address(),
+                lowRank ? 4 * right.stride(0) : 0, turned, rank, bias == null ? 0 : bias.address(),
                 residual == null ? 0 : residual.address(), residual == null ? 0 : 4 * residual.stride(0));
         if (m > 0) {
             PanelKernel kernel = choice.kernel(operands, m);

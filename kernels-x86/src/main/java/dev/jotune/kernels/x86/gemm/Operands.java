@@ -64,8 +64,13 @@ enum Operands {
 
     /** 32-bit words of a panel's column that {@code k} steps of the sum take. */
     int words(int k) {
-        if (isSplit()) {
-            return (k + STEP - 1) / STEP * STEP / 2 * rightPieces;
+        return isSplit() ? (k + STEP - 1) / STEP * STEP / 2 * rightPieces : madeWords(k);
+    }
+
+    /** Those of them that who makes a panel writes; the others, up to a whole step of a kernel, are to be zeros. */
+    int madeWords(int k) {
+        if (rightPieces > 1) {
+            return words(k);
         }
         return this == F32 || this == LOOSE ? k : (k + 1) / 2;
     }

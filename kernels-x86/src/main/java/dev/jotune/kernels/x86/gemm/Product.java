@@ -136,8 +136,13 @@ final class Product {
         long right = 0;
         if (epilogue.left() != 0 && from == 0) {
             right = Workspace.get(Workspace.RIGHT, (long) epilogue.rank() * TileCode.PANEL_ROW);
-            copies.copy(Repack.TRANSPOSE, epilogue.right() + column * epilogue.rightStride(), epilogue.rightStride(), right,
-                    TileCode.PANEL_ROW, 0, columns, epilogue.rank(), args);
+            if (epilogue.turned()) {
+                copies.copy(Repack.COPY_ROWS, epilogue.right() + 4L * column, epilogue.rightStride(), right, TileCode.PANEL_ROW, 0,
+                        epilogue.rank(), columns, args);
+            } else {
+                copies.copy(Repack.TRANSPOSE, epilogue.right() + column * epilogue.rightStride(), epilogue.rightStride(), right,
+                        TileCode.PANEL_ROW, 0, columns, epilogue.rank(), args);
+            }
         }
         for (int at = from; at < from + steps; at += block) {
             int part = Math.min(block, from + steps - at);
@@ -165,7 +170,7 @@ final class Product {
     }
 
     private long made(int panel, int at, int steps) {
-        long written = (long) operands.words(steps) * TileCode.PANEL_ROW;
+        long written = (long) operands.madeWords(steps) * TileCode.PANEL_ROW;
         long bytes = (long) pad(operands.words(steps)) * TileCode.PANEL_ROW;
         long target = Workspace.get(Workspace.PANEL, bytes);
         panels.fill(panel, at, steps, target);
