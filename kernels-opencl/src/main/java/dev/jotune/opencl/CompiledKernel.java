@@ -48,11 +48,13 @@ record CompiledKernel(KernelSource source, String title, cl_kernel kernel, long 
             switch (p) {
                 case Param.Buffer b -> {
                     Tensor t = (Tensor) value;
-                    set(at++, Sizeof.cl_mem, Pointer.to(DeviceQueue.storageOf(t).buffer()));
+                    set(at++, Sizeof.cl_mem, Pointer.to(Buffers.of(t).block()));
                     set(at++, Long.BYTES, Pointer.to(new long[] {t.offset()}));
                 }
                 case Param.Int n -> set(at++, Integer.BYTES, Pointer.to(new int[] {((Number) value).intValue()}));
                 case Param.Long n -> set(at++, Long.BYTES, Pointer.to(new long[] {((Number) value).longValue()}));
+                case Param.TensorMap m -> throw new IllegalArgumentException("OpenCL has no tensor maps, which kernel " + source.name()
+                        + " wants. Run it on a CUDA device.");
                 case Param.Real r -> {
                     if (source.arithmetic() == DType.F64) {
                         set(at++, Double.BYTES, Pointer.to(new double[] {((Number) value).doubleValue()}));

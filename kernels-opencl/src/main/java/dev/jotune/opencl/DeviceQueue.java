@@ -1,9 +1,9 @@
 package dev.jotune.opencl;
 
+import dev.jotune.kernel.DeviceStorage;
 import dev.jotune.kernel.KernelSource;
 import dev.jotune.tensor.HostMemory;
 import dev.jotune.tensor.Storage;
-import dev.jotune.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
 import java.util.ArrayDeque;
@@ -47,13 +47,6 @@ final class DeviceQueue {
         this.info = info;
         this.context = context;
         this.queue = make(false);
-    }
-
-    static DeviceMemory.DeviceStorage storageOf(Tensor t) {
-        if (t.storage() instanceof DeviceMemory.DeviceStorage s) {
-            return s;
-        }
-        throw new IllegalArgumentException(t + " does not lie in the memory of an OpenCL device. Take it there with Tensor.to(backend).");
     }
 
     private cl_command_queue make(boolean withTimes) {
@@ -111,18 +104,18 @@ final class DeviceQueue {
     }
 
     /** Repeats {@code pattern}, of 1, 2, 4 or 8 bytes, over memory whose place and size it divides. */
-    synchronized void fill(DeviceMemory.DeviceStorage target, long from, long bytes, byte[] pattern) {
+    synchronized void fill(DeviceStorage<cl_mem> target, long from, long bytes, byte[] pattern) {
         cl_event event = profiling ? new cl_event() : null;
-        Cl.check(CL.clEnqueueFillBuffer(queue, target.buffer(), Pointer.to(pattern), pattern.length, from, bytes, 0, null, event),
+        Cl.check(CL.clEnqueueFillBuffer(queue, target.block(), Pointer.to(pattern), pattern.length, from, bytes, 0, null, event),
                 "Filling " + bytes + " bytes on " + device);
         enqueued("fill", event);
         Reference.reachabilityFence(target);
     }
 
     /** Copies between places that do not overlap. */
-    synchronized void copy(DeviceMemory.DeviceStorage source, long from, DeviceMemory.DeviceStorage target, long to, long bytes) {
+    synchronized void copy(DeviceStorage<cl_mem> source, long from, DeviceStorage<cl_mem> target, long to, long bytes) {
         cl_event event = profiling ? new cl_event() : null;
-        Cl.check(CL.clEnqueueCopyBuffer(queue, source.buffer(), target.buffer(), from, to, bytes, 0, null, event),
+        Cl.check(CL.clEnqueueCopyBuffer(queue, source.block(), target.block(), from, to, bytes, 0, null, event),
                 "Copying " + bytes + " bytes on " + device);
         enqueued("copy", event);
         Reference.reachabilityFence(source);
@@ -130,7 +123,7 @@ final class DeviceQueue {
     }
 
     /** To the device. The source may be changed or freed afterwards. */
-    void write(DeviceMemory.DeviceStorage target, long to, MemorySegment source) {
+    void write(DeviceStorage<cl_mem> target, long to, MemorySegment source) {
         long bytes = source.byteSize();
         if (bytes <= SMALL) {
             writeSmall(target, to, source);
@@ -142,7 +135,7 @@ final class DeviceQueue {
             if (staging != null) {
                 part = staging.host().asSlice(0, part.byteSize()).copyFrom(part);
             }
-            transfer(false, target.buffer(), to + at, part, bytes);
+            transfer(false, target.block(), to + at, part, bytes);
         }
         if (staging != null) {
             staging.free();
@@ -150,7 +143,7 @@ final class DeviceQueue {
         Reference.reachabilityFence(target);
     }
 
-    private synchronized void writeSmall(DeviceMemory.DeviceStorage target, long to, MemorySegment source) {
+    private synchronized void writeSmall(DeviceStorage<cl_mem> target, long to, MemorySegment source) {
         recycle();
         if (source.byteSize() == 0) {
             return;
@@ -159,7 +152,7 @@ final class DeviceQueue {
         cl_event event = new cl_event();
         Pointer from = Pointer.to(copy.host().copyFrom(source).asByteBuffer());
         // JOCL lets a thread of its own wait for a write that does not wait itself.
-        Cl.check(CL.clEnqueueWriteBuffer(queue, target.buffer(), WAIT, to, source.byteSize(), from, 0, null, event),
+        Cl.check(CL.clEnqueueWriteBuffer(queue, target.block(), WAIT, to, source.byteSize(), from, 0, null, event),
                 "Writing " + source.byteSize() + " bytes to " + device);
         writes.add(new Write(event, copy));
         unflushed++;
@@ -182,13 +175,13 @@ final class DeviceQueue {
     }
 
     /** To the host, after all that was asked for before. */
-    void read(DeviceMemory.DeviceStorage source, long from, MemorySegment target) {
+    void read(DeviceStorage<cl_mem> source, long from, MemorySegment target) {
         long bytes = target.byteSize();
         Storage staging = target.isNative() ? null : HostMemory.allocate(Math.min(bytes, CHUNK));
         for (long at = 0; at < bytes; at += CHUNK) {
             MemorySegment part = target.asSlice(at, Math.min(CHUNK, bytes - at));
             MemorySegment native_ = staging == null ? part : staging.host().asSlice(0, part.byteSize());
-            transfer(true, source.buffer(), from + at, native_, bytes);
+            transfer(true, source.block(), from + at, native_, bytes);
             if (staging != null) {
                 part.copyFrom(native_);
             }

@@ -1,8 +1,11 @@
 package dev.jotune.opencl;
 
+import dev.jotune.kernel.BinaryCache;
 import dev.jotune.kernel.DeviceBackend;
 import dev.jotune.kernel.DeviceKernels;
+import dev.jotune.kernel.DeviceMemory;
 import dev.jotune.kernel.KernelSource;
+import dev.jotune.kernel.Tile;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.KernelTime;
 import dev.jotune.tensor.Storage;
@@ -16,10 +19,12 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
 import org.jocl.CL;
 import org.jocl.cl_context;
 import org.jocl.cl_context_properties;
 import org.jocl.cl_device_id;
+import org.jocl.cl_mem;
 
 /**
  * One OpenCL device. Its context and queue are made when something is first asked of it, so that listing devices costs nothing
@@ -30,6 +35,8 @@ public final class OpenClBackend extends DeviceBackend {
     static final List<Integer> GROUPS = List.of(32, 64, 128, 256);
     /** Elements of the kernel that is measured: enough to hide the launch, few enough for a slow device. */
     private static final long TUNED_ON = 1 << 20;
+    /** Numbers along the inner axis of the product that is measured. */
+    private static final long TUNED_INNER = 256;
     private static final Program TUNED = Program.of(Expr.input(0).times(Expr.input(1)).plus(1));
 
     private final String name;
@@ -40,12 +47,13 @@ public final class OpenClBackend extends DeviceBackend {
     private final DeviceKernels fused = new DeviceKernels(this);
     private volatile Session session;
     private volatile int group = super.group();
+    private volatile List<Tile> tiles = List.of();
 
     /** What an opened device has. */
-    private record Session(DeviceMemory memory, DeviceQueue queue, Programs programs) {}
+    private record Session(DeviceMemory<cl_mem> memory, DeviceQueue queue, Programs programs) {}
 
     OpenClBackend(String name, DeviceInfo info) {
-        this(name, info, ProgramCache.defaultFolder(), ProgramCache.isWanted(), UnaryOperator.identity());
+        this(name, info, BinaryCache.defaultFolder("opencl"), Programs.areKept(), UnaryOperator.identity());
     }
 
     /** With programs kept elsewhere, or changed before they are compiled. */
@@ -73,25 +81,64 @@ public final class OpenClBackend extends DeviceBackend {
             int[] status = new int[1];
             cl_context context = CL.clCreateContext(properties, 1, new cl_device_id[] {info.id()}, null, null, status);
             Cl.check(status[0], "clCreateContext on " + name);
-            session = new Session(new DeviceMemory(name, context, info), new DeviceQueue(name, info, context),
-                    new Programs(context, info, Optional.of(cache).filter(c -> keeping).map(ProgramCache::new), edit));
+            session = new Session(Buffers.memory(name, context, info), new DeviceQueue(name, info, context),
+                    new Programs(context, info, Optional.of(cache).filter(c -> keeping).map(BinaryCache::new), edit));
             if (Tuning.enabled()) {
-                group = new Tuning(cache, info).choose("elements", GROUPS, this::nanos);
+                group = new Tuning(cache, info).choose("elements", GROUPS, this::elementNanos);
             }
         }
         return session;
     }
 
-    private long nanos(int items) {
+    private long elementNanos(int items) {
         group = items;
         Tensor x = Tensor.over(this, allocate(TUNED_ON * Float.BYTES), DType.F32, 0, TUNED_ON);
-        session.queue.finish();
-        long start = System.nanoTime();
-        map(TUNED, new Tensor[] {x, x}, new Tensor[] {x});
-        session.queue.finish();
-        long time = System.nanoTime() - start;
+        long time = nanos(() -> map(TUNED, new Tensor[] {x, x}, new Tensor[] {x}));
         x.storage().free();
         return time;
+    }
+
+    private long nanos(Runnable kernels) {
+        session.queue.finish();
+        long start = System.nanoTime();
+        kernels.run();
+        session.queue.finish();
+        return System.nanoTime() - start;
+    }
+
+    /** Measured when a product first asks, which a device that computes none is spared. */
+    private synchronized List<Tile> measuredTiles() {
+        if (tiles.isEmpty()) {
+            session();
+            List<Integer> sizes = Tile.CHOICES.stream().map(Tile::rows).toList();
+            List<Integer> order = Tuning.enabled() ? new Tuning(cache, info).order("tiles", sizes, this::productNanos) : sizes;
+            tiles = order.stream().map(OpenClBackend::tile).toList();
+        }
+        return tiles;
+    }
+
+    private static Tile tile(int rows) {
+        return Tile.CHOICES.stream().filter(t -> t.rows() == rows).findFirst().orElseThrow();
+    }
+
+    /** A product with two of the largest tiles for every unit, so that tiles of any size are enough to be chosen. */
+    private long productNanos(int rows) {
+        Tile wanted = tile(rows);
+        tiles = Stream.concat(Stream.of(wanted), Tile.CHOICES.stream().filter(t -> t != wanted)).toList();
+        long size = Tile.LARGE.rows() * (long) Math.ceil(Math.sqrt(2.0 * units()));
+        Tensor a = Tensor.over(this, allocate(size * TUNED_INNER * Float.BYTES), DType.F32, 0, size, TUNED_INNER);
+        fill(a, 1);
+        Tensor out = Tensor.over(this, allocate(size * size * Float.BYTES), DType.F32, 0, size, size);
+        long time = nanos(() -> matmul(a, a.transpose(0, 1), out, false));
+        a.storage().free();
+        out.storage().free();
+        return time;
+    }
+
+    @Override
+    protected List<Tile> tiles() {
+        List<Tile> t = tiles;
+        return t.isEmpty() ? measuredTiles() : t;
     }
 
     @Override
@@ -114,7 +161,7 @@ public final class OpenClBackend extends DeviceBackend {
         return info;
     }
 
-    DeviceMemory memory() {
+    DeviceMemory<cl_mem> memory() {
         return session().memory;
     }
 
@@ -140,24 +187,13 @@ public final class OpenClBackend extends DeviceBackend {
     @Override
     public void read(Tensor dense, MemorySegment target) {
         long bytes = bytes(dense);
-        session().queue.read(DeviceQueue.storageOf(dense), start(dense), target.asSlice(0, bytes));
+        session().queue.read(Buffers.of(dense), start(dense), target.asSlice(0, bytes));
     }
 
     @Override
     public void write(Tensor dense, MemorySegment source) {
         long bytes = bytes(dense);
-        session().queue.write(DeviceQueue.storageOf(dense), start(dense), source.asSlice(0, bytes));
-    }
-
-    private static long start(Tensor t) {
-        return t.offset() * t.dtype().byteSize();
-    }
-
-    private static long bytes(Tensor dense) {
-        if (!dense.isContiguous()) {
-            throw new IllegalArgumentException(dense + " is not dense; call contiguous() first");
-        }
-        return dense.numel() * dense.dtype().byteSize();
+        session().queue.write(Buffers.of(dense), start(dense), source.asSlice(0, bytes));
     }
 
     @Override
@@ -169,12 +205,12 @@ public final class OpenClBackend extends DeviceBackend {
 
     @Override
     protected void fillBytes(Tensor dense, byte[] pattern) {
-        session().queue.fill(DeviceQueue.storageOf(dense), start(dense), bytes(dense), pattern);
+        session().queue.fill(Buffers.of(dense), start(dense), bytes(dense), pattern);
     }
 
     @Override
     protected void copyBytes(Tensor source, Tensor target) {
-        session().queue.copy(DeviceQueue.storageOf(source), start(source), DeviceQueue.storageOf(target), start(target), bytes(source));
+        session().queue.copy(Buffers.of(source), start(source), Buffers.of(target), start(target), bytes(source));
     }
 
     @Override

@@ -1,9 +1,9 @@
 package dev.jotune.opencl;
 
+import dev.jotune.kernel.BinaryCache;
 import dev.jotune.kernel.Emitter;
 import dev.jotune.kernel.KernelSource;
 import dev.jotune.kernel.Target;
-import java.nio.charset.StandardCharsets;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -11,7 +11,6 @@ import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.UnaryOperator;
-import java.util.zip.CRC32;
 import org.jocl.CL;
 import org.jocl.Pointer;
 import org.jocl.Sizeof;
@@ -20,27 +19,34 @@ import org.jocl.cl_device_id;
 import org.jocl.cl_kernel;
 import org.jocl.cl_program;
 
-/** Compiles kernels for one device: once a process from memory, once a driver from {@link ProgramCache}. */
+/** Compiles kernels for one device: once a process from memory, once a driver from {@link BinaryCache}. */
 final class Programs {
     /** The floor that every driver has; half and sub-groups need no more. */
     static final String OPTIONS = "-cl-std=CL1.2";
+    /** False: nothing is read or kept, and drivers are not asked for binaries, which makes some compile everything twice. */
+    static final String KEEP = "jotune.opencl.keep";
     /** A log of a macro gone wrong may be megabytes long. */
     private static final int LOG = 4000;
 
     private final cl_context context;
     private final DeviceInfo device;
-    private final Optional<ProgramCache> disk;
+    private final Optional<BinaryCache> disk;
     private final Map<KernelSource, CompiledKernel> compiled = new ConcurrentHashMap<>();
     private final UnaryOperator<String> edit;
     private final AtomicLong builds = new AtomicLong();
     private final AtomicLong loads = new AtomicLong();
 
     /** @param edit what happens to a text before it is compiled: nothing, but where tests plant faults */
-    Programs(cl_context context, DeviceInfo device, Optional<ProgramCache> disk, UnaryOperator<String> edit) {
+    Programs(cl_context context, DeviceInfo device, Optional<BinaryCache> disk, UnaryOperator<String> edit) {
         this.edit = edit;
         this.context = context;
         this.device = device;
         this.disk = disk;
+    }
+
+    /** Whether the properties want programs to be kept at all. */
+    static boolean areKept() {
+        return Boolean.parseBoolean(System.getProperty(KEEP, "true"));
     }
 
     CompiledKernel get(KernelSource source) {
@@ -65,20 +71,13 @@ final class Programs {
 
     private CompiledKernel make(KernelSource source) {
         String text = edit.apply(Emitter.emit(source, Target.OPENCL));
-        String title = title(source.name(), text);
-        cl_program program = disk.flatMap(d -> d.read(d.file(text, OPTIONS, device))).flatMap(this::fromBinary)
+        String title = Emitter.title(source, text);
+        cl_program program = disk.flatMap(d -> d.read(d.file(text, OPTIONS, device.identity()))).flatMap(this::fromBinary)
                 .orElseGet(() -> fromText(text, title));
         int[] status = new int[1];
         cl_kernel kernel = CL.clCreateKernel(program, source.name(), status);
         Cl.check(status[0], "clCreateKernel of " + title);
         return CompiledKernel.of(source, title, kernel, device.id());
-    }
-
-    /** Many kernels are called {@code map}; a few digits of their text tell them apart in tables and errors. */
-    private static String title(String name, String text) {
-        CRC32 digest = new CRC32();
-        digest.update(text.getBytes(StandardCharsets.UTF_8));
-        return String.format("%s-%04x", name, digest.getValue() & 0xffff);
     }
 
     /** None if the driver does not want the binary any more; then the text is compiled. */
@@ -90,7 +89,7 @@ final class Programs {
         if (status[0] != CL.CL_SUCCESS || accepted[0] != CL.CL_SUCCESS) {
             return Optional.empty();
         }
-        if (CL.clBuildProgram(program, 1, new cl_device_id[] {device.id()}, OPTIONS, null, null) != CL.CL_SUCCESS) {
+        if (build(program) != CL.CL_SUCCESS) {
             CL.clReleaseProgram(program);
             return Optional.empty();
         }
@@ -99,10 +98,14 @@ final class Programs {
     }
 
     private cl_program fromText(String text, String title) {
-        int[] status = new int[1];
-        cl_program program = CL.clCreateProgramWithSource(context, 1, new String[] {text}, new long[] {text.length()}, status);
-        Cl.check(status[0], "clCreateProgramWithSource of " + title);
-        int built = CL.clBuildProgram(program, 1, new cl_device_id[] {device.id()}, OPTIONS, null, null);
+        cl_program program = created(text, title);
+        int built = build(program);
+        if (built != CL.CL_SUCCESS) {
+            // PoCL trips over its own temporary files now and then. What is wrong with a text is wrong once more.
+            CL.clReleaseProgram(program);
+            program = created(text, title);
+            built = build(program);
+        }
         if (built != CL.CL_SUCCESS) {
             String log = log(program);
             CL.clReleaseProgram(program);
@@ -110,8 +113,20 @@ final class Programs {
                     + Cl.name(built) + ". Please report this log with the output of 'jotune devices':\n" + log);
         }
         builds.incrementAndGet();
-        disk.ifPresent(d -> binary(program).ifPresent(b -> d.write(d.file(text, OPTIONS, device), b)));
+        cl_program whole = program;
+        disk.ifPresent(d -> binary(whole).ifPresent(b -> d.write(d.file(text, OPTIONS, device.identity()), b)));
+        return whole;
+    }
+
+    private cl_program created(String text, String title) {
+        int[] status = new int[1];
+        cl_program program = CL.clCreateProgramWithSource(context, 1, new String[] {text}, new long[] {text.length()}, status);
+        Cl.check(status[0], "clCreateProgramWithSource of " + title);
         return program;
+    }
+
+    private int build(cl_program program) {
+        return CL.clBuildProgram(program, 1, new cl_device_id[] {device.id()}, OPTIONS, null, null);
     }
 
     private String log(cl_program program) {

@@ -3,12 +3,17 @@ package dev.jotune.opencl;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.jotune.tensor.io.AtomicFiles;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
 import java.util.function.IntToLongFunction;
 
 /**
@@ -39,26 +44,49 @@ final class Tuning {
      * @param nanos runs with a size and says how long that took; called once more than it counts, to warm up
      */
     int choose(String what, List<Integer> candidates, IntToLongFunction nanos) {
-        ObjectNode all = read();
-        JsonNode known = all.path(device.identity().replace('\n', ' ')).path(what);
+        JsonNode known = known(read(), what);
         if (known.isInt() && candidates.contains(known.intValue())) {
             return known.intValue();
         }
-        int best = candidates.getFirst();
-        long least = Long.MAX_VALUE;
+        int best = fastestFirst(candidates, nanos).getFirst();
+        remember(all -> all.put(what, best));
+        return best;
+    }
+
+    /** The remembered order of all candidates, or else the order of their best runs. */
+    List<Integer> order(String what, List<Integer> candidates, IntToLongFunction nanos) {
+        List<Integer> known = known(read(), what).valueStream().map(JsonNode::asInt).toList();
+        if (known.size() == candidates.size() && known.containsAll(candidates)) {
+            return known;
+        }
+        List<Integer> order = fastestFirst(candidates, nanos);
+        remember(all -> {
+            ArrayNode array = all.putArray(what);
+            order.forEach(i -> array.add(i));
+        });
+        return order;
+    }
+
+    private static List<Integer> fastestFirst(List<Integer> candidates, IntToLongFunction nanos) {
+        Map<Integer, Long> least = new HashMap<>();
         for (int candidate : candidates) {
             nanos.applyAsLong(candidate);
             for (int i = 0; i < TRIES; i++) {
-                long time = nanos.applyAsLong(candidate);
-                if (time < least) {
-                    least = time;
-                    best = candidate;
-                }
+                least.merge(candidate, nanos.applyAsLong(candidate), Math::min);
             }
         }
-        all.withObjectProperty(device.identity().replace('\n', ' ')).put(what, best);
+        return candidates.stream().sorted(Comparator.comparing(least::get)).toList();
+    }
+
+    private JsonNode known(ObjectNode all, String what) {
+        return all.path(device.identity().replace('\n', ' ')).path(what);
+    }
+
+    /** Read again, since measuring took a while in which others may have written. */
+    private void remember(Consumer<ObjectNode> change) {
+        ObjectNode all = read();
+        change.accept(all.withObjectProperty(device.identity().replace('\n', ' ')));
         write(all);
-        return best;
     }
 
     private ObjectNode read() {

@@ -91,9 +91,11 @@ class OclgrindTest {
     void faultsAreNoticed(Fault fault) throws Exception {
         Run run = run(fault);
         switch (fault) {
-            case MISSING_BARRIER -> assertThat(run.reports).containsIgnoringCase("data race").contains("gemm");
-            case STORE_OUT_OF_BOUNDS -> assertThat(run.reports).containsIgnoringCase("invalid write").contains("gemm");
-            default -> assertThat(run.out).contains("wrong: matmul");
+            case MISSING_BARRIER, ATTENTION_MISSING_BARRIER -> assertThat(run.reports).containsIgnoringCase("data race").contains(fault.kernel());
+            case STORE_OUT_OF_BOUNDS, ATTENTION_STORE_OUT_OF_BOUNDS ->
+                    assertThat(run.reports).containsIgnoringCase("invalid write").contains(fault.kernel());
+            case WRONG_STRIDE -> assertThat(run.out).contains("wrong: matmul");
+            default -> assertThat(run.out).contains("wrong: attention");
         }
     }
 }

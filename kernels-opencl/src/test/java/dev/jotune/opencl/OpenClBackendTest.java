@@ -2,9 +2,13 @@ package dev.jotune.opencl;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
+import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.LinearCrossEntropy;
 import dev.jotune.kernel.KernelSource;
 import dev.jotune.kernel.Param;
+import dev.jotune.kernel.Tile;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.KernelTime;
@@ -93,7 +97,7 @@ class OpenClBackendTest {
 
     @Test
     void tooLittleMemorySaysHowMuchIsMissing() {
-        System.setProperty(DeviceMemory.LIMIT, Long.toString(3 << 20));
+        System.setProperty(Buffers.LIMIT, Long.toString(3 << 20));
         try {
             OpenClBackend b = fresh(UnaryOperator.identity());
             Storage first = b.allocate(2 << 20);
@@ -104,7 +108,7 @@ class OpenClBackendTest {
             b.allocate(3 << 20).free();
             assertThatThrownBy(() -> b.allocate(1L << 60)).isInstanceOf(OutOfMemoryError.class).hasMessageContaining("in one buffer");
         } finally {
-            System.clearProperty(DeviceMemory.LIMIT);
+            System.clearProperty(Buffers.LIMIT);
         }
     }
 
@@ -241,6 +245,52 @@ class OpenClBackendTest {
             assertThat(file).content().contains("elements");
         } finally {
             System.setProperty(Tuning.SWITCH, "false");
+        }
+    }
+
+    /** What is fastest may be measured wrongly: it decides nothing but the time. */
+    @Test
+    void theOrderOfTilesIsMeasuredOnceAndProductsHaveTheSameBitsInEach() throws IOException {
+        System.setProperty(Tuning.SWITCH, "true");
+        try {
+            double[] want = product(fresh(UnaryOperator.identity()));
+            Path file = dir.resolve("tuned.json");
+            assertThat(file).content().containsPattern("\"tiles\" : \\[ (128|64|32), (128|64|32), (128|64|32) \\]");
+            for (String order : List.of("128, 64, 32", "64, 32, 128", "32, 128, 64")) {
+                Files.writeString(file, Files.readString(file).replaceAll("\"tiles\" : \\[.*\\]", "\"tiles\" : [ " + order + " ]"));
+                OpenClBackend device = fresh(UnaryOperator.identity());
+                assertThat(product(device)).containsExactly(want);
+                assertThat(device.tiles()).extracting(Tile::rows).map(String::valueOf).containsExactly(order.split(", "));
+            }
+            Files.writeString(file, Files.readString(file).replaceAll("\"tiles\" : \\[.*\\]", "\"tiles\" : [ 128, 128, 64 ]"));
+            assertThat(product(fresh(UnaryOperator.identity()))).containsExactly(want);
+            assertThat(file).content().doesNotContain("128, 128");
+        } finally {
+            System.setProperty(Tuning.SWITCH, "false");
+        }
+    }
+
+    private static double[] product(OpenClBackend b) {
+        try (Scope scope = Scope.open()) {
+            Tensor x = Tensor.empty(b, DType.F32, 300, 35);
+            b.normal(x, 1, 2);
+            Tensor y = Tensor.empty(b, DType.F32, 300, 300);
+            b.matmul(x, x.transpose(0, 1), y, false);
+            return y.toDoubleArray();
+        }
+    }
+
+    /** Of 90 x 3000 logits there is never more than a tile. */
+    @Test
+    void lossesWithoutGradientsStoreNoLogits() {
+        try (Scope scope = Scope.open()) {
+            Tensor hidden = Tensor.zeros(shared, DType.F32, 90, 8);
+            Tensor weight = Tensor.zeros(shared, DType.F32, 3000, 8);
+            shared.resetPeak();
+            long before = shared.memory().bytesInUse();
+            Var loss = LinearCrossEntropy.apply(Var.constant(hidden), Var.constant(weight), Tensor.of(shared, new long[90], 90));
+            assertThat(loss.item()).isCloseTo(Math.log(3000), within(1e-5));
+            assertThat(shared.peakBytes() - before).isLessThan(90 * 3000);
         }
     }
 

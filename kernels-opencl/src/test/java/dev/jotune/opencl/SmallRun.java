@@ -1,5 +1,6 @@
 package dev.jotune.opencl;
 
+import dev.jotune.kernel.KernelTexts;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
@@ -24,6 +25,7 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.TreeSet;
 
 /**
  * Every kernel once or twice on few elements, for a device that checks each access: a program of its own, since the driver is chosen
@@ -36,7 +38,13 @@ final class SmallRun {
     /** Conformance cases that are small: each path of each fused kernel once. */
     private static final List<String> OPERATIONS = List.of("rmsNorm/33", "rmsNorm/frozen weight", "rmsNorm/frozen rows", "layerNorm/17",
             "addRmsNorm/7", "addLayerNorm/33", "adamW/33", "rotary/HALF 6", "rotary/part of INTERLEAVED 4", "scan/channels 33", "scan/steps 33",
-            "scan/states 16", "topK/8 of 33", "topK/few different numbers");
+            "scan/states 16", "topK/8 of 33", "topK/few different numbers", "vocabulary/capped", "vocabulary/hidden size 7",
+            "vocabulary/hidden size 8", "sparse/rows of x 3");
+
+    /** A few queries, and one query of several heads, which goes another way forward. */
+    private static final List<String> ATTENTION = List.of("attention/head size 3 Sizes[b=1, h=2, g=2, t=5, d=3, dv=4]",
+            "attention/decoding over 3 keys Sizes[b=2, h=4, g=2, t=1, d=16, dv=16]",
+            "attention/bias with gradient Sizes[b=2, h=4, g=2, t=9, d=8, dv=8]");
 
     private final OpenClBackend b;
 
@@ -46,13 +54,22 @@ final class SmallRun {
 
     /** Arguments: the name of a {@link Fault}, and a folder for compiled programs. */
     public static void main(String[] args) {
-        OpenClBackend device = new OpenClBackend("opencl:0", DeviceInfo.all().getFirst(), Path.of(args[1]), Fault.valueOf(args[0]));
+        Fault fault = Fault.valueOf(args[0]);
+        OpenClBackend device = new OpenClBackend("opencl:0", DeviceInfo.all().getFirst(), Path.of(args[1]), fault);
         System.out.println("device: " + device.description());
         try (Scope scope = Scope.open()) {
-            new SmallRun(device).all();
-            if (args[0].equals(Fault.NONE.name())) {
-                // Faults are planted in a product; the fused kernels need not run again for each.
-                operations(device);
+            // A fault is looked for where it was planted; the other kernels need not run again for each.
+            if (!fault.kernel().startsWith("attention")) {
+                new SmallRun(device).all();
+            }
+            if (fault == Fault.NONE) {
+                operations(device, OPERATIONS);
+            }
+            if (!fault.kernel().equals("gemm")) {
+                operations(device, ATTENTION);
+            }
+            if (fault == Fault.NONE) {
+                everyTextRan(device);
             }
         } catch (AssertionError e) {
             System.out.println("wrong: " + e.getMessage());
@@ -87,8 +104,8 @@ final class SmallRun {
     }
 
     /** Fused kernels through their operations, forward and backward. */
-    private static void operations(OpenClBackend device) {
-        Set<String> missing = new HashSet<>(OPERATIONS);
+    private static void operations(OpenClBackend device, List<String> names) {
+        Set<String> missing = new HashSet<>(names);
         for (Case c : KernelConformance.cases()) {
             if (missing.remove(c.name())) {
                 c.run(device);
@@ -96,6 +113,16 @@ final class SmallRun {
         }
         if (!missing.isEmpty()) {
             throw new AssertionError("there are no cases " + missing);
+        }
+    }
+
+    /** So that no text is forgotten here that checks of resources know. */
+    private static void everyTextRan(OpenClBackend device) {
+        Set<String> missing = new TreeSet<>();
+        KernelTexts.all().values().forEach(k -> missing.add(k.name()));
+        device.programs().all().forEach(k -> missing.remove(k.source().name()));
+        if (!missing.isEmpty()) {
+            throw new AssertionError("nothing here launches " + missing + ". Add a small case of each.");
         }
     }
 
