@@ -58,10 +58,10 @@ public interface CausalLm extends Backbone {
     }
 
     /**
-     * Steps of one token for the one row of a cache, as long as the model is as it is under {@code pass}; empty where
-     * only the general pass will do.
+     * Steps of one token for each row of a cache, as long as the model is as it is under {@code pass} and there are so many rows;
+     * empty where only the general pass will do. Why that is goes to the system's logger {@code dev.jotune.steps}.
      *
-     * @param cache of this model, one row
+     * @param cache of this model
      */
     default Optional<TokenSteps> steps(Pass pass, DecoderCache cache) {
         return Optional.empty();

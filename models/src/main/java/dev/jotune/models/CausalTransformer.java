@@ -5,6 +5,7 @@ import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Trim;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Attention;
+import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.Seams;
 import dev.jotune.tensor.Backend;
@@ -58,6 +59,15 @@ public abstract class CausalTransformer extends Network implements CausalLm {
     /** The blocks for one pass, with what they share worked out once. */
     protected abstract Blocks blocks(TokenLayout layout, Pass pass, Optional<KvCache> cache);
 
+    /**
+     * What an attention makes of keys that stand at positions before the text: by default all of it sees them.
+     *
+     * @param before keys from the first of them to the first query
+     */
+    protected Attention.Segment placed(AttentionSite site, Attention.Segment segment, long before) {
+        return segment;
+    }
+
     /** Where tokens become vectors. */
     protected abstract TokenEmbedding embedding();
 
@@ -90,12 +100,14 @@ public abstract class CausalTransformer extends Network implements CausalLm {
         }
         Optional<KvCache> cache = given.map(c -> KvCache.of(c, modelType()));
         TokenLayout layout = TokenLayout.of(input, asked, cache, contextLength(), embedding().site(), true);
-        Pass pass = asked.reading(input.ids(), layout.virtualTokens());
+        Pass pass = asked.reading(input.ids(), layout.virtualTokens(), seams().precision());
         Var h = entering(layout.withVirtualTokens(embedding().embed(input, pass), pass), layout, pass);
         h = pass.tap("embed", h);
+        long past = cache.map(KvCache::length).orElse(0L);
         cache.ifPresent(c -> c.grow(layout.real(), layout.time()));
         Blocks blocks = blocks(layout, pass, cache);
-        List<List<Attention.Segment>> added = pass.segments(seams.attentions(), input.batch());
+        List<List<Attention.Segment>> added = pass.segments(seams.attentions(), input.batch(), embedding().site().name(),
+                (site, s, before) -> placed(site, s, before + past));
         boolean passing = leavesNothing(pass);
         for (int i = 0; i < layers(); i++) {
             int layer = i;

@@ -37,11 +37,15 @@ public record FreshWeights(Backend backend, long seed, int layers, double deviat
             return Tensor.full(backend, DType.F32, name.endsWith("bias") ? 0 : 1, shape);
         }
         boolean residual = name.contains("o_proj") || name.contains("down_proj");
+        return drawn(backend, seed, name, shape, residual ? deviation / Math.sqrt(2.0 * layers) : deviation);
+    }
+
+    /** A weight from N(0, {@code deviation}^2), its noise decided by seed and name. */
+    public static Tensor drawn(Backend backend, long seed, String name, long[] shape, double deviation) {
         try (Scope scope = Scope.open()) {
             Tensor noise = Tensor.empty(backend, DType.F32, shape);
             backend.normal(noise, seed, stream(name));
-            double d = residual ? deviation / Math.sqrt(2.0 * layers) : deviation;
-            return scope.keep(Recording.off(() -> Var.constant(noise).mul(d)).tensor());
+            return scope.keep(Recording.off(() -> Var.constant(noise).mul(deviation)).tensor());
         }
     }
 

@@ -28,6 +28,9 @@ public final class KvCache implements DecoderCache {
     private long length;
     private boolean[][] visible;
     private boolean masked;
+    /** As {@link #padding} gives them; none until they are asked for. */
+    private int[] paddings;
+    private boolean scattered;
 
     public KvCache(Backend backend, DType dtype, List<AttentionSite> sites, long batch, long capacity) {
         this(backend, dtype, sites, batch, capacity, new DenseStorage(backend, dtype, sites, batch, capacity));
@@ -89,12 +92,16 @@ public final class KvCache implements DecoderCache {
             throw new IllegalArgumentException("cannot cut a cache of " + length + " tokens to " + newLength);
         }
         length = newLength;
+        paddings = null;
         storage.truncate(length);
     }
 
     /** Makes room for {@code more} tokens and notes which of them are real. Call once per forward pass. */
     public void grow(boolean[][] real, long more) {
         long need = length + more;
+        if (real != null) {
+            paddings = null;
+        }
         storage.reserve(length, need);
         for (int b = 0; b < visible.length; b++) {
             if (need > visible[b].length) {
@@ -128,9 +135,40 @@ public final class KvCache implements DecoderCache {
         return storage.stored(layer, length);
     }
 
-    /** Whether keys and values lie in one tensor a layer, and all tokens are real. */
+    /** Whether keys and values lie in one tensor a layer. */
     public boolean isWhole() {
-        return !masked && storage instanceof DenseStorage;
+        return storage instanceof DenseStorage;
+    }
+
+    /**
+     * Where tokens lie that are not real, if they are one run in every row: padding before its text.
+     *
+     * @param runs [2 B] takes the first of each row's and the one behind its last; both 0 where all are real
+     * @return false if a row has several runs
+     */
+    public boolean padding(int[] runs) {
+        if (paddings == null) {
+            paddings = new int[2 * Math.toIntExact(batch)];
+            scattered = false;
+            for (int b = 0; b < batch && masked; b++) {
+                int from = run(b, 0, false);
+                int to = run(b, from, true);
+                scattered |= run(b, to, false) < length;
+                paddings[2 * b] = from < to ? from : 0;
+                paddings[2 * b + 1] = from < to ? to : 0;
+            }
+        }
+        System.arraycopy(paddings, 0, runs, 0, paddings.length);
+        return !scattered;
+    }
+
+    /** The first token of a row from {@code from} on that is real or not, as asked. */
+    private int run(int row, int from, boolean real) {
+        int t = from;
+        while (t < length && visible[row][t] != real) {
+            t++;
+        }
+        return t;
     }
 
     /**
@@ -168,6 +206,7 @@ public final class KvCache implements DecoderCache {
         }
         if (!same) {
             batch = rows.length;
+            paddings = null;
             visible = after;
             storage.reorder(rows, length);
         }

@@ -36,8 +36,12 @@ public record Table(Parameter weight, OptionalInt padding, double scale, DType c
 
     /** This table as a place for methods. */
     public Table in(Seams seams) {
-        String path = seams.addTable(weight).path();
-        return new Table(weight, padding, scale, computeType, Optional.of(seams.tables().get(path.substring(0, path.lastIndexOf('.')))));
+        return new Table(weight, padding, scale, computeType, Optional.of(seams.addTable(weight)));
+    }
+
+    /** The same under the name of the module that reads it, which is not the one that holds it. */
+    public Table in(Seams seams, String path) {
+        return new Table(weight, padding, scale, computeType, Optional.of(seams.addTable(path, weight)));
     }
 
     /**

@@ -185,7 +185,8 @@ public record TokenLayout(EmbeddingSite site, long time, long virtualTokens, lon
             long to = virtualTokens + end;
             List<Segment> seen = new ArrayList<>();
             for (Segment s : segments.subList(0, segments.size() - 1)) {
-                seen.add(s.forQueries(from, to));
+                // Behind the trunk every branch stands at the same place.
+                seen.add(s.forQueries(from, to).keys(0, s.key().size(2), s.visible().offset() + (from == 0 ? 0 : trunk)));
             }
             if (from > 0) {
                 seen.add(own.forQueries(from, to).keys(0, trunk, trunk));

@@ -36,11 +36,10 @@ public final class Bart extends EncoderDecoder {
 
     private final Side encoder;
     private final Side decoder;
-    private final Table words;
     private final LmHead head;
 
     /** What stands before and in the blocks of one side. */
-    private record Side(EmbeddingSite site, Table positions, Norm norm, BartStack stack, String last) {}
+    private record Side(EmbeddingSite site, Table words, Table positions, Norm norm, BartStack stack, String last) {}
 
     /**
      * @param source the weights under their checkpoint names, with or without {@code model.} before them
@@ -51,8 +50,6 @@ public final class Bart extends EncoderDecoder {
         boolean bare = source.contains("shared.weight");
         Weights w = new Weights(bare ? source.renamed(name -> name.startsWith("model.") ? name.substring(6) : name) : source, seams());
         Parameter shared = w.parameter("model.shared.weight", config.vocabSize(), config.dModel());
-        words = new Table(shared, OptionalInt.of(config.padToken()), config.scaleEmbedding() ? Math.sqrt(config.dModel()) : 1,
-                computeType);
         encoder = side(config.encoder(), config, shared, w);
         decoder = side(config.decoder(), config, shared, w);
         // Zeros in published files, and absent from some.
@@ -66,10 +63,12 @@ public final class Bart extends EncoderDecoder {
     private Side side(BartStack.Options options, BartConfig config, Parameter shared, Weights w) {
         EmbeddingSite site = seams().add(new EmbeddingSite(options.name() + ".embed", config.dModel(), Optional.of(shared)));
         seams().addTap(site.name(), config.dModel());
+        Table words = new Table(shared, OptionalInt.of(config.padToken()), config.scaleEmbedding() ? Math.sqrt(config.dModel()) : 1,
+                computeType()).in(seams(), options.path() + ".embed_tokens");
         Table positions = new Table(w.parameter(options.path() + ".embed_positions.weight",
                 config.maxPositionEmbeddings() + POSITION_OFFSET, config.dModel()), 1, computeType());
         BartStack stack = new BartStack(options, w, seams());
-        return new Side(site, positions, Norm.of(options.path() + ".layernorm_embedding", config.dModel(), BartStack.NORM_EPS, w), stack,
+        return new Side(site, words, positions, Norm.of(options.path() + ".layernorm_embedding", config.dModel(), BartStack.NORM_EPS, w), stack,
                 seams().addTap(options.name() + ".final", config.dModel()));
     }
 
@@ -77,7 +76,7 @@ public final class Bart extends EncoderDecoder {
     public Encoded encode(EncoderInput input, Pass given) {
         DecoderInput in = asTokens(input);
         TokenLayout layout = TokenLayout.of(in, given, Optional.empty(), contextLength(), encoder.site, false);
-        Pass pass = given.reading(input.ids(), layout.virtualTokens());
+        Pass pass = given.reading(input.ids(), layout.virtualTokens(), seams().precision());
         Var h = embed(in, encoder, layout, pass);
         List<List<Attention.Segment>> added = encoderPart(pass.segments(seams().attentions(), in.batch()));
         Var states = encoder.stack.forward(h, layout.visible(), added, Optional.empty(), Optional.empty(), checkpointing(), pass);
@@ -87,7 +86,7 @@ public final class Bart extends EncoderDecoder {
     @Override
     protected Hidden decode(DecoderInput in, Encoded source, Optional<Seq2SeqCache> cache, Pass given) {
         TokenLayout layout = TokenLayout.of(in, given, cache.map(Seq2SeqCache::target), contextLength(), decoder.site, true);
-        Pass pass = given.reading(in.ids(), layout.virtualTokens());
+        Pass pass = given.reading(in.ids(), layout.virtualTokens(), seams().precision());
         Var h = embed(in, decoder, layout, pass);
         cache.ifPresent(c -> c.target().grow(layout.real(), layout.time()));
         List<List<Attention.Segment>> added = decoderPart(pass.segments(seams().attentions(), in.batch()));
@@ -96,7 +95,7 @@ public final class Bart extends EncoderDecoder {
     }
 
     private Var embed(DecoderInput in, Side side, TokenLayout layout, Pass pass) {
-        Var tokens = in.embeds().orElseGet(() -> words.rows(in.ids().get().to(backend()), pass));
+        Var tokens = in.embeds().orElseGet(() -> side.words.rows(in.ids().get().to(backend()), pass));
         Var positions = side.positions.rows(positions(layout, POSITION_OFFSET), pass);
         return pass.tap(side.site.name(), side.norm.forward(layout.withVirtualTokens(tokens, pass).add(positions), pass));
     }

@@ -80,7 +80,7 @@ public final class Bert extends Network implements Encoder {
     @Override
     public Hidden forward(EncoderInput input, Pass given) {
         TokenLayout layout = embedding.layout(input, given);
-        Pass pass = given.reading(input.ids(), layout.virtualTokens());
+        Pass pass = given.reading(input.ids(), layout.virtualTokens(), seams().precision());
         Var h = embedding.forward(input, layout, pass);
         List<List<Attention.Segment>> added = pass.segments(seams.attentions(), input.batch());
         PostNormBlock.Mixing mixing = (block, q, k, v, before, p) -> {

@@ -79,7 +79,7 @@ public final class ClipText extends Network implements Encoder {
         DecoderInput text = new DecoderInput(input.ids(), input.embeds(), input.mask().or(() -> input.positions().map(this::ones)),
                 input.positions());
         TokenLayout layout = TokenLayout.of(text, given, Optional.empty(), config.maxPositionEmbeddings(), site, true);
-        Pass pass = given.reading(input.ids(), layout.virtualTokens());
+        Pass pass = given.reading(input.ids(), layout.virtualTokens(), seams().precision());
         Var own = input.embeds().orElseGet(() -> tokens.rows(input.ids().orElseThrow().to(backend), pass));
         Var h = layout.withVirtualTokens(own, pass);
         h = pass.tap("text.embed", h.add(positions.rows(ids(layout.positions()), pass)));

@@ -78,7 +78,7 @@ public final class Deberta extends Network implements Encoder {
     @Override
     public Hidden forward(EncoderInput input, Pass given) {
         TokenLayout layout = embedding.layout(input, given);
-        Pass pass = given.reading(input.ids(), layout.virtualTokens());
+        Pass pass = given.reading(input.ids(), layout.virtualTokens(), seams().precision());
         Var h = embedding.forward(input, layout, pass);
         DisentangledAttention.Common common = common(layout, input.batch(), pass);
         List<List<Attention.Segment>> added = pass.segments(seams.attentions(), input.batch());

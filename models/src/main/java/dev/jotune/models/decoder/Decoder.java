@@ -2,6 +2,7 @@ package dev.jotune.models.decoder;
 
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.Attention;
 import dev.jotune.models.CausalHead;
 import dev.jotune.models.CausalTransformer;
 import dev.jotune.models.DecoderCache;
@@ -12,6 +13,7 @@ import dev.jotune.models.TokenEmbedding;
 import dev.jotune.models.TokenLayout;
 import dev.jotune.models.TokenSteps;
 import dev.jotune.models.Weights;
+import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.Group;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Parameter;
@@ -124,6 +126,15 @@ public final class Decoder extends CausalTransformer {
         ropes.forEach(r -> tables.put(r, r.tables(backend(), computeType(), layout.positions())));
         DecoderPass run = new DecoderPass(layout, pass, cache, tables);
         return (i, h, added) -> blocks.get(i).forward(h, added, run);
+    }
+
+    /** A sliding window slides over a prefix as over a text. */
+    @Override
+    protected Attention.Segment placed(AttentionSite site, Attention.Segment s, long before) {
+        int window = config.windows().get(site.layer());
+        Attention.Visible v = s.visible();
+        return window == 0 ? s : new Attention.Segment(s.key(), s.value(),
+                new Attention.Visible(v.causal(), before, window, v.keyMask(), v.bias()), s.rows());
     }
 
     @Override

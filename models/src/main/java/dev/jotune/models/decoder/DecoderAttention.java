@@ -91,7 +91,8 @@ final class DecoderAttention {
     DecodeKernel.Layer prepared(DecodeParts parts, RmsNorm before, RmsNorm beforeMlp, GatedMlp mlp) {
         return new DecodeKernel.Layer(parts.norm(before), parts.linear(inputs.get(0)), parts.linear(inputs.get(1)), parts.linear(inputs.get(2)),
                 queryNorm.map(parts::norm), keyNorm.map(parts::norm), parts.linear(output), parts.norm(beforeMlp),
-                parts.linear(mlp.inputs().get(0)), parts.linear(mlp.inputs().get(1)), parts.linear(mlp.down()), config.windows().get(layer));
+                parts.linear(mlp.inputs().get(0)), parts.linear(mlp.inputs().get(1)), parts.linear(mlp.down()), config.windows().get(layer),
+                parts.prefixes(layer, config.windows().get(layer)));
     }
 
     /** Queries {@code [B, H, T, D]}, keys and values {@code [B, G, T, D]}, normalised and not yet rotated. */

@@ -8,6 +8,7 @@ import dev.jotune.models.Weights;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.Seams;
+import dev.jotune.models.seam.Stack;
 import dev.jotune.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
@@ -37,6 +38,11 @@ final class MixtureOfExperts implements FeedForward {
         for (int e = 0; e < config.count(); e++) {
             experts.add(GatedMlp.of(path + ".experts." + e, config.names(), config.intermediateSize(), c, w, Optional.empty()));
         }
+        // transformers calls the part mlp in every family and keeps the experts of a layer in two tensors.
+        String published = path.substring(0, path.lastIndexOf('.')) + ".mlp";
+        seams.add(Stack.of(published + ".gate", router));
+        seams.add(new Stack(published + ".experts", "gate_up_proj", experts.stream().map(GatedMlp::inputs).toList()));
+        seams.add(new Stack(published + ".experts", "down_proj", experts.stream().map(e -> List.of(e.down())).toList()));
         boolean all = config.sharedIntermediateSize() > 0;
         shared = all ? Optional.of(GatedMlp.of(path + ".shared_expert", config.names(), config.sharedIntermediateSize(), c, w,
                 Optional.empty())) : Optional.empty();

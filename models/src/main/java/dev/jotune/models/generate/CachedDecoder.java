@@ -34,12 +34,13 @@ interface CachedDecoder {
     Var logits(Var states);
 
     /**
-     * Reads one token of the one row by prepared steps.
+     * Reads one token of each row by prepared steps.
      *
-     * @param logits [V] takes the logits after it
-     * @return false if there are none for it: nothing was done
+     * @param tokens [B]
+     * @param logits [B][V] takes the logits after them
+     * @return false if there are none for them: nothing was done
      */
-    boolean step(int token, float[] logits);
+    boolean step(int[] tokens, float[][] logits);
 
     /** Makes row i go on from old row {@code rows[i]}, in the cache and in whatever else is kept of rows. */
     void reorder(int[] rows);

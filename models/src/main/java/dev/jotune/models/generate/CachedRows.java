@@ -18,6 +18,7 @@ final class CachedRows extends BatchRows implements StatefulBatch {
     private final boolean keepStates;
     private boolean padded;
     private float[][][] states = new float[0][][];
+    private int[] step = new int[0];
 
     CachedRows(CachedDecoder decoder, LanguageModel model, int contextLength, int rows, boolean keepStates) {
         super(rows, model.vocabularySize(), contextLength);
@@ -29,8 +30,7 @@ final class CachedRows extends BatchRows implements StatefulBatch {
 
     @Override
     void advance(int[][] tokens, float[][] logits) {
-        boolean alone = tokens.length == 1 && tokens[0].length == 1 && length(0) > 0 && !padded && !keepStates;
-        if (alone && decoder.step(tokens[0][0], logits[0])) {
+        if (isStep(tokens) && decoder.step(step, logits)) {
             return;
         }
         try (Scope _ = Scope.open()) {
@@ -48,6 +48,23 @@ final class CachedRows extends BatchRows implements StatefulBatch {
                 return seen;
             });
         }
+    }
+
+    /** Whether each row goes on by one token, which {@link #step} then holds. */
+    private boolean isStep(int[][] tokens) {
+        if (length(0) == 0 || keepStates) {
+            return false;
+        }
+        if (step.length != tokens.length) {
+            step = new int[tokens.length];
+        }
+        for (int b = 0; b < tokens.length; b++) {
+            if (tokens[b].length != 1) {
+                return false;
+            }
+            step[b] = tokens[b][0];
+        }
+        return true;
     }
 
     /** The rows as one tensor of ids, with mask and positions where some are shorter or were. */

@@ -14,6 +14,8 @@ import java.util.Arrays;
 final class CachedSession extends IncrementalSession {
 
     private final CachedDecoder decoder;
+    private final int[] step = new int[1];
+    private final float[][] stepLogits = new float[1][];
     /** How long the text was before the last pass. */
     private int lastPass;
     /** How many tokens of the first pass were the instruction. */
@@ -26,11 +28,17 @@ final class CachedSession extends IncrementalSession {
 
     @Override
     protected void advance(int[] history, int from, int to, float[] logits) {
-        if (to - from == 1 && from > 0 && decoder.step(history[from], logits)) {
+        if (to - from == 1 && from > 0 && isRead(history[from], logits)) {
             lastPass = from;
         } else {
             pass(history, from, to, logits);
         }
+    }
+
+    private boolean isRead(int token, float[] logits) {
+        step[0] = token;
+        stepLogits[0] = logits;
+        return decoder.step(step, stepLogits);
     }
 
     @Override

@@ -191,9 +191,7 @@ public final class CausalLanguageModel implements StatefulModel {
                 }
                 current = next;
                 named = next;
-                steps.ifPresent(TokenSteps::close);
-                steps = Optional.empty();
-                asked = false;
+                forgetSteps();
             }
             return current;
         }
@@ -248,18 +246,28 @@ public final class CausalLanguageModel implements StatefulModel {
         }
 
         @Override
-        public boolean step(int token, float[] logits) {
+        public boolean step(int[] tokens, float[][] logits) {
             Pass chosen = adapters();
-            if (!asked && cache.batch() == 1) {
+            if (!asked) {
                 // A text's prompt is read the general way: only who goes on from there asks for steps.
                 asked = true;
                 steps = model.steps(chosen, cache);
             }
-            return steps.isPresent() && steps.get().read(token, logits);
+            return steps.isPresent() && steps.get().read(tokens, logits);
+        }
+
+        /** Steps are for as many rows, under these adapters. */
+        private void forgetSteps() {
+            steps.ifPresent(TokenSteps::close);
+            steps = Optional.empty();
+            asked = false;
         }
 
         @Override
         public void reorder(int[] rows) {
+            if (rows.length != cache.batch()) {
+                forgetSteps();
+            }
             cache.reorder(rows);
             current = current.reordered(rows);
         }

@@ -110,7 +110,7 @@ public final class Mamba extends Network implements CausalLm {
         Optional<MambaCache> cache = given.map(Mamba::own);
         DecoderInput unplaced = new DecoderInput(input.ids(), input.embeds(), input.mask(), Optional.empty(), Optional.empty(), input.instruction());
         TokenLayout layout = TokenLayout.of(unplaced, asked, cache, contextLength(), embedding.site(), true);
-        Pass pass = asked.reading(input.ids(), layout.virtualTokens());
+        Pass pass = asked.reading(input.ids(), layout.virtualTokens(), seams().precision());
         MambaPadding padding = MambaPadding.of(layout, cache.map(MambaCache::length).orElse(0L), cache.isPresent(),
                 config.convKernel() - 1, backend, computeType);
         Var h = pass.tap("embed", layout.withVirtualTokens(embedding.embed(input, pass), pass));

@@ -60,7 +60,7 @@ public abstract class PatchEncoder extends Network {
     protected final Hidden encode(Var planes, boolean interpolate, Pass given) {
         Var own = Noise.dropout(embedding.forward(planes, interpolate, given), stack.options().dropout().embedding(), given, embed);
         TokenLayout layout = embedding.layout(own, given);
-        Pass pass = given.reading(Optional.empty(), layout.virtualTokens());
+        Pass pass = given.reading(Optional.empty(), layout.virtualTokens(), seams().precision());
         Var h = layout.withVirtualTokens(own, pass);
         h = pass.tap(embed, before.isEmpty() ? h : before.get().forward(h, pass));
         h = stack.forward(h, layout.visible(), checkpointing(), pass);

@@ -72,7 +72,7 @@ public record AttentionSite(String path, int layer, int heads, int groups, int h
     public Var attend(Var query, List<Attention.Segment> segments, double scale, double softcap, Pass pass, String part) {
         Attention.Noise noise = pass.training() && dropout > 0
                 ? new Attention.Noise(dropout, pass.seed(), pass.stream("dropout." + weightsTap() + part)) : Attention.Noise.NONE;
-        Attention.Result result = Attention.attend(query, segments, scale, softcap, noise);
+        Attention.Result result = Attention.attend(query, segments, scale, softcap, noise, pass.precision());
         if (pass.hasStep(this)) {
             Queries all = new Queries(query, scale, softcap);
             Var[] stepped = pass.perGroup(new Var[] {query, result.out(), result.lse()}, (rows, group) -> {

@@ -37,13 +37,19 @@ public record LinearLayer(String path, Parameter weight, Optional<Parameter> bia
 
     /** {@code x [B, .., in] -> [B, .., out]}; each group of rows under its own adapters. */
     public Var forward(Var x, Pass pass) {
-        return pass.perGroup(x, (rows, group) -> forward(rows, Optional.empty(), group, pass));
+        MixedRows mixed = MixedRows.of(this, x, pass);
+        return mixed.pass().perGroup(x, (rows, group) -> forward(rows, Optional.empty(), group, mixed));
     }
 
     /** As {@link #forward(Var, Pass)}, plus {@code residual [B, .., out]}, which joins the product where that is possible. */
     public Var forward(Var x, Var residual, Pass pass) {
-        return pass.perGroup(new Var[] {x, residual},
-                (rows, group) -> new Var[] {forward(rows[0], Optional.of(rows[1]), group, pass)})[0];
+        MixedRows mixed = MixedRows.of(this, x, pass);
+        return mixed.pass().perGroup(new Var[] {x, residual},
+                (rows, group) -> new Var[] {forward(rows[0], Optional.of(rows[1]), group, mixed)})[0];
+    }
+
+    private Var forward(Var x, Optional<Var> residual, Group group, MixedRows mixed) {
+        return mixed.isTogether(group) ? mixed.addTo(base(x, group, Optional.empty(), residual), x) : forward(x, residual, group, mixed.pass());
     }
 
     private Var forward(Var x, Optional<Var> residual, Group group, Pass pass) {

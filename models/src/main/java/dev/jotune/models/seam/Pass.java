@@ -5,6 +5,7 @@ import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Attention;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.kernels.Precision;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -22,8 +23,10 @@ import java.util.stream.IntStream;
  * @param step of the run: with the seed it fixes all noise of the pass
  * @param text what is being read, where that is known to be tokens; models say it
  * @param before how many positions of an activation come before the text's own: virtual tokens, or padding in their place; models say it
+ * @param precision of attention's products; models say it
  */
-public record Pass(List<Group> groups, boolean training, long seed, long step, Optional<Text> text, long before) {
+public record Pass(List<Group> groups, boolean training, long seed, long step, Optional<Text> text, long before,
+        Precision precision) {
     /**
      * The tokens that a pass reads.
      *
@@ -41,12 +44,16 @@ public record Pass(List<Group> groups, boolean training, long seed, long step, O
     }
 
     public Pass(List<Group> groups, boolean training, long seed, long step) {
-        this(groups, training, seed, step, Optional.empty(), 0);
+        this(groups, training, seed, step, Optional.empty(), 0, Precision.F32);
     }
 
-    /** This pass over a text behind {@code virtual} positions; where the input is embeddings, nobody knows which tokens they are. */
-    public Pass reading(Optional<Tensor> ids, long virtual) {
-        return new Pass(groups, training, seed, step, ids.map(i -> new Text(i, List.of())), virtual);
+    /**
+     * This pass over a text behind {@code virtual} positions; where the input is embeddings, nobody knows which tokens they are.
+     *
+     * @param products how exactly attention reads the operands of its products
+     */
+    public Pass reading(Optional<Tensor> ids, long virtual, Precision products) {
+        return new Pass(groups, training, seed, step, ids.map(i -> new Text(i, List.of())), virtual, products);
     }
 
     /** All rows under the same adapters, no dropout. */
@@ -100,7 +107,12 @@ public record Pass(List<Group> groups, boolean training, long seed, long step, O
     /** This pass for the rows of one of its groups alone. */
     public Pass within(Group group) {
         return new Pass(List.of(Group.all(group.hooks())), training, seed, step,
-                group.rows().isEmpty() ? text : text.map(t -> new Text(t.ids(), group.rows())), before);
+                group.rows().isEmpty() ? text : text.map(t -> new Text(t.ids(), group.rows())), before, precision);
+    }
+
+    /** This pass with its rows in other groups. */
+    Pass with(List<Group> others) {
+        return new Pass(others, training, seed, step, text, before, precision);
     }
 
     /** A number for the noise of one use in this pass: equal names give equal noise. */

@@ -26,7 +26,8 @@ public interface Projection {
      * This method as a low-rank term of the base layer's own product, if it is nothing else: then the term joins that
      * product instead of {@link #forward}.
      *
-     * @param x what {@link #forward} would be given
+     * @param x what {@link #forward} would be given; but for training, of more rows than the method's own where other rows of a batch
+     *     have such terms too
      */
     default Optional<Terms.LowRank> lowRank(Var x, LinearLayer layer, Pass pass) {
         return Optional.empty();

@@ -23,6 +23,7 @@ public final class Seams {
     private final SequencedMap<String, Parameter> parameters = new LinkedHashMap<>();
     private final SequencedMap<String, LinearLayer> projections = new LinkedHashMap<>();
     private final SequencedMap<String, LinearLayer> tables = new LinkedHashMap<>();
+    private final List<Stack> stacks = new ArrayList<>();
     private final List<AttentionSite> attentions = new ArrayList<>();
     private final Map<AttentionSite, KeysAndValues> keysAndValues = new HashMap<>();
     private final SequencedMap<String, EmbeddingSite> embeddings = new LinkedHashMap<>();
@@ -47,11 +48,21 @@ public final class Seams {
         return l;
     }
 
-    /** Adds a table {@code [N, C]} whose rows are looked up, and returns it. */
-    public Parameter addTable(Parameter p) {
-        String path = p.path().substring(0, p.path().lastIndexOf('.'));
-        tables.put(path, new LinearLayer(path, p, Optional.empty(), true));
-        return p;
+    /** Says that the field knows some layers as one weight. Of one module the parameters come in the order that it declares them. */
+    public void add(Stack s) {
+        stacks.add(s);
+    }
+
+    /** Adds a table {@code [N, C]} whose rows are looked up, and returns the place that it is. */
+    public LinearLayer addTable(Parameter p) {
+        return addTable(p.path().substring(0, p.path().lastIndexOf('.')), p);
+    }
+
+    /** The same for a module that has its table of another one, as each side of an encoder-decoder has. */
+    public LinearLayer addTable(String path, Parameter p) {
+        LinearLayer table = new LinearLayer(path, p, Optional.empty(), true);
+        tables.put(path, table);
+        return table;
     }
 
     /** Adds an attention, and the tap that shows its probabilities. */
@@ -100,7 +111,8 @@ public final class Seams {
 
     /**
      * How exactly the products with the model's weights are computed, from now on: to F32's accuracy, which is the
-     * default, or with both operands rounded to BF16. Sums, norms, attention, and what adapters train stay in F32.
+     * default, or with both operands rounded to BF16. The products of attention are rounded too on a device that gains by it. Sums,
+     * norms, softmax, and what adapters train stay in F32.
      */
     public void setPrecision(Precision p) {
         precision = p;
@@ -129,6 +141,11 @@ public final class Seams {
      */
     public Map<String, LinearLayer> tables() {
         return java.util.Collections.unmodifiableMap(tables);
+    }
+
+    /** Every weight that the field knows as one and that lies here in layers of their own, or under another name. */
+    public List<Stack> stacks() {
+        return java.util.Collections.unmodifiableList(stacks);
     }
 
     /** The linear layer or table at a path that something hangs on. */

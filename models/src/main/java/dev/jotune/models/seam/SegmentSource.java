@@ -17,6 +17,11 @@ public interface SegmentSource {
      */
     List<List<Attention.Segment>> segments(List<AttentionSite> sites, Pass pass);
 
+    /** Whether the segments are the same at every pass until the adapter is trained on, so that they may be made once for many passes. */
+    default boolean isFixed() {
+        return false;
+    }
+
     /** What this source adds to an attention that is no run of keys merged with the others; by default nothing. */
     default Optional<AttentionStep> step(AttentionSite site) {
         return Optional.empty();

@@ -34,7 +34,8 @@ import java.util.Optional;
 public final class T5 extends EncoderDecoder {
     private final EmbeddingSite encoderEmbed;
     private final EmbeddingSite decoderEmbed;
-    private final Table embedding;
+    private final Table encoderWords;
+    private final Table decoderWords;
     private final T5Stack encoder;
     private final T5Stack decoder;
     private final LmHead head;
@@ -47,7 +48,8 @@ public final class T5 extends EncoderDecoder {
         super(config.outline(), backend, computeType);
         Weights w = new Weights(source, seams());
         Parameter shared = w.parameter("shared.weight", config.vocabSize(), config.dModel());
-        embedding = new Table(shared, 1, computeType);
+        encoderWords = new Table(shared, 1, computeType).in(seams(), "encoder.embed_tokens");
+        decoderWords = new Table(shared, 1, computeType).in(seams(), "decoder.embed_tokens");
         encoderEmbed = seams().add(new EmbeddingSite("encoder.embed", config.dModel(), Optional.of(shared)));
         decoderEmbed = seams().add(new EmbeddingSite("decoder.embed", config.dModel(), Optional.of(shared)));
         seams().addTap(encoderEmbed.name(), config.dModel());
@@ -63,7 +65,7 @@ public final class T5 extends EncoderDecoder {
     public Encoded encode(EncoderInput input, Pass given) {
         DecoderInput in = withoutPositions(asTokens(input));
         TokenLayout layout = TokenLayout.of(in, given, Optional.empty(), contextLength(), encoderEmbed, false);
-        Pass pass = given.reading(input.ids(), layout.virtualTokens());
+        Pass pass = given.reading(input.ids(), layout.virtualTokens(), seams().precision());
         Var h = embed(in, layout, pass);
         RelativePositions distances = encoder.distances();
         Attention.Visible visible = layout.visible().withBias(distances.bias(layout.time(), layout.time(), 0, in.batch(), pass));
@@ -78,7 +80,7 @@ public final class T5 extends EncoderDecoder {
         DecoderInput in = withoutPositions(input);
         long past = cache.map(Seq2SeqCache::length).orElse(0L);
         TokenLayout layout = TokenLayout.of(in, given, cache.map(Seq2SeqCache::target), contextLength(), decoderEmbed, true);
-        Pass pass = given.reading(input.ids(), layout.virtualTokens());
+        Pass pass = given.reading(input.ids(), layout.virtualTokens(), seams().precision());
         Var h = embed(in, layout, pass);
         cache.ifPresent(c -> c.target().grow(layout.real(), layout.time()));
         RelativePositions distances = decoder.distances();
@@ -96,7 +98,8 @@ public final class T5 extends EncoderDecoder {
     }
 
     private Var embed(DecoderInput in, TokenLayout layout, Pass pass) {
-        Var tokens = in.embeds().orElseGet(() -> embedding.rows(in.ids().get().to(backend()), pass));
+        Table words = layout.site() == encoderEmbed ? encoderWords : decoderWords;
+        Var tokens = in.embeds().orElseGet(() -> words.rows(in.ids().get().to(backend()), pass));
         return pass.tap(layout.site().name(), layout.withVirtualTokens(tokens, pass));
     }
 

@@ -73,7 +73,7 @@ public final class Whisper extends EncoderDecoder {
         seams().addTap("encoder.final", hidden);
         Parameter table = w.parameter("model.decoder.embed_tokens.weight", config.vocabSize(), hidden);
         decoderEmbed = seams().add(new EmbeddingSite("decoder.embed", hidden, Optional.of(table)));
-        words = new Table(table, OptionalInt.of(config.padToken()), 1, computeType);
+        words = new Table(table, OptionalInt.of(config.padToken()), 1, computeType).in(seams());
         positions = new Table(w.parameter("model.decoder.embed_positions.weight", config.maxTargetPositions(), hidden),
                 1, computeType);
         seams().addTap(decoderEmbed.name(), hidden);
@@ -94,7 +94,7 @@ public final class Whisper extends EncoderDecoder {
         Var frames = convolved(features(source), given);
         DecoderInput in = DecoderInput.of(frames.add(sinusoids));
         TokenLayout layout = TokenLayout.of(in, given, Optional.empty(), Integer.MAX_VALUE, encoderEmbed, false);
-        Pass pass = given.reading(Optional.empty(), layout.virtualTokens());
+        Pass pass = given.reading(Optional.empty(), layout.virtualTokens(), seams().precision());
         Var h = pass.tap(encoderEmbed.name(), layout.withVirtualTokens(in.embeds().orElseThrow(), pass));
         List<List<Segment>> added = encoderPart(pass.segments(seams().attentions(), in.batch()));
         Var states = encoder.forward(h, layout.visible(), added, Optional.empty(), Optional.empty(), checkpointing(), pass);
@@ -131,7 +131,7 @@ public final class Whisper extends EncoderDecoder {
     @Override
     protected Hidden decode(DecoderInput in, Encoded source, Optional<Seq2SeqCache> cache, Pass given) {
         TokenLayout layout = TokenLayout.of(in, given, cache.map(Seq2SeqCache::target), contextLength(), decoderEmbed, true);
-        Pass pass = given.reading(in.ids(), layout.virtualTokens());
+        Pass pass = given.reading(in.ids(), layout.virtualTokens(), seams().precision());
         Var tokens = in.embeds().orElseGet(() -> words.rows(in.ids().get().to(backend()), pass));
         Tensor where = positions(layout, 0);
         Var h = pass.tap(decoderEmbed.name(), layout.withVirtualTokens(tokens, pass).add(positions.rows(where, pass)));

@@ -64,11 +64,11 @@ class DecoderStepsTest {
             for (int i = 3; i < tokens.length; i++) {
                 if (i == 12) {
                     cache.truncate(9);
-                    assertThat(steps.read(tokens[9], logits)).isTrue();
-                    assertThat(steps.read(tokens[10], logits)).isTrue();
-                    assertThat(steps.read(tokens[11], logits)).isTrue();
+                    assertThat(steps.read(new int[] {tokens[9]}, new float[][] {logits})).isTrue();
+                    assertThat(steps.read(new int[] {tokens[10]}, new float[][] {logits})).isTrue();
+                    assertThat(steps.read(new int[] {tokens[11]}, new float[][] {logits})).isTrue();
                 }
-                assertThat(steps.read(tokens[i], logits)).isTrue();
+                assertThat(steps.read(new int[] {tokens[i]}, new float[][] {logits})).isTrue();
                 float[] want = whole(model, tokens, i + 1, pass);
                 for (int v = 0; v < vocabulary; v++) {
                     assertThat((double) logits[v]).as("logit %d after token %d", v, i).isCloseTo(want[v], within(near));
@@ -107,10 +107,10 @@ class DecoderStepsTest {
         }
         float[] logits = new float[50];
         try (TokenSteps steps = model.steps(pass, cache).orElseThrow()) {
-            assertThat(steps.read(3, logits)).isTrue();
+            assertThat(steps.read(new int[] {3}, new float[][] {logits})).isTrue();
             Parameter p = model.seams().parameters().get("model.layers.1.mlp.up_proj.weight");
             p.replace(p.base().detach());
-            assertThat(steps.read(4, logits)).isFalse();
+            assertThat(steps.read(new int[] {4}, new float[][] {logits})).isFalse();
             assertThat(cache.length()).isEqualTo(3);
         }
         cache.free();

@@ -197,10 +197,23 @@ class SpeculativeDecodingTest {
         TableModel model = TableModel.hashing(V, salt);
         TableModel draft = TableModel.hashing(V, salt / 2);
         SamplingOptions options = SamplingOptions.builder().maxNewTokens(17).noRepeatNgramSize(3).build();
-        int[] plain = new Generator(model, options).generate(new int[] {1}).tokens();
-        assertThat(new Generator(model, options).with(new SpeculativeDecoding(draft, tokens)).generate(new int[] {1}).tokens())
-                .isEqualTo(plain);
+        assertThat(textOrRefusal(new Generator(model, options).with(new SpeculativeDecoding(draft, tokens))))
+                .isEqualTo(textOrRefusal(new Generator(model, options)));
         assertThat(model.open + draft.open).isZero();
+    }
+
+    /** What is written after one token, or the refusal to go on: about one model in 1,400 has no trigram left that is new. */
+    private static String textOrRefusal(Generator generator) {
+        try {
+            return Arrays.toString(generator.generate(new int[] {1}).tokens());
+        } catch (IllegalStateException e) {
+            return e.getMessage();
+        }
+    }
+
+    @Test
+    void aDraftMeetsTheEndOfAllNewTrigramsAsTheModelDoes() {
+        withoutSamplingTheTextIsTheModelsOwn(2285, 3);
     }
 
     @Test
