@@ -11,16 +11,19 @@ import dev.jotune.models.seam.Hooks;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Projection;
+import dev.jotune.peft.methods.Lora;
 import dev.jotune.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
+import java.util.Set;
 import java.util.function.Supplier;
 
 /**
@@ -138,9 +141,10 @@ public final class Adapter {
     /** What PEFT notes about the model beside the hyper-parameters: its task, and its shape for methods that do not target modules. */
     private Map<String, ?> describe() {
         Map<String, Object> extra = new LinkedHashMap<>();
-        TaskType.of(model).ifPresent(t -> extra.put("task_type", t.name()));
-        // GPT-2's layers, which PEFT needs to be told of.
-        if (hooks.projections().keySet().stream().map(model.seams().projections()::get).anyMatch(l -> l != null && l.transposed())) {
+        TaskType.of(model, method()).ifPresent(t -> extra.put("task_type", t.name()));
+        // GPT-2's layers, which PEFT needs to be told of, but for single weights.
+        boolean single = method() instanceof Lora l && !l.targetParameters().isEmpty();
+        if (!single && hooks.projections().keySet().stream().map(model.seams().projections()::get).anyMatch(l -> l != null && l.transposed())) {
             extra.put("fan_in_fan_out", true);
         }
         boolean prefix = hooks.segments().filter(s -> s.positions() > 0).isPresent();
@@ -148,7 +152,9 @@ public final class Adapter {
             List<AttentionSite> sites = model.seams().attentions();
             extra.put("num_layers", model.layers());
             sites.stream().findFirst().ifPresent(s -> extra.put("num_attention_heads", prefix ? s.groups() : s.heads()));
-            extra.put("num_transformer_submodules", model instanceof Seq2SeqLm ? 2 : 1);
+            boolean once = hooks.virtualTokens().values().stream().anyMatch(v -> exports.containsKey(Prompts.TABLE)
+                    && exports.get(Prompts.TABLE).get().size(0) == v.count());
+            extra.put("num_transformer_submodules", model instanceof Seq2SeqLm && !once ? 2 : 1);
             extra.put("token_dim", prefix ? sites.getFirst().groups() * sites.getFirst().headDim() : model.hiddenSize());
         }
         return extra;
@@ -208,6 +214,7 @@ public final class Adapter {
         Map<String, Parameter> parameters = model.seams().parameters();
         hooks.overrides().forEach((path, v) -> out.put(parameters.get(path), copyLike(v, parameters.get(path))));
         Map<String, Projection> projections = hooks().projections();
+        Set<Parameter> done = new HashSet<>();
         for (Map.Entry<String, Projection> e : projections.entrySet()) {
             LinearLayer layer = model.seams().projected(e.getKey());
             Var w = out.getOrDefault(layer.weight(), layer.weight().base());
@@ -220,7 +227,10 @@ public final class Adapter {
                             + "; merging would change both. Untie the weights first.");
                 }
             });
-            out.put(layer.weight(), changed);
+            // Its other readers made the same of it.
+            if (done.add(layer.weight())) {
+                out.put(layer.weight(), changed);
+            }
             Var b = layer.bias().map(p -> out.getOrDefault(p, p.base())).orElse(null);
             Var newBias = e.getValue().bias(b);
             if (newBias != b && b == null) {

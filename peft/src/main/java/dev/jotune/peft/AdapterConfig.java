@@ -13,6 +13,7 @@ import com.fasterxml.jackson.databind.MapperFeature;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.BooleanNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
 import java.util.Map;
@@ -33,6 +34,12 @@ final class AdapterConfig {
             "use_qalora",
             // How the base stores its weights; the model itself says so, and PEFT corrects the flag to that.
             "fan_in_fan_out");
+
+    /** Lists that mean something else empty than absent. */
+    private static final Set<String> MEANT = Set.of("target_modules", "feedforward_modules");
+
+    /** Fields that a method shares with another and that PEFT does not read for it, by {@code peft_type}. */
+    private static final Map<String, Set<String>> UNREAD = Map.of("ADALORA", Set.of("use_rslora", "alpha_pattern", "lora_bias"));
 
     private static final JsonMapper JSON = JsonMapper.builder()
             .addModule(new Jdk8Module())
@@ -77,9 +84,10 @@ final class AdapterConfig {
             }
             if (node.has(e.getKey())) {
                 if (!e.getValue().isNull()) {
-                    node.set(e.getKey(), normalised(e.getKey(), e.getValue()));
+                    node.set(e.getKey(), normalised(info.peftType(), e.getKey(), e.getValue()));
                 }
-            } else if (!IGNORED.contains(e.getKey()) && !isNeutral(e.getValue())) {
+            } else if (!IGNORED.contains(e.getKey()) && !isNeutral(e.getValue())
+                    && !UNREAD.getOrDefault(info.peftType(), Set.of()).contains(e.getKey())) {
                 throw new AdapterException(origin + ": '" + e.getKey() + "' = " + shown(e.getValue())
                         + " is not supported for " + info.peftType() + ".");
             }
@@ -109,8 +117,11 @@ final class AdapterConfig {
         return false;
     }
 
-    /** PEFT writes a single number or text where a list is meant. */
-    private static JsonNode normalised(String field, JsonNode v) {
+    /** PEFT writes a single number or text where a list is meant, and AdaLoRA takes LoRA's words for a start as yes. */
+    private static JsonNode normalised(String type, String field, JsonNode v) {
+        if (field.equals("init_lora_weights") && type.equals("ADALORA") && v.isTextual()) {
+            return BooleanNode.TRUE;
+        }
         boolean list = field.equals("layers_to_transform") || field.equals("layers_pattern") || field.equals("modules_to_save");
         return list && !v.isArray() ? JSON.createArrayNode().add(v) : v;
     }
@@ -124,7 +135,7 @@ final class AdapterConfig {
     static String write(TuningMethod method, Map<String, ?> extra) {
         ObjectNode node = JSON.valueToTree(method);
         Map<String, JsonNode> sorted = new TreeMap<>();
-        node.properties().forEach(e -> sorted.put(e.getKey(), e.getValue().isArray() && e.getValue().isEmpty()
+        node.properties().forEach(e -> sorted.put(e.getKey(), e.getValue().isArray() && e.getValue().isEmpty() && !MEANT.contains(e.getKey())
                 ? JSON.nullNode() : e.getValue()));
         extra.forEach((k, v) -> sorted.put(k, JSON.valueToTree(v)));
         sorted.put("peft_type", JSON.valueToTree(method.peftType()));

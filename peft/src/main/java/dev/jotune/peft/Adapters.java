@@ -38,7 +38,8 @@ public final class Adapters {
 
     /** Attaches an adapter whose tensors are given under their file keys. */
     public static Adapter restore(Backbone model, String name, TuningMethod method, Map<String, Tensor> tensors) {
-        TuningMethod own = TaskType.complete(method.on(model), model);
+        // PEFT was not told of a classifier if no head was saved.
+        TuningMethod own = TaskType.trainsHead(tensors.keySet()) ? TaskType.complete(method.on(model), model) : method.on(model);
         return attach(model, name, own, new Attachment(model, 0, Optional.of(tensors), Optional.empty(), own.modulesToSave()));
     }
 

@@ -17,7 +17,6 @@ import dev.jotune.models.seam.VirtualTokens;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
 import java.util.Arrays;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -27,7 +26,6 @@ import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
 
 /** What a method declares while it is being attached: trainable tensors under their file keys, and hooks. */
 public final class Attachment {
@@ -44,7 +42,7 @@ public final class Attachment {
     private final SequencedMap<String, Var> trainables = new LinkedHashMap<>();
     private final SequencedMap<String, Supplier<Tensor>> exports = new LinkedHashMap<>();
     private final Map<String, Projection> projections = new LinkedHashMap<>();
-    private final Map<String, Var> overrides = new LinkedHashMap<>();
+    private final Copies copies;
     private final Map<String, Tap> taps = new LinkedHashMap<>();
     private final List<String> whole;
     private boolean notesEmbeddings = true;
@@ -66,6 +64,7 @@ public final class Attachment {
         this.saved = saved.map(Stored::new);
         this.tokenizer = tokenizer;
         this.whole = List.copyOf(whole);
+        this.copies = new Copies(this, this.whole);
     }
 
     public Backbone model() {
@@ -91,6 +90,11 @@ public final class Attachment {
     /** Whether the adapter file being loaded holds {@code key}. */
     public boolean holds(String key) {
         return saved.map(s -> s.holds(key)).orElse(false);
+    }
+
+    /** Whether the adapter file being loaded holds {@code n} rows under {@code key}. */
+    boolean holdsRows(String key, long n) {
+        return saved.map(s -> s.holdsRows(key, n)).orElse(false);
     }
 
     /** The adapter file's key of a tensor that belongs to a module of the model. */
@@ -158,17 +162,16 @@ public final class Attachment {
     }
 
     /**
-     * A weight of the model that PEFT writes into the adapter's file although it does not train. A file may lack it.
-     *
-     * @throws AdapterException if the file holds another one than the model
+     * A weight of the model that PEFT writes into the adapter's file although it does not train. A file may lack it, or hold another one,
+     * of a model that was loaded in a narrower type or had its embeddings changed before: then that takes the place of the model's, as
+     * in PEFT.
      */
     private void note(Parameter p, String key) {
         if (holds(key) && !Arrays.equals(stored(key, p.shape()).to(DType.F32).toDoubleArray(),
                 p.base().tensor().to(DType.F32).toDoubleArray())) {
-            throw new AdapterException("the adapter's " + key + " is not this model's " + p.path()
-                    + ". It was made for another base model.");
+            copies.replace(p, () -> fixed(key, p.shape()));
         }
-        exports.put(key, () -> p.base().tensor());
+        exports.putIfAbsent(key, () -> p.base().tensor());
     }
 
     private Tensor stored(String key, long... shape) {
@@ -180,11 +183,15 @@ public final class Attachment {
         exports.put(key, value);
     }
 
+    /** The same of a tensor that a file being loaded may hold too, {@code shape}: it follows from others there. */
+    public void derived(String key, Supplier<Tensor> value, long... shape) {
+        saved.filter(s -> s.holds(key)).ifPresent(s -> s.numbers(key, shape));
+        export(key, value);
+    }
+
     /** Refuses a number of virtual tokens that leaves the model no room for a text. */
     public void checkVirtualTokens(int n) {
-        if (n <= 0) {
-            throw new AdapterException("num_virtual_tokens is " + n + "; it must be positive.");
-        }
+        Require.positive("num_virtual_tokens", n);
         if (n >= model.contextLength()) {
             throw new AdapterException("num_virtual_tokens is " + n + ", but the model's context has " + model.contextLength()
                     + " positions. Use fewer, so that a text fits behind them.");
@@ -246,7 +253,7 @@ public final class Attachment {
 
     /** A trainable copy of one of the model's own weights, stored under {@code key}. */
     public void override(Parameter p, String key) {
-        overrides.put(p.path(), trainable(key, Init.copyOf(p.base().tensor()), p.shape()));
+        copies.override(p, key);
     }
 
     /**
@@ -258,16 +265,7 @@ public final class Attachment {
      * @throws AdapterException for another word
      */
     public void biases(String which, String only, List<LinearLayer> targets) {
-        if (!List.of("none", "all", only).contains(which)) {
-            throw new AdapterException("bias is '" + which + "'; it must be none, all or " + only + ".");
-        }
-        for (Parameter p : model.seams().parameters().values()) {
-            boolean adapted = targets.stream().anyMatch(l -> p.path().equals(l.path() + ".bias"));
-            boolean kept = whole.stream().anyMatch(m -> isWithin(m, p.path()));
-            if (p.path().endsWith(".bias") && !kept && (which.equals("all") || which.equals(only) && adapted)) {
-                override(p, key(adapted ? p.path().replaceFirst("bias$", "base_layer.bias") : p.path()));
-            }
-        }
+        copies.biases(which, only, targets);
     }
 
     /**
@@ -277,74 +275,16 @@ public final class Attachment {
      * @param keys {@link #WRAPPED} or {@link #UNWRAPPED}: how the copies' keys begin
      */
     public void modulesToSave(List<String> modules, String keys) {
-        modulesToSave(modules, keys, false);
+        copies.modulesToSave(modules, keys, false);
     }
 
     /**
      * The same, PEFT's way with weights that are tied: each reader gets a copy of its own.
      *
-     * @param tie whether a table of embeddings that is named by its whole path keeps the head tied
+     * @param tie whether a table of embeddings keeps the head tied; an adapter from a file that lacks the head's weight does not
      */
     public void modulesToSave(List<String> modules, String keys, boolean tie) {
-        Set<String> done = new HashSet<>();
-        for (String m : modules) {
-            boolean any = false;
-            for (Parameter p : model.seams().parameters().values()) {
-                if (isWithin(m, p.path())) {
-                    any = true;
-                    if (done.add(p.path())) {
-                        whole(p, keys, tie && p.path().equals(m + ".weight"));
-                    }
-                }
-            }
-            if (!any && TaskType.isOptional(m, model)) {
-                continue;
-            }
-            // A tied head has no weight of its own; PEFT then copies the tied one.
-            Optional<LinearLayer> tied = model.seams().projections().values().stream()
-                    .filter(l -> isWithin(m, l.path() + ".") && !l.weight().path().equals(l.path() + ".weight")).findFirst();
-            if (!any && tied.isPresent()) {
-                copy(tied.get(), keys);
-            } else if (!any) {
-                throw new AdapterException("modules_to_save: no module of the model is called '" + m + "'. It has: "
-                        + modulesPreview());
-            }
-        }
-    }
-
-    /** A copy of a weight for all that read it; of one that is tied, for the table alone, as in PEFT. */
-    private void whole(Parameter p, String keys, boolean tie) {
-        List<LinearLayer> readers = model.seams().readers(p);
-        if (readers.size() > 1 && isTable(readers.getFirst()) && !tie) {
-            copy(readers.getFirst(), keys);
-            return;
-        }
-        override(p, keys + p.path());
-        // Its readers' names stand in the file too.
-        readers.stream().filter(l -> tie && !isTable(l)).map(l -> keys + l.path() + ".weight").forEach(key -> {
-            saved.filter(s -> s.holds(key)).ifPresent(s -> s.numbers(key, p.shape()));
-            export(key, overrides.get(p.path())::tensor);
-        });
-    }
-
-    private void copy(LinearLayer layer, String keys) {
-        Parameter p = layer.weight();
-        project(layer, new WholeCopy(trainable(keys + layer.path() + ".weight", Init.copyOf(p.base().tensor()), p.shape()), isTable(layer)));
-    }
-
-    /** Whether the parameter lies in a module whose path ends with {@code name}: a text, as in PEFT, not a whole segment. */
-    static boolean isWithin(String name, String parameter) {
-        for (int dot = parameter.indexOf('.'); dot >= 0; dot = parameter.indexOf('.', dot + 1)) {
-            if (parameter.startsWith(name, dot - name.length()) && dot >= name.length()) {
-                return true;
-            }
-        }
-        return false;
-    }
-
-    private String modulesPreview() {
-        return model.seams().parameters().keySet().stream().map(p -> p.substring(0, p.lastIndexOf('.')))
-                .map(p -> p.substring(p.lastIndexOf('.') + 1)).distinct().sorted().collect(Collectors.joining(", "));
+        copies.modulesToSave(modules, keys, tie);
     }
 
     /**
@@ -366,16 +306,24 @@ public final class Attachment {
      * @throws AdapterException if that is none
      */
     public List<LinearLayer> modules(Targets targets, Optional<Targets> exclude, List<Integer> layers, List<String> layersPattern) {
-        List<LinearLayer> chosen = new Choice(model, whole).of(targets, exclude, layers, layersPattern);
+        // An adapter that was made where experts lie in one tensor has nothing for each, whatever its names match.
+        List<LinearLayer> chosen = new Choice(model, whole).of(targets, exclude, layers, layersPattern).stream()
+                .filter(l -> !isLoading() || model.seams().stacks().stream().noneMatch(s -> s.isExpert(l))
+                        || saved.orElseThrow().holdsAnyOf(key(l.path()) + ".")).toList();
         if (notesEmbeddings) {
-            Choice.embeddings(model, targets, chosen).forEach(l -> note(l.weight(), key(l.path()) + ".base_layer.weight"));
+            List<LinearLayer> noted = Choice.embeddings(model, targets, chosen);
+            noted.forEach(l -> note(l.weight(), key(l.path()) + ".base_layer.weight"));
+            // Of a head whose adapter is its table's.
+            noted.stream().flatMap(l -> model.seams().readers(l.weight()).stream()).filter(l -> !noted.contains(l))
+                    .map(l -> key(l.path()) + ".base_layer.weight").filter(this::holds)
+                    .forEach(key -> derived(key, noted.getFirst().weight().base()::tensor, noted.getFirst().weight().shape()));
         }
         return chosen;
     }
 
     Hooks hooks(String name) {
-        return source.map(s -> Recording.off(() -> s.hooks(name)).withOverrides(overrides))
-                .orElseGet(() -> new Hooks(name, projections, overrides, segments, virtualTokens, taps));
+        return source.map(s -> Recording.off(() -> s.hooks(name)).withOverrides(copies.overrides()))
+                .orElseGet(() -> new Hooks(name, projections, copies.overrides(), segments, virtualTokens, taps));
     }
 
     Optional<HookSource> source() {

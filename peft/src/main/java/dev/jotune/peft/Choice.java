@@ -33,7 +33,7 @@ record Choice(Backbone model, List<String> whole) {
     List<LinearLayer> of(Targets targets, Optional<Targets> exclude, List<Integer> layers, List<String> layersPattern) {
         List<LinearLayer> chosen = places()
                 .filter(l -> targets.isAllLinear() ? !isTable(l) && !isHead(l) : targets.matches(l.path()))
-                .filter(l -> whole.stream().noneMatch(m -> Attachment.isWithin(m, l.path() + ".")))
+                .filter(l -> whole.stream().noneMatch(m -> Copies.isWithin(m, l.path() + ".")))
                 .filter(l -> exclude.isEmpty() || !exclude.get().matches(l.path()))
                 .filter(l -> layers.isEmpty() || Targets.layerOf(l.path(), layersPattern).filter(layers::contains).isPresent())
                 .toList();
@@ -47,7 +47,8 @@ record Choice(Backbone model, List<String> whole) {
             boolean embedding = model.seams().embeddings().values().stream().flatMap(e -> e.table().stream())
                     .anyMatch(p -> p.path().equals(n + ".weight") || p.path().endsWith("." + n + ".weight"));
             if (embedding && places().noneMatch(l -> Targets.of(n).matches(l.path()))) {
-                throw isEmbedding(n);
+                throw new AdapterException("target_modules: '" + n + "' holds a table that other modules read under their own names, or is no place "
+                        + "for methods. Name one of those that are: " + model.seams().tables().keySet() + ".");
             }
         }
         return chosen;
@@ -67,6 +68,7 @@ record Choice(Backbone model, List<String> whole) {
         boolean named = NOTED.stream().anyMatch(targets.names()::contains) || targets.pattern().isPresent() && !targets.isAllLinear()
                 && chosen.stream().anyMatch(l -> NOTED.stream().anyMatch(n -> Targets.of(n).matches(l.path())));
         return !named ? List.of() : chosen.stream().filter(l -> Targets.of("lm_head").matches(l.path())
-                || model.seams().tables().get(l.path()) == l && model.seams().input().table().filter(t -> t == l.weight()).isPresent()).toList();
+                || model.seams().tables().get(l.path()) == l && l.weight().path().equals(l.path() + ".weight")
+                        && model.seams().input().table().filter(t -> t == l.weight()).isPresent()).toList();
     }
 }

@@ -81,50 +81,63 @@ public final class Methods {
                     FullTuning.DEFAULTS));
 
     private static final List<UnattachedMethod> UNATTACHED = List.of(
-            decoding("proxy", "Proxy-Tuning", "2401.08565", "s = s_base + alpha (s_expert - s_anti)", "base + 1.0*(expert - anti)"),
+            decoding("proxy", "Proxy-Tuning", "2401.08565", "s = s_base + alpha (s_expert - s_anti)", "base + 1.0*(expert - anti)",
+                    "DecodingMethodsTest"),
             decoding("contrast", "Contrastive Decoding", "2210.15097", "s = ln p_expert - ln p_amateur where p_expert >= alpha max p_expert",
-                    "contrast(expert, amateur)"),
+                    "contrast(expert, amateur)", "DecodingMethodsTest"),
             decoding("contrast-logits", "Contrastive Decoding on logits", "2309.09117",
-                    "s = (1 + beta) s_expert - beta s_amateur, masked alike", "mask(1.5*expert - 0.5*amateur, expert, 0.1)"),
-            decoding("guide", "Classifier-Free Guidance", "2306.17806", "s = ln p(x) + gamma (ln p(x | prompt) - ln p(x))", "guide(base, 1.5)"),
+                    "s = (1 + beta) s_expert - beta s_amateur, masked alike", "mask(1.5*expert - 0.5*amateur, expert, 0.1)", "DecodingGoldenTest"),
+            decoding("guide", "Classifier-Free Guidance", "2306.17806", "s = ln p(x) + gamma (ln p(x | prompt) - ln p(x))", "guide(base, 1.5)",
+                    "DecodingMethodsTest"),
             decoding("eft", "Emulated Fine-Tuning", "2310.12962", "s = ln p_base + (1 / beta) (ln p_tuned - ln p_untuned)",
-                    "eft(base, tuned, untuned)"),
+                    "eft(base, tuned, untuned)", "DecodingMethodsTest"),
             decoding("air", "Air-Decoding", "2310.14892", "s = ln p_base + lambda ln P(a | x), r_a = -1 / ln p_a",
-                    "base + 140*posterior(wanted, other)"),
+                    "base + 140*posterior(wanted, other)", "AirDecodingTest"),
             new UnattachedMethod("self-control", "SelfControl", "2406.02721", "taps", "h_l <- h_l + a clip(dS/dh_l), S the model's own judgement",
-                    "SelfControl, ControlDistillation in Java"),
-            step("dpo", "DPO, its prompts shared", "2410.20305", "-ln s(beta (ln p_w / r_w - ln p_l / r_l))", "--objective dpo"),
-            step("asft", "Anchored SFT", "2509.23753", "sg(p_t) (-ln p_t) + lambda KL(ref || p)", "--objective asft"),
-            step("grpo", "GRPO", "2402.03300", "-min(rho A, clip(rho) A) + beta KL, A = (r - mean) / std", "--objective grpo"),
+                    "SelfControl, ControlDistillation in Java", "SelfControlTest"),
+            step("dpo", "DPO, its prompts shared", "2410.20305", "-ln s(beta (ln p_w / r_w - ln p_l / r_l))", "--objective dpo", "PrefixSharingTest"),
+            step("asft", "Anchored SFT", "2509.23753", "sg(p_t) (-ln p_t) + lambda KL(ref || p)", "--objective asft", "AnchoredSftTest"),
+            step("grpo", "GRPO", "2402.03300", "-min(rho A, clip(rho) A) + beta KL, A = (r - mean) / std", "--objective grpo", "GrpoTest"),
             step("ppo", "PPO's losses", "1707.06347", "-min(rho A, clip(rho) A), max of (v - R)^2 and the clipped one, A of GAE",
-                    "PolicyLoss in Java"),
-            step("kto", "KTO", "2402.01306", "d (1 - s(beta (r_w - z))), u (1 - s(beta (z - r_l)))", "PreferenceLoss.Kto in Java"),
-            step("mezo", "MeZO", "2305.17333", "theta -= rate (L(theta + eps z) - L(theta - eps z)) / (2 eps) z", "--trainer mezo"),
-            step("lisa", "LISA", "2403.17919", "gamma of L layers train, drawn every K steps", "--method full --trainer lisa"),
-            step("gmt", "Gradient-Mask Tuning", "2406.15330", "theta -= rate Opt(M G), M the largest k of |G|", "--trainer gmt"),
-            step("bbt", "BBTv2", "2205.11200", "p_l = start_l + A_l z_l, z_l by CMA-ES", "--trainer bbt"),
-            weights("task-arithmetic", "Task Arithmetic", "2212.04089", "W' = W + sum of w_i (W_i - W)", "jotune weights --method task-arithmetic"),
-            weights("ties", "TIES-Merging", "2306.01708", "trim, elect signs, mean of those that agree", "jotune weights --method ties"),
-            weights("dare", "DARE", "2311.03099", "tau' = m tau / p, m drawn with probability p", "jotune weights --method dare-linear"),
-            weights("soup", "Model Soups", "2203.05482", "W' = mean of W_i, all or those that help", "jotune weights --method greedy-soup"),
-            weights("fisher", "Fisher-Weighted Averaging", "2111.09832", "W' = sum of F_i W_i / sum of F_i", "FisherAverage in Java"),
-            weights("bitdelta", "BitDelta", "2402.10193", "W' = W + a sign(W_1 - W), a = mean |W_1 - W|", "jotune compress --method bitdelta"),
-            weights("compeft", "ComPEFT", "2311.13171", "tau' = a std(tau) sign(top k of tau)", "jotune compress --method compeft"),
+                    "PolicyLoss in Java", "PreferenceGoldenTest"),
+            step("kto", "KTO", "2402.01306", "d (1 - s(beta (r_w - z))), u (1 - s(beta (z - r_l)))", "Kto in Java", "PreferenceGoldenTest"),
+            step("mezo", "MeZO", "2305.17333", "theta -= rate (L(theta + eps z) - L(theta - eps z)) / (2 eps) z", "--trainer mezo", "MezoTest"),
+            step("lisa", "LISA", "2403.17919", "gamma of L layers train, drawn every K steps", "--method full --trainer lisa", "LisaTest"),
+            step("gmt", "Gradient-Mask Tuning", "2406.15330", "theta -= rate Opt(M G), M the largest k of |G|", "--trainer gmt", "GradientMaskTest"),
+            step("bbt", "BBTv2", "2205.11200", "p_l = start_l + A_l z_l, z_l by CMA-ES", "--trainer bbt", "BlackBoxTest"),
+            weights("task-arithmetic", "Task Arithmetic", "2212.04089", "W' = W + sum of w_i (W_i - W)",
+                    "jotune weights --method task-arithmetic", "MergeGoldenTest"),
+            weights("ties", "TIES-Merging", "2306.01708", "trim, elect signs, mean of those that agree", "jotune weights --method ties",
+                    "MergingRulesTest"),
+            weights("dare", "DARE", "2311.03099", "tau' = m tau / p, m drawn with probability p", "jotune weights --method dare-linear",
+                    "MergingRulesTest"),
+            weights("breadcrumbs", "Model Breadcrumbs", "2312.06795", "tau without its largest and its smallest numbers",
+                    "jotune weights --method breadcrumbs", "MergeGoldenTest"),
+            weights("slerp", "Spherical interpolation", "2403.13257", "W' = (sin((1 - t) a) W_1 + sin(t a) W_2) / sin a, a their angle",
+                    "jotune weights --method slerp", "MergingRulesTest"),
+            weights("soup", "Model Soups", "2203.05482", "W' = mean of W_i, all or those that help", "jotune weights --method greedy-soup",
+                    "MergingRulesTest"),
+            weights("fisher", "Fisher-Weighted Averaging", "2111.09832", "W' = sum of F_i W_i / sum of F_i", "FisherAverage in Java",
+                    "MergeGoldenTest"),
+            weights("bitdelta", "BitDelta", "2402.10193", "W' = W + a sign(W_1 - W), a = mean |W_1 - W|", "jotune compress --method bitdelta",
+                    "BitDeltaTest"),
+            weights("compeft", "ComPEFT", "2311.13171", "tau' = a std(tau) sign(top k of tau)", "jotune compress --method compeft",
+                    "ComPeftExpertsTest"),
             new UnattachedMethod("hydragen", "Hydragen", "2402.05099", "attention segments", "(o, lse) of a shared run, once for all rows",
-                    "TokenTree, CausalLanguageModel.sharingPrefixes in Java"));
+                    "TokenTree, CausalLanguageModel.sharingPrefixes in Java", "TokenTreeTest"));
 
     private Methods() {}
 
-    private static UnattachedMethod decoding(String name, String title, String paper, String equation, String formula) {
-        return new UnattachedMethod(name, title, paper, "logits", equation, "--lm \"" + formula + "\"");
+    private static UnattachedMethod decoding(String name, String title, String paper, String equation, String formula, String test) {
+        return new UnattachedMethod(name, title, paper, "logits", equation, "--lm \"" + formula + "\"", test);
     }
 
-    private static UnattachedMethod weights(String name, String title, String paper, String equation, String use) {
-        return new UnattachedMethod(name, title, paper, "weights as vectors", equation, use);
+    private static UnattachedMethod weights(String name, String title, String paper, String equation, String use, String test) {
+        return new UnattachedMethod(name, title, paper, "weights as vectors", equation, use, test);
     }
 
-    private static UnattachedMethod step(String name, String title, String paper, String equation, String options) {
-        return new UnattachedMethod(name, title, paper, "training step", equation, options);
+    private static UnattachedMethod step(String name, String title, String paper, String equation, String options, String test) {
+        return new UnattachedMethod(name, title, paper, "training step", equation, options, test);
     }
 
     /** Methods that attach nothing: those that work while models write, and ways to train. */

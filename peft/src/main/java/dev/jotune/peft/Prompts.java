@@ -40,9 +40,12 @@ public record Prompts(Attachment a, EmbeddingSite site, int count) {
         return new Prompts(a, a.model().seams().input(), count);
     }
 
-    /** Rows of a table as PEFT has it: twice n on an encoder-decoder, which never reads the second half. */
+    /**
+     * Rows of a table as PEFT has it: on an encoder-decoder twice n, of which the second half is never read, unless
+     * {@code num_transformer_submodules} was 1.
+     */
     public int rows() {
-        return a.model() instanceof Seq2SeqLm ? 2 * count : count;
+        return a.model() instanceof Seq2SeqLm && !a.holdsRows(TABLE, count) ? 2 * count : count;
     }
 
     /** A table that is trained as it is, and saved under PEFT's key. */

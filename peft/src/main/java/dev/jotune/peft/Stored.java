@@ -21,6 +21,14 @@ final class Stored {
         return tensors.containsKey(key);
     }
 
+    boolean holdsRows(String key, long n) {
+        return holds(key) && tensors.get(key).rank() > 0 && tensors.get(key).size(0) == n;
+    }
+
+    boolean holdsAnyOf(String prefix) {
+        return tensors.keySet().stream().anyMatch(k -> k.startsWith(prefix));
+    }
+
     /** Finite floating numbers. */
     Tensor numbers(String key, long... shape) {
         Tensor t = found(key, shape);

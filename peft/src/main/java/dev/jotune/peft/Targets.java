@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.jotune.models.Backbone;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -120,14 +121,20 @@ public record Targets(List<String> names, Optional<String> pattern) {
         return Optional.empty();
     }
 
-    /** Whether a key of {@code rank_pattern} or {@code alpha_pattern} means {@code path}: it is tied to the end. */
-    public static boolean endMatches(String key, String path) {
-        return compile("(.*\\.)?(" + key + ")$").matcher(path).matches();
+    /** What {@code rank_pattern} or {@code alpha_pattern} says of {@code path}: their keys are expressions tied to its end. */
+    public static <T> Optional<T> valueAt(String path, Map<String, T> patterns) {
+        return patterns.entrySet().stream().filter(e -> compile("(.*\\.)?(" + e.getKey() + ")$").matcher(path).matches())
+                .map(Map.Entry::getValue).findFirst();
     }
 
     private static Pattern compile(String regex) {
         try {
-            return Pattern.compile(regex);
+            // Python's named groups, which Java writes otherwise and without underscores.
+            Matcher names = Pattern.compile("\\(\\?P([<=])(\\w+)([>)])").matcher(regex);
+            return Pattern.compile(names.replaceAll(m -> {
+                String name = "g" + m.group(2).replace("_", "U");
+                return Matcher.quoteReplacement(m.group(1).equals("<") ? "(?<" + name + ">" : "\\k<" + name + ">");
+            }));
         } catch (PatternSyntaxException e) {
             throw new AdapterException("'" + regex + "' is not a regular expression: " + e.getDescription()
                     + ". To name modules, give a list such as q_proj,v_proj.", e);

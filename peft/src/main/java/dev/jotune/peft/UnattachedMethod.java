@@ -10,5 +10,6 @@ package dev.jotune.peft;
  * @param seam where it plugs in (DESIGN section 2)
  * @param equation its definition, in a line
  * @param use how it is asked for, on the command line or in Java
+ * @param test the test that shows what it is for
  */
-public record UnattachedMethod(String name, String title, String paper, String seam, String equation, String use) {}
+public record UnattachedMethod(String name, String title, String paper, String seam, String equation, String use, String test) {}

@@ -76,8 +76,12 @@ record Specimen(Golden.Case golden, boolean wide) {
         };
     }
 
+    /**
+     * How far results may differ that are the same but for rounding, in units of the largest. The untrained T5 1.1, whose scores are not scaled,
+     * is up to 3e-5 from its F64 numbers in F32.
+     */
     double epsilon() {
-        return wide ? 1e-10 : 2e-5;
+        return wide ? 1e-10 : 1e-4;
     }
 
     @Override

@@ -3,14 +3,12 @@ package dev.jotune.peft;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.List;
 import java.util.Optional;
-import java.util.stream.StreamSupport;
 
 /** What of PEFT's configurations Jotune refuses by design, by field; everything else must match PEFT. */
 final class Unsupported {
     /** Variants of LoRA that are methods of their own: any value that switches them on is refused. */
     private static final List<String> SWITCHES = List.of("kasa_config", "alora_invocation_tokens", "use_bdlora",
-            "monteclora_config", "velora_config", "layer_replication", "target_parameters", "arrow_config");
-    private static final List<String> EMBEDDINGS = List.of("embed_tokens", "wte", "lm_head");
+            "monteclora_config", "velora_config", "layer_replication", "arrow_config");
     /** Starts that rewrite the base model's weights, which an adapter's file does not hold. */
     private static final List<String> STARTS = List.of("pissa_niter", "corda", "lora_ga", "loftq");
 
@@ -18,11 +16,6 @@ final class Unsupported {
 
     /** The field for which the configuration must be refused. */
     static Optional<String> field(JsonNode config) {
-        // Of a pair whose factors are tied, the file names only one.
-        if (config.path("ensure_weight_tying").asBoolean() && StreamSupport.stream(config.path("target_modules").spliterator(), false)
-                .anyMatch(n -> EMBEDDINGS.contains(n.asText().substring(n.asText().lastIndexOf('.') + 1)))) {
-            return Optional.of("ensure_weight_tying");
-        }
         for (String field : SWITCHES) {
             JsonNode v = config.path(field);
             if (v.isBoolean() ? v.booleanValue() : v.isContainerNode() && !v.isEmpty() || v.isNumber()) {

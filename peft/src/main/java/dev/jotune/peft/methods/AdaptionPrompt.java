@@ -10,6 +10,7 @@ import dev.jotune.models.seam.SegmentSource;
 import dev.jotune.peft.AdapterException;
 import dev.jotune.peft.Attachment;
 import dev.jotune.peft.Init;
+import dev.jotune.peft.Require;
 import dev.jotune.peft.TuningMethod;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -62,9 +63,7 @@ public record AdaptionPrompt(Optional<String> targetModules, int adapterLen, Opt
 
     @Override
     public void attachTo(Attachment a) {
-        if (adapterLen <= 0) {
-            throw new AdapterException("adapter_len is " + adapterLen + "; it must be positive.");
-        }
+        Require.positive("adapter_len", adapterLen);
         List<AttentionSite> all = readable(a.model());
         String name = targetModules.orElseThrow();
         List<AttentionSite> named = all.stream().filter(s -> s.path().endsWith("." + name)).toList();

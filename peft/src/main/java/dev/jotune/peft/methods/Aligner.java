@@ -6,9 +6,9 @@ import dev.jotune.models.seam.AttentionStep;
 import dev.jotune.models.seam.GatedSegment;
 import dev.jotune.models.seam.KeysAndValues;
 import dev.jotune.models.seam.SegmentSource;
-import dev.jotune.peft.AdapterException;
 import dev.jotune.peft.Attachment;
 import dev.jotune.peft.Init;
+import dev.jotune.peft.Require;
 import dev.jotune.peft.TuningMethod;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -47,9 +47,7 @@ public record Aligner(int numVirtualTokens, List<String> modulesToSave) implemen
 
     @Override
     public void attachTo(Attachment a) {
-        if (numVirtualTokens <= 0) {
-            throw new AdapterException("num_virtual_tokens is " + numVirtualTokens + "; it must be positive.");
-        }
+        Require.positive("num_virtual_tokens", numVirtualTokens);
         List<AttentionSite> sites = AdaptionPrompt.readable(a.model());
         int heads = sites.getFirst().heads();
         Var p = a.trainable("aligner_prompt", Init.normal(1), 1, numVirtualTokens, a.model().hiddenSize());

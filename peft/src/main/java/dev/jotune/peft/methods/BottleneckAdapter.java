@@ -8,6 +8,7 @@ import dev.jotune.models.seam.TapSite;
 import dev.jotune.peft.AdapterException;
 import dev.jotune.peft.Attachment;
 import dev.jotune.peft.Init;
+import dev.jotune.peft.Require;
 import dev.jotune.peft.TuningMethod;
 import java.util.List;
 import java.util.regex.Pattern;
@@ -60,9 +61,7 @@ public record BottleneckAdapter(String placement, int reductionFactor, String no
 
     @Override
     public void attachTo(Attachment a) {
-        if (reductionFactor <= 0) {
-            throw new AdapterException("reduction_factor is " + reductionFactor + "; it must be a positive integer.");
-        }
+        Require.positive("reduction_factor", reductionFactor);
         if (!Double.isFinite(scaling) || scaling == 0) {
             throw new AdapterException("scaling is " + scaling + "; it must be a finite number other than 0.");
         }

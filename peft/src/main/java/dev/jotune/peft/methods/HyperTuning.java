@@ -11,6 +11,7 @@ import dev.jotune.models.seam.Parameter;
 import dev.jotune.peft.AdapterException;
 import dev.jotune.peft.Attachment;
 import dev.jotune.peft.Init;
+import dev.jotune.peft.Require;
 import dev.jotune.peft.Targets;
 import dev.jotune.peft.TuningMethod;
 import java.util.ArrayList;
@@ -94,9 +95,7 @@ public record HyperTuning(String writes, int numVirtualTokens, double loraAlpha,
             throw new AdapterException("writes is '" + writes + "'; it must be prefix or lora.");
         }
         a.checkVirtualTokens(numVirtualTokens);
-        if (encoderHiddenSize <= 0) {
-            throw new AdapterException("encoder_hidden_size is " + encoderHiddenSize + "; it must be positive.");
-        }
+        Require.positive("encoder_hidden_size", encoderHiddenSize);
         if (!(model instanceof CausalLm || model instanceof Seq2SeqLm) || model.seams().attentions().isEmpty()) {
             throw new AdapterException("HyperTuning needs a language model with attention, and a " + model.modelType()
                     + " model is none. Choose another method.");

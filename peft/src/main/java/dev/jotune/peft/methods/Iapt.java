@@ -12,6 +12,7 @@ import dev.jotune.peft.AdapterException;
 import dev.jotune.peft.Attachment;
 import dev.jotune.peft.Init;
 import dev.jotune.peft.Prompts;
+import dev.jotune.peft.Require;
 import dev.jotune.peft.TuningMethod;
 import dev.jotune.tensor.Tensor;
 import java.util.ArrayList;
@@ -62,9 +63,7 @@ public record Iapt(int numVirtualTokens, int encoderHiddenSize, int layersPerEnc
     @Override
     public void attachTo(Attachment a) {
         Backbone model = a.model();
-        if (encoderHiddenSize <= 0) {
-            throw new AdapterException("encoder_hidden_size is " + encoderHiddenSize + "; it must be positive.");
-        }
+        Require.positive("encoder_hidden_size", encoderHiddenSize);
         if (layersPerEncoder <= 0 || model.layers() % layersPerEncoder != 0) {
             throw new AdapterException("layers_per_encoder is " + layersPerEncoder + "; it must divide the model's " + model.layers() + " layers.");
         }

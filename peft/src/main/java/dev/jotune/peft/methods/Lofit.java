@@ -1,5 +1,6 @@
 package dev.jotune.peft.methods;
 
+import dev.jotune.autograd.Lookup;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Activations;
 import dev.jotune.models.seam.Tap;
@@ -8,6 +9,7 @@ import dev.jotune.peft.Adapter;
 import dev.jotune.peft.AdapterException;
 import dev.jotune.peft.Attachment;
 import dev.jotune.peft.Init;
+import dev.jotune.peft.Require;
 import dev.jotune.peft.StepHook;
 import dev.jotune.peft.TuningMethod;
 import dev.jotune.tensor.Tensor;
@@ -18,6 +20,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Pattern;
+import java.util.stream.LongStream;
 
 /**
  * LoFiT: Localized Fine-tuning on LLM Representations (Yin et al., arXiv 2406.01563).
@@ -82,12 +85,8 @@ public record Lofit(String stage, List<String> heads, double initStd, double l1W
 
     @Override
     public void attachTo(Attachment a) {
-        if (!(initStd >= 0 && initStd < Double.POSITIVE_INFINITY)) {
-            throw new AdapterException("init_std is " + initStd + "; it must be a finite number, 0 or more.");
-        }
-        if (!(l1Weight >= 0 && l1Weight < Double.POSITIVE_INFINITY)) {
-            throw new AdapterException("l1_weight is " + l1Weight + "; it must be a finite number, 0 or more.");
-        }
+        Require.notNegative("init_std", initStd);
+        Require.notNegative("l1_weight", l1Weight);
         List<TapSite> outputs = a.taps(Pattern.compile(".*\\" + OUTPUT));
         switch (stage) {
             case "scales" -> scales(a, outputs);
@@ -119,15 +118,10 @@ public record Lofit(String stage, List<String> heads, double initStd, double l1W
         for (TapSite t : outputs) {
             int all = Math.toIntExact(t.features().getFirst());
             String site = t.name().replace(OUTPUT, ".");
-            List<Integer> own = new ArrayList<>();
-            for (int h = 0; h < all; h++) {
-                if (left.remove(site + h)) {
-                    own.add(h);
-                }
-            }
-            if (!own.isEmpty()) {
-                Var v = a.trainable(t.name() + ".lofit_v", Init.normal(initStd), own.size(), t.width());
-                a.tap(t.name(), new Offsets(v, places(a, own, all)));
+            long[] own = LongStream.range(0, all).filter(h -> left.remove(site + h)).toArray();
+            if (own.length > 0) {
+                Var v = a.trainable(t.name() + ".lofit_v", Init.normal(initStd), own.length, t.width());
+                a.tap(t.name(), new Offsets(v, Tensor.of(a.model().backend(), own, own.length), all));
             }
         }
         if (heads.isEmpty() || !left.isEmpty()) {
@@ -137,25 +131,21 @@ public record Lofit(String stage, List<String> heads, double initStd, double l1W
         }
     }
 
-    /** 1 where row h is the place of the k-th chosen head, {@code [H, K]}. */
-    private static Var places(Attachment a, List<Integer> own, int all) {
-        double[] ones = new double[all * own.size()];
-        for (int k = 0; k < own.size(); k++) {
-            ones[own.get(k) * own.size() + k] = 1;
+    /** v {@code [K, D]} at K of the H heads of one attention; what is added elsewhere is exactly 0. */
+    private record Offsets(Var v, Tensor heads, int all) implements Tap {
+        /** {@code [H, D]}. */
+        private Var added() {
+            return Lookup.scatterAdd(v, heads, all);
         }
-        return Var.constant(Tensor.of(a.model().backend(), a.model().computeType(), ones, all, own.size()));
-    }
 
-    /** v {@code [K, D]} at the heads of one attention; what is added elsewhere is exactly 0. */
-    private record Offsets(Var v, Var places) implements Tap {
         @Override
         public Var apply(String name, Var z, At at) {
-            return z.add(places.matmul(v));
+            return z.add(added());
         }
 
         @Override
         public Optional<Var> shift() {
-            return Optional.of(places.matmul(v).reshape(-1));
+            return Optional.of(added().reshape(-1));
         }
     }
 }

@@ -11,6 +11,7 @@ import dev.jotune.peft.AdapterException;
 import dev.jotune.peft.Attachment;
 import dev.jotune.peft.Init;
 import dev.jotune.peft.Prompts;
+import dev.jotune.peft.Require;
 import dev.jotune.peft.TuningMethod;
 import java.util.ArrayList;
 import java.util.List;
@@ -78,12 +79,8 @@ public record PTuning(int numVirtualTokens, String encoderReparameterizationType
         if (encoderHiddenSize.orElse(1) <= 0) {
             throw new AdapterException("encoder_hidden_size is " + encoderHiddenSize.get() + "; it must be positive or absent.");
         }
-        if (encoderNumLayers <= 0) {
-            throw new AdapterException("encoder_num_layers is " + encoderNumLayers + "; it must be positive.");
-        }
-        if (!(encoderDropout >= 0 && encoderDropout < 1)) {
-            throw new AdapterException("encoder_dropout is " + encoderDropout + "; it must lie in [0, 1).");
-        }
+        Require.positive("encoder_num_layers", encoderNumLayers);
+        Require.dropout("encoder_dropout", encoderDropout);
     }
 
     /** {@code W3 relu(W2 relu(W1 e + b1) + b2) + b3}. */

@@ -9,6 +9,7 @@ import dev.jotune.models.seam.TapSite;
 import dev.jotune.peft.AdapterException;
 import dev.jotune.peft.Attachment;
 import dev.jotune.peft.Init;
+import dev.jotune.peft.Require;
 import dev.jotune.peft.TuningMethod;
 import dev.jotune.tensor.Tensor;
 import java.util.List;
@@ -63,13 +64,9 @@ public record Pasta(List<Integer> specialTokenIds, int numSlots, double dropout,
         if (specialTokenIds.isEmpty()) {
             throw new AdapterException("special_token_ids is empty. Name the special tokens of the model, 101 and 102 for most BERTs.");
         }
-        if (numSlots <= 0) {
-            throw new AdapterException("num_slots is " + numSlots + "; it must be positive.");
-        }
-        if (!(dropout >= 0 && dropout < 1) || !(initStd >= 0 && initStd < Double.POSITIVE_INFINITY)) {
-            throw new AdapterException("dropout is " + dropout + " and init_std " + initStd
-                    + "; the one must lie in [0, 1), the other be 0 or more.");
-        }
+        Require.positive("num_slots", numSlots);
+        Require.dropout("dropout", dropout);
+        Require.notNegative("init_std", initStd);
         // What enters block l is what left the one before it.
         List<TapSite> entering = a.taps(Pattern.compile("embed|layers\\.\\d+"));
         for (int l = 0; l < a.model().layers(); l++) {

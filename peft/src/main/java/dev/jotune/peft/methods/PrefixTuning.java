@@ -4,17 +4,13 @@ import com.fasterxml.jackson.annotation.JsonInclude;
 import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.ops.Activations;
-import dev.jotune.autograd.ops.Attention;
 import dev.jotune.autograd.ops.Linear;
 import dev.jotune.models.seam.AttentionSite;
 import dev.jotune.models.seam.AttentionSite.Kind;
-import dev.jotune.models.seam.Pass;
-import dev.jotune.models.seam.SegmentSource;
 import dev.jotune.peft.AdapterException;
 import dev.jotune.peft.Attachment;
 import dev.jotune.peft.Init;
 import dev.jotune.peft.TuningMethod;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -95,15 +91,15 @@ public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
         boolean withSource = prefixAttentions.isEmpty() && sites.stream().anyMatch(s -> s.kind() == Kind.CROSS);
         long[] columns = withSource ? columnsWithSource(sites, a.model().layers()) : columns(sites);
         AttentionSite some = sites.get(first(columns));
-        long token = width(some);
-        long width = withSource ? 2 * a.model().layers() * token : 2 * sites.stream().mapToLong(PrefixTuning::width).sum();
+        long token = PrefixSegments.width(some);
+        long width = withSource ? 2 * a.model().layers() * token : 2 * sites.stream().mapToLong(PrefixSegments::width).sum();
         // A file written by PEFT holds P alone; the MLP behind it is gone, and P is trained on directly.
         boolean projected = prefixProjection && (!a.isLoading() || a.holds(EMBEDDING));
-        Table table = projected ? projection(a, token, width) : direct(a, width);
+        PrefixSegments.Table table = projected ? projection(a, token, width) : direct(a, width);
         if (projected) {
             a.export(TABLE, () -> Recording.off(table::value).tensor());
         }
-        a.segments(new Prefix(table, numVirtualTokens, columns, withSource ? Optional.of("decoder.embed") : Optional.empty()));
+        a.segments(new PrefixSegments(table, numVirtualTokens, columns, withSource ? Optional.of("decoder.embed") : Optional.empty()));
         a.modulesToSave(modulesToSave, Attachment.UNWRAPPED);
     }
 
@@ -111,14 +107,14 @@ public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
     private static long[] columns(List<AttentionSite> sites) {
         long[] at = new long[sites.size()];
         for (int i = 1; i < at.length; i++) {
-            at[i] = at[i - 1] + 2 * width(sites.get(i - 1));
+            at[i] = at[i - 1] + 2 * PrefixSegments.width(sites.get(i - 1));
         }
         return at;
     }
 
     /** The same on an encoder-decoder: {@code 2 l mod L} for layer l of the decoder, -1 for what has no prefix. */
     private static long[] columnsWithSource(List<AttentionSite> sites, int layers) {
-        return sites.stream().mapToLong(s -> s.kind() == Kind.CAUSAL ? 2L * s.layer() % layers * 2 * width(s) : -1).toArray();
+        return sites.stream().mapToLong(s -> s.kind() == Kind.CAUSAL ? 2L * s.layer() % layers * 2 * PrefixSegments.width(s) : -1).toArray();
     }
 
     private static int first(long[] columns) {
@@ -129,17 +125,12 @@ public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
         return i;
     }
 
-    /** G D: the numbers in a key. */
-    private static long width(AttentionSite s) {
-        return (long) s.groups() * s.headDim();
-    }
-
-    private Table direct(Attachment a, long width) {
+    private PrefixSegments.Table direct(Attachment a, long width) {
         Var p = a.trainable(TABLE, initWeights.isPresent() ? Init.ZEROS : Init.normal(1), numVirtualTokens, width);
         return () -> p;
     }
 
-    private Table projection(Attachment a, long token, long width) {
+    private PrefixSegments.Table projection(Attachment a, long token, long width) {
         long hidden = encoderHiddenSize.orElse((int) token);
         Var e = a.internal(EMBEDDING, Init.normal(1), numVirtualTokens, token);
         Var w1 = a.internal("transform.0.weight", Init.KAIMING, hidden, token);
@@ -147,46 +138,5 @@ public record PrefixTuning(int numVirtualTokens, boolean prefixProjection,
         Var w2 = a.internal("transform.2.weight", Init.KAIMING, width, hidden);
         Var b2 = a.internal("transform.2.bias", Init.uniform(1 / Math.sqrt(hidden)), width);
         return () -> Linear.apply(Activations.tanh(Linear.apply(e, w1, b1)), w2, b2);
-    }
-
-    /** Gives {@code P [n, 2 L G D]}. */
-    private interface Table {
-        Var value();
-    }
-
-    /**
-     * Cuts P into segments.
-     *
-     * @param columns where P has the keys of each attention; -1 for one without a prefix
-     * @param moved the only input whose positions begin at n; absent: every one
-     */
-    private record Prefix(Table table, int n, long[] columns, Optional<String> moved) implements SegmentSource {
-        @Override
-        public List<List<Attention.Segment>> segments(List<AttentionSite> sites, Pass pass) {
-            Var p = table.value();
-            List<List<Attention.Segment>> out = new ArrayList<>();
-            for (int i = 0; i < columns.length; i++) {
-                long at = columns[i];
-                AttentionSite s = sites.get(i);
-                out.add(at < 0 ? List.of()
-                        : List.of(new Attention.Segment(part(p, at, s), part(p, at + width(s), s), Attention.Visible.ALL)));
-            }
-            return out;
-        }
-
-        /** Columns {@code at .. at + G D} of P as {@code [1, G, n, D]}. */
-        private Var part(Var p, long at, AttentionSite s) {
-            return p.slice(1, at, at + width(s)).reshape(1, n, s.groups(), s.headDim()).transpose(1, 2);
-        }
-
-        @Override
-        public long positions() {
-            return n;
-        }
-
-        @Override
-        public long positions(String site) {
-            return moved.isEmpty() || moved.get().equals(site) ? n : 0;
-        }
     }
 }

@@ -11,6 +11,7 @@ import dev.jotune.peft.AdapterException;
 import dev.jotune.peft.Attachment;
 import dev.jotune.peft.Init;
 import dev.jotune.peft.Prompts;
+import dev.jotune.peft.Require;
 import dev.jotune.peft.TuningMethod;
 import java.util.List;
 import java.util.Optional;
@@ -63,9 +64,7 @@ public record PromptGating(int numVirtualTokens, int encoderHiddenSize, List<Str
 
     @Override
     public void attachTo(Attachment a) {
-        if (encoderHiddenSize <= 0) {
-            throw new AdapterException("encoder_hidden_size is " + encoderHiddenSize + "; it must be positive.");
-        }
+        Require.positive("encoder_hidden_size", encoderHiddenSize);
         Prompts prompts = Prompts.of(a, "prompt gating", numVirtualTokens);
         String tower = prompts.site().name().replaceFirst("embed$", "");
         List<TapSite> places = a.taps(Pattern.compile(Pattern.quote(tower) + "layers\\.\\d+\\.mid"));

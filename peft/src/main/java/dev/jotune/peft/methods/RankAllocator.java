@@ -1,10 +1,7 @@
 package dev.jotune.peft.methods;
 
-import dev.jotune.autograd.Lookup;
-import dev.jotune.autograd.Recording;
 import dev.jotune.autograd.Var;
 import dev.jotune.autograd.optim.Trainable;
-import dev.jotune.peft.Attachment;
 import dev.jotune.peft.StepHook;
 import dev.jotune.tensor.Tensor;
 import java.util.Arrays;
@@ -28,21 +25,9 @@ final class RankAllocator implements StepHook {
     /** Under the root of the regulariser, whose slope at 0 is none. */
     private static final double TINY = 1e-30;
 
-    /** The factors of one layer. */
-    record Triplets(String path, Var a, Var b, Var e) {
-        String key(String factor) {
-            return Attachment.key(path) + "." + factor;
-        }
-
-        int rank() {
-            return Math.toIntExact(e.size(0));
-        }
-    }
-
     private final AdaLora method;
     private final List<Triplets> layers;
     private final Importance importance;
-    private final Map<String, boolean[]> kept = new LinkedHashMap<>();
 
     RankAllocator(AdaLora method, List<Triplets> layers) {
         this.method = method;
@@ -57,7 +42,7 @@ final class RankAllocator implements StepHook {
         }
         Var sum = null;
         for (Triplets t : layers) {
-            Var both = distance(t.a.matmul(t.a.transpose(0, 1))).add(distance(t.b.transpose(0, 1).matmul(t.b)));
+            Var both = distance(t.a().matmul(t.a().transpose(0, 1))).add(distance(t.b().transpose(0, 1).matmul(t.b())));
             sum = sum == null ? both : sum.add(both);
         }
         return Optional.of(sum.mul(method.orthRegWeight() / (2 * layers.size())));
@@ -87,7 +72,7 @@ final class RankAllocator implements StepHook {
         }
         if (step >= last) {
             importance.clear();
-            layers.stream().filter(t -> kept.containsKey(t.path)).forEach(this::clear);
+            layers.forEach(Triplets::clear);
         }
     }
 
@@ -101,7 +86,7 @@ final class RankAllocator implements StepHook {
 
     private void decide(int budget) {
         Map<Triplets, double[]> scores = new LinkedHashMap<>();
-        layers.forEach(t -> scores.put(t, score(t)));
+        layers.forEach(t -> scores.put(t, t.score(importance)));
         double[] sorted = scores.values().stream().flatMapToDouble(Arrays::stream).sorted().toArray();
         double threshold = sorted.length > budget ? sorted[sorted.length - budget - 1] : Double.NEGATIVE_INFINITY;
         scores.forEach((t, score) -> {
@@ -109,80 +94,49 @@ final class RankAllocator implements StepHook {
             for (int i = 0; i < stays.length; i++) {
                 stays[i] = score[i] > threshold;
             }
-            kept.put(t.path, stays);
-            clear(t);
-        });
-    }
-
-    private double[] score(Triplets t) {
-        double[] score = importance.mean(t.key("lora_E"), t.e, 1);
-        double[] a = importance.mean(t.key("lora_A"), t.a, 1);
-        double[] b = importance.mean(t.key("lora_B"), t.b, 0);
-        Arrays.setAll(score, i -> score[i] + a[i] + b[i]);
-        return score;
-    }
-
-    /** Sets e to 0 where a triplet was taken away. */
-    private void clear(Triplets t) {
-        boolean[] stays = kept.get(t.path);
-        double[] e = t.e.tensor().toDoubleArray();
-        for (int i = 0; i < e.length; i++) {
-            e[i] = stays[i] ? e[i] : 0;
-        }
-        t.e.tensor().copyFrom(Tensor.of(t.e.backend(), t.e.dtype(), e, t.e.shape()));
-    }
-
-    /** What is left of a factor whose triplets lie along {@code axis}. */
-    Tensor left(Triplets t, Var factor, int axis) {
-        boolean[] stays = kept.get(t.path);
-        if (stays == null) {
-            return factor.tensor();
-        }
-        long[] at = IntStream.range(0, stays.length).filter(i -> stays[i]).asLongStream().toArray();
-        return Recording.off(() -> {
-            Var rows = Lookup.gather(factor.transpose(0, axis), Tensor.of(factor.backend(), at, at.length));
-            return rows.transpose(0, axis).tensor().contiguous();
+            t.leave(Optional.of(stays));
+            t.clear();
         });
     }
 
     /** PEFT's {@code rank_pattern}; empty before the first decision, of an adapter loaded with one, that one. */
     Optional<Map<String, List<Boolean>>> pattern() {
         Map<String, List<Boolean>> out = new TreeMap<>();
-        kept.forEach((path, stays) -> {
-            Boolean[] boxed = new Boolean[stays.length];
-            Arrays.setAll(boxed, i -> stays[i]);
-            out.put(path + ".lora_E", List.of(boxed));
-        });
+        layers.forEach(t -> t.left().ifPresent(stays -> out.put(t.path() + ".lora_E",
+                IntStream.range(0, stays.length).mapToObj(i -> stays[i]).toList())));
         return out.isEmpty() ? Optional.empty() : Optional.of(out);
     }
 
     @Override
     public Map<String, Tensor> state() {
         Map<String, Tensor> out = new LinkedHashMap<>(importance.state());
-        kept.forEach((path, stays) -> out.put(KEPT + path, Tensor.of(layers.getFirst().e.backend(), stays, stays.length)));
+        layers.forEach(t -> t.left().ifPresent(stays -> out.put(KEPT + t.path(), Tensor.of(t.e().backend(), stays, stays.length))));
         return out;
     }
 
     @Override
     public void reset() {
         importance.clear();
-        kept.clear();
+        layers.forEach(t -> t.leave(Optional.empty()));
     }
 
     @Override
     public void restore(Map<String, Tensor> state) {
         reset();
-        state.forEach((name, t) -> {
-            if (name.startsWith(KEPT)) {
-                double[] stays = t.toDoubleArray();
-                boolean[] values = new boolean[stays.length];
-                for (int i = 0; i < stays.length; i++) {
-                    values[i] = stays[i] != 0;
-                }
-                kept.put(name.substring(KEPT.length()), values);
-            } else {
-                importance.restore(name, t);
+        state.forEach((name, saved) -> {
+            if (!name.startsWith(KEPT)) {
+                importance.restore(name, saved);
             }
         });
+        layers.forEach(t -> t.leave(Optional.ofNullable(state.get(KEPT + t.path())).map(RankAllocator::truths)));
+    }
+
+    private static boolean[] truths(Tensor saved) {
+        double[] values = saved.toDoubleArray();
+        boolean[] out = new boolean[values.length];
+        for (int i = 0; i < out.length; i++) {
+            out[i] = values[i] != 0;
+        }
+        return out;
     }
 }

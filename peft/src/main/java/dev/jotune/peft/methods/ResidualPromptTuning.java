@@ -5,10 +5,10 @@ import dev.jotune.autograd.ops.Activations;
 import dev.jotune.autograd.ops.Dropout;
 import dev.jotune.autograd.ops.Linear;
 import dev.jotune.autograd.ops.Norms;
-import dev.jotune.peft.AdapterException;
 import dev.jotune.peft.Attachment;
 import dev.jotune.peft.Init;
 import dev.jotune.peft.Prompts;
+import dev.jotune.peft.Require;
 import dev.jotune.peft.TuningMethod;
 import java.util.List;
 import java.util.Optional;
@@ -52,12 +52,8 @@ public record ResidualPromptTuning(int numVirtualTokens, int encoderHiddenSize, 
 
     @Override
     public void attachTo(Attachment a) {
-        if (encoderHiddenSize <= 0) {
-            throw new AdapterException("encoder_hidden_size is " + encoderHiddenSize + "; it must be positive.");
-        }
-        if (!(encoderDropout >= 0 && encoderDropout < 1)) {
-            throw new AdapterException("encoder_dropout is " + encoderDropout + "; it must lie in [0, 1).");
-        }
+        Require.positive("encoder_hidden_size", encoderHiddenSize);
+        Require.dropout("encoder_dropout", encoderDropout);
         Prompts prompts = Prompts.of(a, "residual prompt tuning", numVirtualTokens);
         if (prompts.isEncoded(EMBEDDING)) {
             residual(a, prompts);

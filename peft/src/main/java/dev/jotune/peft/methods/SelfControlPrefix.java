@@ -2,10 +2,10 @@ package dev.jotune.peft.methods;
 
 import dev.jotune.autograd.Var;
 import dev.jotune.models.seam.AttentionSite;
-import dev.jotune.peft.AdapterException;
 import dev.jotune.peft.Attachment;
 import dev.jotune.peft.Init;
 import dev.jotune.peft.Prompts;
+import dev.jotune.peft.Require;
 import dev.jotune.peft.TuningMethod;
 import java.util.List;
 import java.util.Optional;
@@ -48,9 +48,7 @@ public record SelfControlPrefix(int numVirtualTokens, String promptTuningInit, O
 
     @Override
     public void attachTo(Attachment a) {
-        if (adapterLen <= 0) {
-            throw new AdapterException("adapter_len is " + adapterLen + "; it must be positive.");
-        }
+        Require.positive("adapter_len", adapterLen);
         List<AttentionSite> sites = AdaptionPrompt.readable(a.model());
         Prompts prompts = Prompts.of(a, "SelfControl", numVirtualTokens);
         Var p = prompts.table(a.isLoading() ? Init.ZEROS : prompts.start(promptTuningInit, promptTuningInitText));

@@ -9,6 +9,7 @@ import dev.jotune.models.seam.Projection;
 import dev.jotune.peft.AdapterException;
 import dev.jotune.peft.Attachment;
 import dev.jotune.peft.Init;
+import dev.jotune.peft.Require;
 import dev.jotune.peft.Targets;
 import dev.jotune.peft.TorchRandom;
 import dev.jotune.peft.TuningMethod;
@@ -61,9 +62,7 @@ public record Shira(int r, String maskType, Optional<Long> randomSeed, Targets t
 
     @Override
     public void attachTo(Attachment a) {
-        if (r <= 0) {
-            throw new AdapterException("r is " + r + "; it must be a positive integer.");
-        }
+        Require.positive("r", r);
         if (!maskType.equals("random") && !a.isLoading()) {
             throw new AdapterException("mask_type is '" + maskType + "', which is known for adapters that were saved, not for new ones. "
                     + "Set it to random.");

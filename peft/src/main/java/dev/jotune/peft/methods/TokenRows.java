@@ -8,15 +8,19 @@ import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.RowProjection;
+import dev.jotune.models.seam.Seams;
 import dev.jotune.peft.AdapterException;
 import dev.jotune.peft.Attachment;
 import dev.jotune.peft.Init;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
 
 /**
  * A few rows of a table of embeddings trained in place of its own, PEFT's {@code trainable_token_indices}. A tied head reads
@@ -35,39 +39,54 @@ record TokenRows(Var rows, Var marks, Var chosen, boolean head) implements RowPr
      * @param tokens a list of tokens of the input's table, or lists by how tables' paths end; null for none
      */
     static void of(Attachment a, JsonNode tokens) {
+        Map<LinearLayer, JsonNode> named = new LinkedHashMap<>();
         if (tokens.isArray()) {
-            of(a, table(a, l -> a.model().seams().input().table().filter(t -> t == l.weight()).isPresent(), "of the input"), tokens);
+            named.put(layer(a, l -> a.model().seams().input().table().filter(t -> t == l.weight()).isPresent(), "of the input"), tokens);
         } else {
-            tokens.properties().forEach(e -> of(a, table(a, l -> l.path().endsWith(e.getKey()), e.getKey()), e.getValue()));
+            tokens.properties().forEach(e -> named.put(layer(a, l -> l.path().endsWith(e.getKey()) || module(l).endsWith(e.getKey()), e.getKey()),
+                    e.getValue()));
         }
+        named.forEach((layer, list) -> {
+            if (!list.isArray() || !list.valueStream().allMatch(JsonNode::isInt)) {
+                throw new AdapterException("trainable_token_indices holds " + list + ", expected a list of token ids.");
+            }
+            // A tied head goes with its table, unless other tokens are named for it.
+            boolean tied = a.isTable(layer);
+            if (!tied && named.entrySet().stream().anyMatch(e -> e.getKey() != layer && e.getKey().weight() == layer.weight()
+                    && e.getValue().equals(list))) {
+                return;
+            }
+            List<LinearLayer> readers = !tied ? List.of(layer) : a.model().seams().readers(layer.weight()).stream()
+                    .filter(l -> named.getOrDefault(l, list).equals(list)).toList();
+            of(a, layer.weight(), readers, list.valueStream().map(JsonNode::asInt).toList(),
+                    Attachment.key(tied ? module(layer) : layer.path()) + ".token_adapter.trainable_tokens_delta");
+        });
     }
 
-    private static void of(Attachment a, LinearLayer table, JsonNode list) {
-        if (!list.isArray() || !list.valueStream().allMatch(JsonNode::isInt)) {
-            throw new AdapterException("trainable_token_indices holds " + list + ", expected a list of token ids.");
-        }
-        of(a, table, list.valueStream().map(JsonNode::asInt).toList(), Attachment.key(table.path()) + ".token_adapter.trainable_tokens_delta");
+    /** The module that holds a layer's weight. */
+    private static String module(LinearLayer l) {
+        return l.weight().path().substring(0, l.weight().path().lastIndexOf('.'));
     }
 
-    private static LinearLayer table(Attachment a, Predicate<LinearLayer> which, String name) {
-        return a.model().seams().tables().values().stream().filter(which).findFirst().orElseThrow(() -> new AdapterException(
-                "trainable_token_indices: the model has no table of embeddings '" + name + "' whose rows could be trained. It has: "
-                        + a.model().seams().tables().keySet() + "."));
+    private static LinearLayer layer(Attachment a, Predicate<LinearLayer> which, String name) {
+        Seams seams = a.model().seams();
+        return Stream.concat(seams.tables().values().stream(), seams.projections().values().stream().filter(l -> l.path().equals(name)))
+                .filter(which).findFirst().orElseThrow(() -> new AdapterException("trainable_token_indices: the model has no table of "
+                        + "embeddings '" + name + "' whose rows could be trained, nor a head. It has: " + seams.tables().keySet() + "."));
     }
 
-    /** Trains the rows of {@code ids} of a table, and of the heads that share it. */
-    private static void of(Attachment a, LinearLayer table, List<Integer> ids, String key) {
-        Parameter p = table.weight();
+    /** Trains the rows of {@code ids} of a table or a head as all of {@code readers} see it. */
+    private static void of(Attachment a, Parameter p, List<LinearLayer> readers, List<Integer> ids, String key) {
         int n = Math.toIntExact(p.size(0));
         if (ids.isEmpty() || ids.stream().distinct().count() != ids.size()) {
-            throw new AdapterException("trainable_token_indices " + ids + " of " + table.path() + " must be some tokens, each once.");
+            throw new AdapterException("trainable_token_indices " + ids + " of " + p.path() + " must be some tokens, each once.");
         }
         double[] marks = new double[n];
         double[] chosen = new double[ids.size() * n];
         for (int i = 0; i < ids.size(); i++) {
             int id = ids.get(i);
             if (id < 0 || id >= n) {
-                throw new AdapterException("trainable_token_indices: token " + id + " is no row of " + table.path() + ", which has " + n
+                throw new AdapterException("trainable_token_indices: token " + id + " is no row of " + p.path() + ", which has " + n
                         + ". Name tokens from 0 to " + (n - 1) + ".");
             }
             marks[id] = i + 1;
@@ -79,7 +98,7 @@ record TokenRows(Var rows, Var marks, Var chosen, boolean head) implements RowPr
                 tokens.length, p.size(1));
         Var column = Var.constant(Tensor.of(p.backend(), type, marks, n, 1));
         Var places = Var.constant(Tensor.of(p.backend(), type, chosen, tokens.length, n));
-        a.model().seams().readers(p).forEach(layer -> a.project(layer, new TokenRows(rows, column, places, !a.isTable(layer))));
+        readers.forEach(layer -> a.project(layer, new TokenRows(rows, column, places, !a.isTable(layer))));
     }
 
     /** 0 at the tokens with rows of their own, 1 elsewhere, {@code [N]}. */

@@ -7,9 +7,9 @@ import dev.jotune.models.Backbone;
 import dev.jotune.models.seam.LinearLayer;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.models.seam.Projection;
-import dev.jotune.peft.AdapterException;
 import dev.jotune.peft.Attachment;
 import dev.jotune.peft.Init;
+import dev.jotune.peft.Require;
 import dev.jotune.peft.Targets;
 import dev.jotune.peft.TorchRandom;
 import dev.jotune.peft.TuningMethod;
@@ -70,12 +70,8 @@ public record Vera(int r, double dInitial, double veraDropout, long projectionPr
 
     @Override
     public void attachTo(Attachment a) {
-        if (r <= 0) {
-            throw new AdapterException("r is " + r + "; the rank must be a positive integer.");
-        }
-        if (!(veraDropout >= 0 && veraDropout < 1)) {
-            throw new AdapterException("vera_dropout is " + veraDropout + "; it must lie in [0, 1).");
-        }
+        Require.positive("r", r);
+        Require.dropout("vera_dropout", veraDropout);
         List<LinearLayer> targets = a.linears(targetModules, Optional.empty(), layersToTransform, layersPattern);
         long in = targets.stream().mapToLong(LinearLayer::in).max().orElseThrow();
         long out = targets.stream().mapToLong(LinearLayer::out).max().orElseThrow();

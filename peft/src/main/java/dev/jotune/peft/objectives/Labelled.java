@@ -56,7 +56,7 @@ record Labelled(Var states, Tensor labels, long[] text, int texts, long columns)
 
     /** A pass with noise of its own for a part of a batch: the part's number lies above all steps. */
     private static Pass apart(Pass pass, int part) {
-        return new Pass(pass.groups(), pass.training(), pass.seed(), pass.step() + ((long) part << 40), pass.text(), pass.before());
+        return new Pass(pass.groups(), pass.training(), pass.seed(), pass.step() + ((long) part << 40), pass.text(), pass.before(), pass.precision());
     }
 
     private Labelled and(Labelled more) {

@@ -7,15 +7,12 @@ import dev.jotune.peft.train.TrainOptions;
 import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
-import dev.jotune.tensor.random.Philox;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
-import java.util.function.ToDoubleFunction;
-import java.util.stream.DoubleStream;
 
 /**
  * BBTv2: Towards a Gradient-Free Future with Large Language Models (Sun et al., arXiv 2205.11200, algorithm 1): prompts of every
@@ -32,7 +29,8 @@ import java.util.stream.DoubleStream;
  * @param dimensions of z
  * @param population candidates of a step
  * @param alpha factor of the deviation
- * @param parts into how many blocks each tensor is cut along its last axis: for prefix tuning the number of layers
+ * @param parts into how many blocks a tensor is cut along its last axis: for prefix tuning the number of layers. One that cannot be
+ *     cut so, such as the bias of a classifier's head, is a block whole
  */
 public record BlackBox(int dimensions, int population, double alpha, int parts) implements Descent.Factory {
     private static final String LOG = "cma.losses.";
@@ -57,80 +55,8 @@ public record BlackBox(int dimensions, int population, double alpha, int parts) 
         return new Run(options.seed());
     }
 
-    /** A block and its search. */
-    private final class Block {
-        private final String name;
-        private final Tensor target;
-        private final double[] start;
-        private final double deviation;
-        private final long key;
-        private final AskTell search;
-        private double[] log = new double[0];
-        private double[] bestPoint = new double[dimensions];
-
-        Block(String name, Tensor target, double[] start, long seed, int number) {
-            this.name = name;
-            this.target = target;
-            this.start = start;
-            this.deviation = alpha * clippedDeviation(start) / Math.sqrt(dimensions);
-            this.key = Philox.bits(seed, 2L * number, 0);
-            this.search = new AskTell(dimensions, population, 1, Philox.bits(seed, 2L * number + 1, 0));
-        }
-
-        /**
-         * One generation.
-         *
-         * @param loss of a point, on the texts of this step
-         * @return the least of them
-         */
-        double search(ToDoubleFunction<double[]> loss) {
-            // The search itself begins with where it starts, which is the best before the first step.
-            boolean first = log.length == 0;
-            double[] losses = new double[population + 1];
-            double best = losses[0] = loss.applyAsDouble(first ? search.ask().orElseThrow() : bestPoint);
-            if (first) {
-                search.tell(best);
-            }
-            for (int i = 1; i <= population; i++) {
-                double[] z = search.ask().orElse(null);
-                if (z == null) {
-                    // It has converged; it does so between two generations.
-                    return best;
-                }
-                losses[i] = loss.applyAsDouble(z);
-                search.tell(losses[i]);
-                // What is not a number is the worst.
-                if (Double.compare(losses[i], best) < 0) {
-                    best = losses[i];
-                    bestPoint = z;
-                }
-            }
-            log = DoubleStream.concat(Arrays.stream(log), Arrays.stream(losses)).toArray();
-            return best;
-        }
-
-        /** Makes the steps again whose losses were {@code all}. */
-        void repeat(double[] all) {
-            int[] at = {0};
-            while (at[0] < all.length) {
-                search(z -> all[at[0]++]);
-            }
-        }
-
-        /** Puts {@code start + A z} where the model reads it; row i of A is the noise of stream i. */
-        void place(double[] z) {
-            double[] row = new double[dimensions];
-            double[] p = new double[start.length];
-            for (int i = 0; i < p.length; i++) {
-                Philox.fillNormal(key, i, 0, row);
-                double sum = 0;
-                for (int k = 0; k < dimensions; k++) {
-                    sum += row[k] * z[k];
-                }
-                p[i] = start[i] + deviation * sum;
-            }
-            target.copyFrom(Tensor.of(target.backend(), target.dtype(), p, target.shape()));
-        }
+    private boolean canCut(Var v) {
+        return v.size(v.rank() - 1) % parts == 0;
     }
 
     /** The deviation of what lies within three deviations of the mean, five times over; 1 where all is one number. */
@@ -149,7 +75,7 @@ public record BlackBox(int dimensions, int population, double alpha, int parts) 
     /** One run. */
     private final class Run implements Descent {
         private final long seed;
-        private final List<Block> blocks = new ArrayList<>();
+        private final List<BlockSearch> blocks = new ArrayList<>();
         private Map<String, Tensor> restored = Map.of();
         private long steps;
 
@@ -162,32 +88,33 @@ public record BlackBox(int dimensions, int population, double alpha, int parts) 
             if (blocks.isEmpty()) {
                 begin(input.trainables());
             }
-            Block block = blocks.get((int) (steps % blocks.size()));
-            double best = block.search(z -> {
+            BlockSearch block = blocks.get((int) (steps % blocks.size()));
+            double best = block.step(z -> {
                 block.place(z);
                 return input.loss();
             });
-            block.place(block.bestPoint);
+            block.place(block.best());
             steps++;
             return new Outcome(best, 0);
         }
 
         private void begin(SequencedMap<String, Var> trainables) {
+            if (trainables.values().stream().noneMatch(BlackBox.this::canCut)) {
+                throw new IllegalArgumentException("none of " + trainables.keySet() + " can be cut into " + parts
+                        + " parts. Give a number that divides the last axis of one: for prefix tuning that of the layers.");
+            }
             trainables.forEach((name, v) -> {
+                int cuts = canCut(v) ? parts : 1;
                 long width = v.size(v.rank() - 1);
-                if (width % parts != 0) {
-                    throw new IllegalArgumentException(name + " of " + width + " columns cannot be cut into " + parts
-                            + " parts. Give a number that divides it: for prefix tuning that of the layers.");
-                }
-                for (int i = 0; i < parts; i++) {
-                    Tensor part = v.tensor().slice(v.rank() - 1, i * width / parts, (i + 1) * width / parts);
+                for (int i = 0; i < cuts; i++) {
+                    Tensor part = v.tensor().slice(v.rank() - 1, i * width / cuts, (i + 1) * width / cuts);
                     String own = name + "." + i;
                     double[] start = restored.containsKey(START + own) ? restored.get(START + own).toDoubleArray() : part.toDoubleArray();
-                    blocks.add(new Block(own, part, start, seed, blocks.size()));
+                    blocks.add(new BlockSearch(BlackBox.this, own, part, start, seed, blocks.size()));
                 }
             });
-            for (Block b : blocks) {
-                b.repeat(restored.containsKey(LOG + b.name) ? restored.get(LOG + b.name).toDoubleArray() : new double[0]);
+            for (BlockSearch b : blocks) {
+                b.repeat(restored.containsKey(LOG + b.name()) ? restored.get(LOG + b.name()).toDoubleArray() : new double[0]);
             }
         }
 
@@ -199,9 +126,9 @@ public record BlackBox(int dimensions, int population, double alpha, int parts) 
         @Override
         public Map<String, Tensor> state() {
             Map<String, Tensor> out = new LinkedHashMap<>();
-            for (Block b : blocks) {
-                out.put(START + b.name, numbers(b.start));
-                out.put(LOG + b.name, numbers(b.log));
+            for (BlockSearch b : blocks) {
+                out.put(START + b.name(), numbers(b.start()));
+                out.put(LOG + b.name(), numbers(b.log()));
             }
             return out;
         }
@@ -224,7 +151,7 @@ public record BlackBox(int dimensions, int population, double alpha, int parts) 
 
         @Override
         public void close() {
-            blocks.forEach(b -> b.search.close());
+            blocks.forEach(BlockSearch::close);
         }
     }
 }

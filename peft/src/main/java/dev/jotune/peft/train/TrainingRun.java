@@ -203,16 +203,21 @@ final class TrainingRun {
         }
         List<Supplier<Var>> losses = new ArrayList<>();
         try (Scope _ = Scope.open()) {
-            for (int length : new int[] {Warmup.SHORT, maxLength}) {
-                Batch row = Batch.of(data.cutTo(length).stream(options.seed(), position, 1), model.backend(), firstCounts);
-                if (parts.objective().weight(row) > 0) {
-                    losses.add(() -> {
-                        Pass pass = model.seams().training(options.seed(), done);
-                        return pass.once(() -> parts.objective().loss(model, row, pass));
-                    });
-                }
-            }
+            addWarmUp(losses, Warmup.SHORT, 1);
+            addWarmUp(losses, maxLength, 1);
+            // The memory of a whole step, which the system clears when it is first touched.
+            addWarmUp(losses, maxLength, options.batchSize());
             Warmup.run(losses, List.copyOf(chosen().values()), options.optimizer(totalSteps));
+        }
+    }
+
+    private void addWarmUp(List<Supplier<Var>> losses, int length, int rows) {
+        Batch batch = Batch.of(data.cutTo(length).stream(options.seed(), position, rows), model.backend(), firstCounts);
+        if (parts.objective().weight(batch) > 0) {
+            losses.add(() -> {
+                Pass pass = model.seams().training(options.seed(), done);
+                return pass.once(() -> parts.objective().loss(model, batch, pass));
+            });
         }
     }
 

@@ -8,6 +8,7 @@ import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
 import java.lang.management.CompilationMXBean;
 import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
@@ -22,7 +23,7 @@ public final class Warmup {
     static final long LARGE = 16_000_000;
     /** Tokens to begin with, while code is interpreted. */
     public static final int SHORT = 16;
-    /** The most that one kind of text takes. */
+    /** The most that one kind of text takes, in time of the processor: beside other programs the compilers need longer too. */
     private static final long NANOS = 3_000_000_000L;
     /** Passes of which the compilers took less than this share of their time are as fast as they will be. */
     private static final double QUIET = 0.3;
@@ -32,7 +33,8 @@ public final class Warmup {
     private Warmup() {}
 
     /**
-     * Takes gradients of one loss after the other, of each until the compilers have little left to do, at most three seconds and a pass.
+     * Takes gradients of one loss after the other, of each until the compilers have little left to do, at most three seconds of
+     * its own thread and a pass.
      *
      * @param losses compute what a step minimises, of ever longer texts
      * @param wrt what a step trains; it stays as it is
@@ -48,9 +50,9 @@ public final class Warmup {
         try (Scope _ = Scope.open()) {
             List<Tensor> copies = copies(wrt);
             for (Supplier<Var> loss : losses) {
-                long begun = System.nanoTime();
+                long begun = own();
                 double share = 1;
-                for (long start = begun; share > QUIET && start - begun < NANOS; passes++) {
+                for (long start = System.nanoTime(); share > QUIET && own() - begun < NANOS; passes++) {
                     long before = compiler.getTotalCompilationTime();
                     pass(loss, wrt, copies, scratch);
                     long end = System.nanoTime();
@@ -60,6 +62,12 @@ public final class Warmup {
             }
         }
         return passes;
+    }
+
+    /** Processor time of this thread, or the clock where that is not known. */
+    private static long own() {
+        ThreadMXBean threads = ManagementFactory.getThreadMXBean();
+        return threads.isCurrentThreadCpuTimeSupported() ? threads.getCurrentThreadCpuTime() : System.nanoTime();
     }
 
     /** Parameters to overwrite in place of the first of {@code wrt}. */

@@ -58,6 +58,10 @@ public final class AdapterMerge {
                 throw new AdapterException(part.method().peftType() + " adapters have no factors A and B to merge; LoRA's have. Merge "
                         + "what the adapters make of the model's weights instead.");
             }
+            if (part.method() instanceof Lora lora && !lora.targetParameters().isEmpty()) {
+                throw new AdapterException("an adapter has target_parameters " + lora.targetParameters() + ", whose factors a weighted merge does "
+                        + "not tell apart by expert. Merge what the adapters make of the model's weights instead.");
+            }
             part.tensors().keySet().stream().filter(k -> !k.endsWith(A) && !k.endsWith(B)).findFirst().ifPresent(k -> {
                 throw new AdapterException("an adapter trains " + k + " beside A and B, which a weighted merge has no place for. Merge "
                         + "what the adapters make of the model's weights instead.");
@@ -197,8 +201,8 @@ public final class AdapterMerge {
             }
         }
         Lora first = (Lora) parts.getFirst().method();
-        Lora merged = new Lora(rank, rank, first.loraDropout(), false, false, targets(), Optional.empty(), ranks, alphas, List.of(),
-                List.of(), "none", false, Lora.DEFAULTS.initLoraWeights(), Lora.DEFAULTS.trainableTokenIndices(), false, List.of());
+        Lora merged = new Lora(rank, rank, first.loraDropout(), false, false, targets(), Optional.empty(), List.of(), ranks, alphas,
+                List.of(), List.of(), "none", false, Lora.DEFAULTS.initLoraWeights(), Lora.DEFAULTS.trainableTokenIndices(), false, List.of());
         return new AdapterFiles.Contents(merged, out);
     }
 

@@ -42,9 +42,10 @@ class DoraTest {
             Backend backend = layer.weight().backend();
             Var a = Var.parameter(noise(backend, type, 1, 0.2, rank, layer.in()));
             Var b = Var.parameter(noise(backend, type, 2, 0.2, layer.out(), rank));
-            Dora dora = new Dora(layer, new Dora.Direction(a, b, 1.5), dropout);
-            Var m = Var.parameter(Scope.detach(dora.norm(layer, BARE, true).mul(1.3).tensor().copy()));
-            return new Tuned(layer, a, b, m, dora.with(m));
+            Dora.Direction direction = new Dora.Direction(a, b, 1.5);
+            DoraNorm norm = new DoraNorm(layer, direction);
+            Var m = Var.parameter(Scope.detach(norm.bare().mul(1.3).tensor().copy()));
+            return new Tuned(layer, a, b, m, new Dora(direction, norm, m, dropout));
         }
 
         Var forward(Var x, Pass pass) {

@@ -20,7 +20,7 @@ public final class HeldConstants {
     /** The method in its place on a layer; itself where its gradient is its derivative. */
     public static Projection of(Projection method, LinearLayer layer, Group group) {
         return switch (method) {
-            case Dora d -> new FixedNorm(d, d.norm(layer, group, true));
+            case Dora d -> new FixedNorm(d, d.norm().of(layer, group, true));
             case BlockRotation r when r.limit() < Double.POSITIVE_INFINITY -> new FixedCorrection(r, r.missing());
             case RowRotation r when r.rotation().limit() < Double.POSITIVE_INFINITY ->
                     new RowRotation(free(r.rotation(), r.rotation().missing()));
@@ -36,20 +36,20 @@ public final class HeldConstants {
     private record FixedNorm(Dora of, Var norm) implements RowProjection {
         @Override
         public Var rows(Var below, UnaryOperator<Var> lookup, LinearLayer table, Pass pass) {
-            Var term = Linear.apply(lookup.apply(of.direction.a().transpose(0, 1)), of.direction.b());
-            return below.addScaled(term, of.direction.scale()).mul(of.magnitude().div(norm));
+            Var term = Linear.apply(lookup.apply(of.direction().a().transpose(0, 1)), of.direction().b());
+            return below.addScaled(term, of.direction().scale()).mul(of.magnitude().div(norm));
         }
 
         @Override
         public Var forward(Var x, UnaryOperator<Var> inner, LinearLayer layer, Pass pass) {
             Var g = of.magnitude().div(norm);
-            Var dropped = pass.training() && of.dropout > 0 ? Dropout.apply(x, of.dropout, pass.seed(), pass.stream(layer.path())) : x;
-            return inner.apply(x).add(layer.linear(dropped, pass.groups().getFirst()).mul(g.add(-1))).add(of.direction.term(dropped).mul(g));
+            Var dropped = pass.training() && of.dropout() > 0 ? Dropout.apply(x, of.dropout(), pass.seed(), pass.stream(layer.path())) : x;
+            return inner.apply(x).add(layer.linear(dropped, pass.groups().getFirst()).mul(g.add(-1))).add(of.direction().term(dropped).mul(g));
         }
 
         @Override
         public Var weight(Var w) {
-            return of.direction.weight(w).mul(of.magnitude().div(norm).reshape(-1, 1));
+            return of.direction().weight(w).mul(of.magnitude().div(norm).reshape(-1, 1));
         }
     }
 

@@ -114,12 +114,12 @@ class PreferenceGoldenTest {
             case "dpo_robust" -> compared(name, c, new PreferenceLoss.RobustDpo(beta, smoothing));
             case "hinge" -> compared(name, c, new PreferenceLoss.Hinge(beta));
             case "ipo" -> compared(name, c, new PreferenceLoss.Ipo(beta));
-            case "kto" -> new PreferenceLoss.Kto(beta, c.option("desirable", 1), c.option("undesirable", 1)).apply(
+            case "kto" -> new Kto(beta, c.option("desirable", 1), c.option("undesirable", 1)).apply(
                     answers(c, "policy_w", "reference_w"), answers(c, "policy_l", "reference_l"),
                     c.input(name.equals("kto_zero_kl") ? "low_policy_kl" : "policy_kl").sub(c.input("reference_kl")));
-            case "orpo" -> alone(c, "mean", new PreferenceLoss.Orpo(c.option("weight")));
-            case "simpo" -> alone(c, "mean", new PreferenceLoss.SimPo(beta, c.option("gamma"), smoothing));
-            case "cpo" -> alone(c, "policy", new PreferenceLoss.Cpo(beta, c.option("weight")));
+            case "orpo" -> alone(c, "mean", new ReferenceFreeLoss.Orpo(c.option("weight")));
+            case "simpo" -> alone(c, "mean", new ReferenceFreeLoss.SimPo(beta, c.option("gamma"), smoothing));
+            case "cpo" -> alone(c, "policy", new ReferenceFreeLoss.Cpo(beta, c.option("weight")));
             case "ppo_clip" -> PolicyLoss.mean(PolicyLoss.clipped(c.input("new"), c.input("old"),
                     Var.constant(array(PURE.at("/extra/gae/advantages"))), c.option("low"), c.option("high")), c.input("mask"));
             case "value_clip" -> valueClip(c);

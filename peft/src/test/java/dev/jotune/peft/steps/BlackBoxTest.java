@@ -19,14 +19,18 @@ import dev.jotune.peft.train.Example;
 import dev.jotune.peft.train.Objective;
 import dev.jotune.peft.train.StepInput;
 import dev.jotune.peft.train.TrainOptions;
+import dev.jotune.tensor.Backends;
+import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.random.Philox;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SequencedMap;
 import java.util.function.ToDoubleFunction;
 import org.junit.jupiter.api.Test;
 
@@ -218,6 +222,26 @@ class BlackBoxTest {
         v[7] = 1000;
         assertThat(BlackBox.clippedDeviation(v)).isLessThan(1);
         assertThat(BlackBox.clippedDeviation(new double[] {3, 3, 3})).isEqualTo(1);
+    }
+
+    /** A classifier's head trains along, whose bias has as many columns as there are classes. */
+    @Test
+    void whatCannotBeCutIsABlockWhole() {
+        Adapter a = prefix(1);
+        String prefix = a.trainables().firstEntry().getKey();
+        SequencedMap<String, Var> all = new LinkedHashMap<>(a.trainables());
+        Var bias = Var.parameter(Tensor.zeros(Backends.reference(), DType.F64, 3));
+        all.put("bias", bias);
+        Objective far = (_, _, _) -> bias.add(-100).square().sum();
+        StepInput input = input(a, far, ToyTexts.parity(4), 0);
+        try (Descent d = new BlackBox(2, 8, 1, 2).start(TrainOptions.DEFAULTS, 3)) {
+            for (int step = 0; step < 3; step++) {
+                d.step(new StepInput(a.model(), far, input.batches(), all, 1, step));
+            }
+            assertThat(d.state().keySet()).containsExactlyInAnyOrder("cma.start." + prefix + ".0", "cma.start." + prefix + ".1", "cma.start.bias.0",
+                    "cma.losses." + prefix + ".0", "cma.losses." + prefix + ".1", "cma.losses.bias.0");
+        }
+        assertThat(bias.tensor().toDoubleArray()).as("the third step searched it").doesNotContain(0);
     }
 
     @Test
