@@ -19,12 +19,14 @@ import org.openjdk.jmh.annotations.Warmup;
  * Kernels of a device beside their twins on the CPU, in the same run: {@code -p backend=cpu,opencl:0} or another that
  * {@code jotune devices} lists.
  *
- * <p>What to look for. All but the scan are bound by memory: rows of 2048 x 1024 floats are 8 MB, so {@code rms_norm} moves 17 MB,
+ * <p>What to look for. All but the scan and the last four are bound by memory: rows of 2048 x 1024 floats are 8 MB, so {@code rms_norm} moves 17 MB,
  * {@code adamw} 59 MB, {@code add_layer_norm} 34 MB, and the time is those bytes over the device's bandwidth or the kernel wants work.
  * {@code scan} computes two exponentials for each of 34 million states. {@code gather} and {@code scatter_add} read their ids back to
  * check them, so they show what waiting for the device costs. On a driver that runs on the processor, the CPU's kernels should win:
  * they are written for it, and where a device's kernel has barriers such a driver pays for each. {@code top_k} on the CPU is the
- * definition, k times argmax.
+ * definition, k times argmax. Bound by arithmetic are {@code losses}, 1.07 billion multiply-adds, and
+ * {@code attention}, 67 million forward and three and a half times as many both ways. {@code sparse} reads 10485 rows of 2048 floats, most of
+ * them from a cache.
  *
  * <p>Several calls are asked for before one waits, as a training step does.
  */
@@ -41,7 +43,7 @@ public class DeviceBenchmark {
     public String backend;
 
     @Param({"rms_norm", "rms_norm_backward", "add_layer_norm", "layer_norm_backward", "rotary", "adamw", "scan", "scan_backward", "top_k",
-        "argmax", "gather", "scatter_add", "uniform", "normal"})
+        "argmax", "gather", "scatter_add", "uniform", "normal", "losses", "sparse", "attention", "attention_both_ways"})
     public String operation;
 
     private DeviceOps ops;

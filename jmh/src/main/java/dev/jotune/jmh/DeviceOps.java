@@ -1,5 +1,10 @@
 package dev.jotune.jmh;
 
+import dev.jotune.autograd.Gradients;
+import dev.jotune.autograd.Recording;
+import dev.jotune.autograd.Var;
+import dev.jotune.autograd.ops.Attention;
+import dev.jotune.autograd.ops.LinearCrossEntropy;
 import dev.jotune.autograd.ops.TopK;
 import dev.jotune.tensor.Backend;
 import dev.jotune.tensor.DType;
@@ -9,10 +14,15 @@ import dev.jotune.tensor.kernels.AdamWKernel;
 import dev.jotune.tensor.kernels.NormKernel;
 import dev.jotune.tensor.kernels.RotaryKernel;
 import dev.jotune.tensor.kernels.ScanKernel;
+import dev.jotune.tensor.kernels.SparseKernel;
+import dev.jotune.tensor.kernels.SparsePattern;
+import dev.jotune.tensor.random.Philox;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /** Kernels of one backend on the shapes of a small model, through the calls that the tape makes. */
 final class DeviceOps {
@@ -23,6 +33,10 @@ final class DeviceOps {
     private static final long STATES = 16;
     private static final long TOKENS = 32000;
     private static final int BEST = 50;
+    private static final long SEQUENCE = 256;
+    private static final long CLASSES = 4096;
+    /** One number of so many is not zero. */
+    private static final long ONE_OF = 100;
     private static final double EPS = 1e-5;
 
     private final Backend backend;
@@ -76,6 +90,23 @@ final class DeviceOps {
                 yield () -> backend.argmax(x, places);
             }
             case "gather", "scatter_add" -> rows(name.equals("gather"));
+            case "losses" -> {
+                Var hidden = Var.constant(noise(SEQUENCE, SIZE));
+                Var weight = Var.constant(noise(CLASSES, SIZE));
+                Tensor labels = Tensor.of(backend, new long[(int) SEQUENCE], SEQUENCE);
+                yield () -> LinearCrossEntropy.apply(hidden, weight, labels);
+            }
+            case "sparse" -> {
+                SparseKernel sparse = backend.kernel(SparseKernel.class).orElseThrow();
+                long[] rowOf = new long[(int) (SIZE * SIZE / ONE_OF)];
+                long[] columnOf = new long[rowOf.length];
+                Arrays.setAll(rowOf, i -> Philox.nextInt(1, 0, i, (int) SIZE));
+                Arrays.setAll(columnOf, i -> Philox.nextInt(1, 1, i, (int) SIZE));
+                SparsePattern pattern = SparsePattern.of(SIZE, SIZE, rowOf, columnOf);
+                Tensor values = noise(rowOf.length);
+                yield () -> sparse.product(pattern, values, x.reshape(SIZE, ROWS), y.reshape(SIZE, ROWS));
+            }
+            case "attention", "attention_both_ways" -> attention(name.equals("attention"));
             case "uniform" -> () -> backend.uniform(y, 1, 2);
             case "normal" -> () -> backend.normal(y, 1, 2);
             default -> throw new IllegalArgumentException("There is no operation '" + name + "'. Look at the cases of DeviceOps.");
@@ -98,6 +129,15 @@ final class DeviceOps {
             case "rms_norm_backward" -> () -> norm.rmsNormBackward(x, weight, EPS, y, Optional.empty(), dx, dWeight);
             default -> () -> norm.layerNormBackward(x, weight, mean, scale, y, Optional.of(z), dx, dWeight, dBias);
         };
+    }
+
+    /** Causal, one sequence. */
+    private Runnable attention(boolean forward) {
+        long[] shape = {1, HEADS, SEQUENCE, SIZE / HEADS};
+        List<Var> in = List.of(Var.parameter(noise(shape)), Var.parameter(noise(shape)), Var.parameter(noise(shape)));
+        Supplier<Var> out = () -> Attention.attend(in.get(0), List.of(new Attention.Segment(in.get(1), in.get(2), Attention.Visible.causal(0))),
+                1 / Math.sqrt(SIZE / HEADS), 0).out();
+        return forward ? () -> Recording.off(out) : () -> Gradients.of(out.get().sum(), in);
     }
 
     private Runnable scan(boolean forward) {

@@ -14,6 +14,8 @@ import dev.jotune.models.DecoderInput;
 import dev.jotune.models.EncoderInput;
 import dev.jotune.models.RandomWeights;
 import dev.jotune.models.SequenceClassifier;
+import dev.jotune.models.generate.CausalLanguageModel;
+import dev.jotune.models.generate.LanguageModel;
 import dev.jotune.models.seam.Parameter;
 import dev.jotune.models.seam.Pass;
 import dev.jotune.peft.Adapters;
@@ -40,14 +42,34 @@ import java.util.stream.LongStream;
 import java.util.stream.Stream;
 
 /**
- * One case on random weights of the 135M-parameter Llama shape (hidden 576, 30 layers, 9 query and 3 key/value heads,
- * feed-forward 1536, vocabulary 49152, tied head), or of MiniLM's (BERT, hidden 384, 6 layers, 12 heads): the shapes alone
+ * One case on random weights of a Llama's {@link Shape}, or of MiniLM's (BERT, hidden 384, 6 layers, 12 heads): the shapes alone
  * decide the time.
  */
 public final class Workload {
+    /**
+     * Of a Llama with a tied head.
+     *
+     * @param vocabulary V
+     * @param hidden C
+     * @param inner F
+     * @param layers L
+     * @param heads H
+     * @param groups G
+     */
+    public record Shape(int vocabulary, int hidden, int inner, int layers, int heads, int groups) {
+        /** 135 million weights. */
+        public static final Shape M135 = new Shape(49152, 576, 1536, 30, 9, 3);
+        /** 1.24 billion, those of Llama 3.2 1B. */
+        public static final Shape B1 = new Shape(128256, 2048, 8192, 16, 32, 8);
+
+        public Shape withLayers(int count) {
+            return new Shape(vocabulary, hidden, inner, count, heads, groups);
+        }
+    }
+
     private static final String CONFIG = """
-            {"model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536,
-             "num_hidden_layers": %d, "num_attention_heads": 9, "num_key_value_heads": 3,
+            {"model_type": "llama", "vocab_size": %d, "hidden_size": %d, "intermediate_size": %d,
+             "num_hidden_layers": %d, "num_attention_heads": %d, "num_key_value_heads": %d,
              "max_position_embeddings": 2048, "tie_word_embeddings": true}""";
     private static final String BERT = """
             {"model_type": "bert", "vocab_size": 30522, "hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 6,
@@ -75,22 +97,28 @@ public final class Workload {
     }
 
     /** As above, on a backend of the caller's. */
-    public Workload(String name, int layers, int batch, int time, DType weights, Precision precision, Backend cpu) {
+    public Workload(String name, int layers, int batch, int time, DType weights, Precision precision, Backend backend) {
+        this(name, Shape.M135.withLayers(layers), batch, time, weights, precision, backend);
+    }
+
+    /** A Llama of another shape. */
+    public Workload(String name, Shape shape, int batch, int time, DType weights, Precision precision, Backend backend) {
         boolean bert = name.equals("bert_lora_step");
         this.name = name;
         this.batch = bert ? BERT_ROWS : batch;
         this.time = bert ? BERT_TIME : time;
-        int vocabulary = bert ? 30522 : 49152;
+        int vocabulary = bert ? 30522 : shape.vocabulary;
         this.network = bert ? Architectures.classifier(Config.parse(BERT, "benchmark"),
-                new RandomWeights(cpu, weights, vocabulary, 384, 1536, 384, 512), cpu, DType.F32, List.of("0", "1"), 0)
-                : Architectures.build(Config.parse(CONFIG.formatted(layers), "benchmark"),
-                        new RandomWeights(cpu, weights, vocabulary, 576, 1536, 192, 0), cpu, DType.F32);
+                new RandomWeights(backend, weights, vocabulary, 384, 1536, 384, 512), backend, DType.F32, List.of("0", "1"), 0)
+                : Architectures.build(Config.parse(CONFIG.formatted(vocabulary, shape.hidden, shape.inner, shape.layers, shape.heads, shape.groups),
+                        "benchmark"), new RandomWeights(backend, weights, vocabulary, shape.hidden, shape.inner,
+                        (long) shape.hidden / shape.heads * shape.groups, 0), backend, DType.F32);
         network.seams().setPrecision(precision);
         long[] tokens = new long[this.batch * this.time];
         for (int i = 0; i < tokens.length; i++) {
             tokens[i] = Philox.nextInt(1, 0, i, vocabulary);
         }
-        this.ids = Tensor.of(cpu, tokens, this.batch, this.time);
+        this.ids = Tensor.of(backend, tokens, this.batch, this.time);
         switch (name) {
             case "lora_step" -> train(Lora.DEFAULTS.withRank(8, 16).withTargets(Targets.matching(Targets.ALL_LINEAR)));
             case "prefix_step" -> train(PrefixTuning.DEFAULTS.withTokens(32));
@@ -120,11 +148,16 @@ public final class Workload {
         return network.as(CausalLm.class);
     }
 
+    /** The model as texts are written with it. */
+    public LanguageModel languageModel() {
+        return new CausalLanguageModel(model(), model().seams()::inference);
+    }
+
     /** Warms up as tuning does it. */
     public void warmUp() {
         Pass pass = network.seams().training(0, 0);
         Tensor row = ids.slice(0, 0, 1);
-        List<Supplier<Var>> losses = Stream.of(row.slice(1, 0, Warmup.SHORT).contiguous(), row)
+        List<Supplier<Var>> losses = Stream.of(row.slice(1, 0, Warmup.SHORT).contiguous(), row, ids)
                 .<Supplier<Var>>map(text -> () -> pass.once(() -> loss(text, pass))).toList();
         Warmup.run(losses, List.copyOf(trained.values()), adamW());
     }
