@@ -120,7 +120,8 @@ final class ComparisonPage {
         out.append("\n## What does not train here\n\n");
         MethodsPage.row(out, "row", "reason");
         MethodsPage.row(out, "---", "---");
-        s.refused().forEach(r -> MethodsPage.row(out, "`" + r.method() + "`", r.reason()));
+        s.refused().forEach(r -> MethodsPage.row(out, "`" + r.method() + "`" + (s.isMeasured(r.method()) ? " on " + r.task() : ""),
+                r.reason()));
         for (UnattachedMethod u : Methods.unattached()) {
             if (s.planned(u.name()).isEmpty()) {
                 MethodsPage.row(out, "`" + u.name() + "`", why(u));

@@ -86,11 +86,15 @@ record ComparisonSummary(ComparisonResults results, List<ComparedMethod> plan) {
                 .filter(r -> !r.name().startsWith(BASELINE) && r.mean() <= head.mean() + tolerance(head)).toList()).orElse(List.of());
     }
 
-    /** Names that were refused everywhere, with a reason. */
+    /** What was refused on a task, with the reason of the first seed; once for what was refused on all of them. */
     List<ComparisonResults.Refused> refused() {
-        List<String> tasks = tasks();
-        return results.methods().stream().filter(m -> tasks.stream().allMatch(t -> results.runs(t, m).isEmpty()))
-                .flatMap(m -> tasks.stream().flatMap(t -> results.refusals(t, m).stream()).limit(1)).toList();
+        return results.methods().stream().flatMap(m -> tasks().stream().filter(t -> results.runs(t, m).isEmpty())
+                .flatMap(t -> results.refusals(t, m).stream().limit(1)).limit(isMeasured(m) ? Long.MAX_VALUE : 1)).toList();
+    }
+
+    /** Whether a task has a row of it. */
+    boolean isMeasured(String method) {
+        return tasks().stream().anyMatch(t -> !results.runs(t, method).isEmpty());
     }
 
     List<String> tasks() {

@@ -3,6 +3,7 @@ package dev.jotune.cli;
 import dev.jotune.models.ModelException;
 import dev.jotune.models.tokenizer.TokenizerException;
 import dev.jotune.peft.AdapterException;
+import dev.jotune.tensor.DeviceException;
 import dev.jotune.tensor.io.FormatException;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -65,6 +66,7 @@ final class Errors {
             case AdapterException a -> sentence(a.getMessage());
             case TokenizerException t -> sentence(t.getMessage());
             case FormatException f -> sentence(f.getMessage());
+            case DeviceException d -> sentence(d.getMessage());
             case IllegalArgumentException a when a.getMessage() != null -> sentence(a.getMessage());
             case IllegalStateException s when s.getMessage() != null -> sentence(s.getMessage());
             case ArithmeticException a when a.getMessage() != null -> sentence(a.getMessage());

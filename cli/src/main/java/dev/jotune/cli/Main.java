@@ -18,8 +18,8 @@ public final class Main {
         System.exit(run(args, utf8(FileDescriptor.out), utf8(FileDescriptor.err)));
     }
 
-    /** Runs the command inside this JVM. */
-    static int run(String[] args, PrintWriter out, PrintWriter err) {
+    /** Runs the command inside this JVM and returns its exit code. */
+    public static int run(String[] args, PrintWriter out, PrintWriter err) {
         boolean debug = List.of(args).contains("--debug");
         CommandLine commandLine = commandLine().setOut(out).setErr(err);
         commandLine.setParameterExceptionHandler((e, given) -> Errors.usage(e, debug));

@@ -6,6 +6,7 @@ import dev.jotune.peft.objectives.Grpo;
 import dev.jotune.peft.objectives.PolicyLoss;
 import dev.jotune.peft.objectives.Preference;
 import dev.jotune.peft.objectives.PreferenceLoss;
+import dev.jotune.peft.objectives.ReferenceFreeLoss;
 import dev.jotune.peft.objectives.Reward;
 import dev.jotune.peft.steps.BlackBox;
 import dev.jotune.peft.steps.GradientMask;
@@ -108,9 +109,9 @@ final class StepOptions {
         all.put("robust-dpo", () -> new PreferenceLoss.RobustDpo(b, smoothing));
         all.put("hinge", () -> new PreferenceLoss.Hinge(b));
         all.put("ipo", () -> new PreferenceLoss.Ipo(b));
-        all.put("orpo", () -> new PreferenceLoss.Orpo(weight == null ? 0.1 : weight));
-        all.put("simpo", () -> new PreferenceLoss.SimPo(beta == null ? 2 : beta, margin, smoothing));
-        all.put("cpo", () -> new PreferenceLoss.Cpo(b, weight == null ? 1 : weight));
+        all.put("orpo", () -> new ReferenceFreeLoss.Orpo(weight == null ? 0.1 : weight));
+        all.put("simpo", () -> new ReferenceFreeLoss.SimPo(beta == null ? 2 : beta, margin, smoothing));
+        all.put("cpo", () -> new ReferenceFreeLoss.Cpo(b, weight == null ? 1 : weight));
         return all;
     }
 

@@ -52,9 +52,11 @@ class ArchitectureTest {
 
     @Test
     void devicesKnowTensorAloneAndNobodyKnowsThem() {
-        noClasses().that().resideInAPackage("dev.jotune.opencl..").should().dependOnClassesThat().resideInAnyPackage(ABOVE_TENSOR).check(all);
-        noClasses().that(not(resideInAPackage("dev.jotune.opencl.."))).should().dependOnClassesThat()
-                .resideInAnyPackage("dev.jotune.opencl..", "org.jocl..").because("backends are found with ServiceLoader").check(all);
+        for (String[] device : new String[][] {{"dev.jotune.opencl..", "org.jocl.."}, {"dev.jotune.cuda..", "jcuda.."}}) {
+            noClasses().that().resideInAPackage(device[0]).should().dependOnClassesThat().resideInAnyPackage(ABOVE_TENSOR).check(all);
+            noClasses().that(not(resideInAPackage(device[0]))).should().dependOnClassesThat().resideInAnyPackage(device)
+                    .because("backends are found with ServiceLoader").check(all);
+        }
     }
 
     @Test

@@ -46,6 +46,11 @@ class ComparisonPageTest {
         assertThat(page).contains("- `mezo` on t: 59.0 %, the head alone 50.0 %, and 40.0 % at this row's rate of 1e-3. Too few steps.")
                 .doesNotContain("- `lora` on t", "- `head-slow`");
         assertThat(page).contains("| `hyper` | It cannot be. |", "**Not whole yet**");
+        String task = "\"maxLength\":9},{\"name\":\"u\",\"classes\":2,\"examples\":9,\"evaluated\":9,\"batchSize\":4,\"maxLength\":9}]";
+        String two = RESULTS.replace("\"maxLength\":9}]", task)
+                + "{\"kind\":\"refused\",\"task\":\"u\",\"method\":\"lora\",\"seed\":1,\"reason\":\"Too few columns.\"}\n";
+        assertThat(ComparisonPage.text(new ComparisonSummary(ComparisonResults.of(two, "here"), PLAN)))
+                .contains("| `lora` on u | Too few columns. |", "| `hyper` | It cannot be. |");
         assertThat(page.indexOf("| `lora` | 85.0")).as("the best first").isLessThan(page.indexOf("| `mezo` | 59.0"));
     }
 

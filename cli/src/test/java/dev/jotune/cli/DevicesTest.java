@@ -36,6 +36,13 @@ class DevicesTest {
     }
 
     @Test
+    void cudaDevicesAreListedOrTheReasonAgainstThemIs() throws Exception {
+        assertThat(devices("-Djotune.cuda=off")).containsPattern("\\(none\\) +cuda +- +switched off by -Djotune.cuda=off");
+        assertThat(devices("-Djotune.cuda.library=libcuda-of-nobody.so.1"))
+                .containsPattern("\\(none\\) +cuda +- +NVIDIA's driver .*libcuda-of-nobody.so.1");
+    }
+
+    @Test
     void machineCodeIsNamedOrTheReasonAgainstIt() throws Exception {
         String out = devices();
         if (out.contains("; AVX-512 machine code")) {

@@ -15,6 +15,8 @@ import org.junit.jupiter.api.Test;
 /** Rules of style that a look at the text can check. */
 class SourceRulesTest {
     private static final int LINES = 400;
+    /** Of what one method is: its equation, how it begins, what it does. */
+    private static final int LINES_OF_A_METHOD = 160;
     private static final int COLUMNS = 150;
     private static final Pattern WILDCARD = Pattern.compile("(?m)^import .*\\*;");
     private static final Pattern LEFT_OVER = Pattern.compile("TODO|FIXME|XXX|printStackTrace\\(\\)");
@@ -46,6 +48,13 @@ class SourceRulesTest {
     void filesFitInAHead() {
         assertThat(sources.stream().filter(f -> f.toString().contains("main")).filter(f -> read(f).lines().count() > LINES)
                 .map(Path::toString)).isEmpty();
+    }
+
+    @Test
+    void aMethodIsReadInOneGo() {
+        List<Path> methods = sources.stream().filter(f -> f.toString().replace('\\', '/').matches(".*/src/main/.*/peft/(methods|steps)/.*")).toList();
+        assertThat(methods).hasSizeGreaterThan(30);
+        assertThat(methods.stream().filter(f -> read(f).lines().count() > LINES_OF_A_METHOD).map(Path::toString)).isEmpty();
     }
 
     @Test
