@@ -22,7 +22,9 @@ import org.junit.jupiter.api.io.TempDir;
  */
 @Tag("heavy")
 class CompiledKernelsTest {
-    private static final String SECONDS = "90";
+    private static final int SECONDS = 90;
+    /** For a machine so slow that the first run calls a kernel too rarely: one that a compiler will not take never gets there. */
+    private static final int MORE_SECONDS = 420;
     /** Kernels of narrower vectors than the driver runs on. */
     private static final Set<String> NARROW = Set.of("Transpose.lanes4", "Transpose.lanes8");
 
@@ -32,11 +34,10 @@ class CompiledKernelsTest {
     @Test
     void everyKernelIsCompiledByTheOptimisingCompiler() throws IOException, InterruptedException {
         assumeTrue(Backends.cpu().description().contains("512-bit"), "which kernels run is known for 512-bit vectors");
-        CompilerLog log = drive();
-        assertThat(log.givenUp()).as("kernels that a compiler gave up").isEmpty();
-        TreeSet<String> missing = new TreeSet<>(kernels());
-        missing.removeAll(log.optimised());
-        missing.removeIf(k -> NARROW.contains(k) || k.startsWith("StripTiles2"));
+        TreeSet<String> missing = missing(SECONDS);
+        if (!missing.isEmpty()) {
+            missing = missing(MORE_SECONDS);
+        }
         assertThat(missing).as("kernels that never reached the optimising compiler").isEmpty();
     }
 
@@ -54,14 +55,23 @@ class CompiledKernelsTest {
         }
     }
 
-    private CompilerLog drive() throws IOException, InterruptedException {
+    private TreeSet<String> missing(int seconds) throws IOException, InterruptedException {
+        CompilerLog log = drive(seconds);
+        assertThat(log.givenUp()).as("kernels that a compiler gave up").isEmpty();
+        TreeSet<String> missing = new TreeSet<>(kernels());
+        missing.removeAll(log.optimised());
+        missing.removeIf(k -> NARROW.contains(k) || k.startsWith("StripTiles2"));
+        return missing;
+    }
+
+    private CompilerLog drive(int seconds) throws IOException, InterruptedException {
         Path log = folder.resolve("compiler.xml");
         Path output = folder.resolve("output.txt");
         // As ./jotune starts Java. One thread: which kernels run does not depend on it.
         Process process = new ProcessBuilder(List.of(ProcessHandle.current().info().command().orElse("java"), "-Xmx1g", "-XX:+UseSerialGC",
                 "-XX:+UseCompactObjectHeaders", "--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED",
                 "-Djotune.threads=1", "-Djotune.extensions=off", "-XX:+UnlockDiagnosticVMOptions", "-XX:+LogCompilation", "-XX:LogFile=" + log,
-                "-cp", System.getProperty("java.class.path"), HotDriver.class.getName(), SECONDS))
+                "-cp", System.getProperty("java.class.path"), HotDriver.class.getName(), String.valueOf(seconds)))
                 .redirectErrorStream(true).redirectOutput(output.toFile()).start();
         assertThat(process.waitFor()).as(Files.readString(output)).isZero();
         return CompilerLog.read(log);

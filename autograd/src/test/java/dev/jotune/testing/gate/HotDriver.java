@@ -49,14 +49,14 @@ public final class HotDriver {
         long end = cpuTime() + Long.parseLong(args[0]) * 1_000_000_000L;
         int rounds = 0;
         // Short turns, several times: the compiler sees a method called from many places, as it does in a model.
-        for (; rounds < 3 || cpuTime() < end; rounds++) {
+        for (; rounds < 4 || cpuTime() < end; rounds++) {
             driver.works.forEach(HotDriver::turn);
         }
         System.out.println("rounds " + rounds);
     }
 
     private static void turn(Runnable work) {
-        long end = cpuTime() + 20_000_000;
+        long end = cpuTime() + 15_000_000;
         do {
             try (Scope scope = Scope.open()) {
                 work.run();
