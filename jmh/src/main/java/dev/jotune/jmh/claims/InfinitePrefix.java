@@ -30,7 +30,7 @@ import java.util.SequencedMap;
  * @param measured rows to search with, and as many to test with
  */
 record InfinitePrefix(int steps, int batch, int length, List<Double> rates, int seeds, int measured) implements Claim {
-    static final InfinitePrefix FULL = new InfinitePrefix(200, 16, 64, List.of(3e-3, 1e-2, 3e-2, 1e-1), 3, 200);
+    static final InfinitePrefix FULL = new InfinitePrefix(200, 16, 64, List.of(3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.), 3, 200);
     private static final int TOKENS = 10;
     private static final String NTK = "NTK-Attention";
     private static final String PREFIX = "prefix";
@@ -170,9 +170,9 @@ record InfinitePrefix(int steps, int batch, int length, List<Double> rates, int 
 
     @Override
     public String remark() {
-        return "Neither is better at this budget: the difference is smaller than a standard deviation over the seeds, with a tenth fewer values "
-                + "on the side of NTK-Attention. All took the highest rate of the search, and higher ones were not tried. At the lower ones "
-                + "NTK-Attention is well ahead of both prefixes.";
+        return "The first search ended at a rate of 0.1, which all took, and was widened for that: now every best rate has worse ones on both "
+                + "sides. NTK-Attention is ahead with a tenth fewer values, by less than the prefix's standard deviation over the seeds; at rates "
+                + "below 0.1 it is well ahead of both prefixes.";
     }
 
     @Override
