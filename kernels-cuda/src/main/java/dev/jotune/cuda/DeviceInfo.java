@@ -25,11 +25,13 @@ import jcuda.driver.JCudaDriver;
 record DeviceInfo(CUdevice id, String name, int capability, int units, long memory, int shared, int driver) {
     private static final double GIB = 1L << 30;
     private static final int NAME_BYTES = 256;
+    /** The first with tensor maps, and with every function that is called: one that a driver lacks would end the process. */
+    private static final int OLDEST = 12_000;
 
     /**
      * Every device, in the driver's order.
      *
-     * @throws CudaException if the driver answers with an error
+     * @throws CudaException if the driver answers with an error or is too old
      * @throws LinkageError if there is no driver
      */
     static List<DeviceInfo> all() {
@@ -41,7 +43,7 @@ record DeviceInfo(CUdevice id, String name, int capability, int units, long memo
         Cu.check(status, "cuInit");
         int[] number = new int[1];
         Cu.check(JCudaDriver.cuDriverGetVersion(number), "cuDriverGetVersion");
-        int driver = number[0];
+        int driver = requireVersion(number[0]);
         Cu.check(JCudaDriver.cuDeviceGetCount(number), "cuDeviceGetCount");
         List<DeviceInfo> all = new ArrayList<>();
         for (int i = 0; i < number[0]; i++) {
@@ -57,6 +59,21 @@ record DeviceInfo(CUdevice id, String name, int capability, int units, long memo
                     attribute(id, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN), driver));
         }
         return all;
+    }
+
+    /**
+     * Refuses drivers that lack functions.
+     *
+     * @param driver as in {@link #driver}
+     * @return the same
+     * @throws CudaException if it is too old
+     */
+    static int requireVersion(int driver) {
+        if (driver < OLDEST) {
+            throw new CudaException("the driver understands CUDA " + version(driver) + ", and " + version(OLDEST)
+                    + " is the least. Update it to version 525 or later.");
+        }
+        return driver;
     }
 
     private static int attribute(CUdevice id, int which) {
@@ -81,6 +98,10 @@ record DeviceInfo(CUdevice id, String name, int capability, int units, long memo
 
     /** Of CUDA, as the driver understands it. */
     String version() {
+        return version(driver);
+    }
+
+    private static String version(int driver) {
         return driver / 1000 + "." + driver % 1000 / 10;
     }
 }

@@ -64,6 +64,17 @@ class CudaProviderTest {
     }
 
     @Test
+    void aDriverThatLacksFunctionsIsNotUsed() {
+        CudaProvider old = new CudaProvider(() -> {
+            DeviceInfo.requireVersion(11_080);
+            return List.of(AMPERE);
+        });
+        assertThat(old.backends()).isEmpty();
+        assertThat(old.note()).contains("CUDA 11.8", "12.0", "525");
+        assertThat(DeviceInfo.requireVersion(12_000)).isEqualTo(12_000);
+    }
+
+    @Test
     void devicesAreChosenByNumberAndName() {
         for (String[] c : new String[][] {{"1", "cuda:1"}, {"h100", "cuda:0"}, {"A100", "cuda:1"}}) {
             System.setProperty(CHOICE, c[0]);
