@@ -10,7 +10,7 @@
 # FORCE=1  measure on a machine that is not quiet; the page then says so
 #
 # One thread: our product and the BLAS peers take turns in one process. Two threads, and all of PyTorch: processes in
-# turn, A B A B, never at once. Full takes about 25 minutes on two quiet cores, quick about 5. docs/CPU.md says why it
+# turn, A B A B, never at once. Full takes 25 to 40 minutes on two quiet cores, quick about 5. docs/CPU.md says why it
 # is done so.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
