@@ -11,6 +11,7 @@ import dev.jotune.autograd.ops.Norms;
 import dev.jotune.tensor.HostMemory;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.testing.SettledMemory;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -39,9 +40,7 @@ class CheckpointTest {
     private record Run(double loss, List<double[]> gradients, long peak) {}
 
     private Run run(boolean checkpoint) {
-        HostMemory.trim();
-        HostMemory.resetPeak();
-        long before = HostMemory.bytesInUse();
+        long before = SettledMemory.inUse();
         try (Scope scope = Scope.open()) {
             Var x = Var.constant(normal(1, ROWS, C));
             for (int i = 0; i < LAYERS; i++) {

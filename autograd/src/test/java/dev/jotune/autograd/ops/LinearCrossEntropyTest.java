@@ -12,6 +12,7 @@ import dev.jotune.tensor.Backends;
 import dev.jotune.tensor.HostMemory;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.testing.SettledMemory;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -28,8 +29,7 @@ class LinearCrossEntropyTest {
     private static long peak(java.util.function.BiFunction<Var, Var, Var> loss) {
         Var hidden = Var.parameter(normal(1, ROWS, HIDDEN));
         Var weight = Var.parameter(normal(2, CLASSES, HIDDEN));
-        long before = HostMemory.bytesInUse();
-        HostMemory.resetPeak();
+        long before = SettledMemory.inUse();
         try (Scope scope = Scope.open()) {
             Gradients.of(loss.apply(hidden, weight), List.of(hidden, weight));
         }

@@ -12,6 +12,7 @@ import dev.jotune.tensor.HostMemory;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.kernels.Precision;
+import dev.jotune.testing.SettledMemory;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -89,6 +90,7 @@ class PrecisionTest {
 
     /** Bytes that a product leaves beside its result: the most of a few, for what others left may be collected meanwhile. */
     private static long kept(Var x, Var w) {
+        SettledMemory.inUse();
         long most = Long.MIN_VALUE;
         for (int i = 0; i < 5; i++) {
             most = Math.max(most, keptOnce(x, w));

@@ -19,6 +19,7 @@ import dev.jotune.tensor.quant.BlockMatrix;
 import dev.jotune.tensor.quant.Dequantize;
 import dev.jotune.tensor.quant.Nf4Matrix;
 import dev.jotune.tensor.quant.QuantizedMatrix;
+import dev.jotune.testing.SettledMemory;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -54,8 +55,7 @@ class QuantizedLinearTest {
             cpu.normal(dense, 1, 2);
             QuantizedMatrix w = BlockMatrix.quantize(BlockFormat.Q4_0, dense);
             Var x = Var.parameter(Tensor.full(cpu, DType.F32, 0.5, 2, 512));
-            long before = HostMemory.bytesInUse();
-            HostMemory.resetPeak();
+            long before = SettledMemory.inUse();
             Gradients.of(QuantizedLinear.apply(x, w).square().sum(), List.of(x));
             assertThat(HostMemory.peakBytes() - before).isLessThan(4L * dense.numel() / 4);
         }

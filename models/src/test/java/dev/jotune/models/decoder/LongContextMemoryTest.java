@@ -16,6 +16,7 @@ import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Shape;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.random.Philox;
+import dev.jotune.testing.SettledMemory;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -69,18 +70,13 @@ class LongContextMemoryTest {
         return Tensor.of(Backends.cpu(), new long[time], 1, time);
     }
 
-    /** The most that a run takes: of a few, for while one runs, what other tests have left may be collected. */
+    /** The most that a run holds at once. */
     private static long peak(int time, IntConsumer run) {
-        long most = 0;
-        for (int i = 0; i < 3; i++) {
-            long before = HostMemory.bytesInUse();
-            HostMemory.resetPeak();
-            try (Scope scope = Scope.open()) {
-                run.accept(time);
-            }
-            most = Math.max(most, HostMemory.peakBytes() - before);
+        long before = SettledMemory.inUse();
+        try (Scope scope = Scope.open()) {
+            run.accept(time);
         }
-        return most;
+        return HostMemory.peakBytes() - before;
     }
 
     /** Elements that each further token takes, having checked that the growth is linear and far from T x T. */

@@ -21,6 +21,7 @@ import dev.jotune.tensor.HostMemory;
 import dev.jotune.tensor.Scope;
 import dev.jotune.tensor.Tensor;
 import dev.jotune.tensor.random.Philox;
+import dev.jotune.testing.SettledMemory;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -97,8 +98,7 @@ class DoraTest {
                 Tuned t = Tuned.of(layer, DType.F32, 4, 0);
                 Var x = Var.parameter(noise(backend, DType.F32, 6, 1, 1, 2, 1024));
                 step(t, x);
-                HostMemory.resetPeak();
-                long before = HostMemory.peakBytes();
+                long before = SettledMemory.inUse();
                 step(t, x);
                 // A quantised weight is widened a few rows at a time on the way back, at most 4 MB of them.
                 long most = layer == dense ? 1 << 20 : 5 << 20;
