@@ -28,9 +28,9 @@ final class AmxPanels implements PanelKernel {
     }
 
     @Override
-    public void run(Operands operands, int rows, int columns, boolean fetch, long arguments) {
+    public void run(Operands operands, int rows, int columns, Stretches ahead, long arguments) {
         if (operands.products().length == 0) {
-            vectors.run(operands, rows, columns, fetch, arguments);
+            vectors.run(operands, rows, columns, ahead, arguments);
             return;
         }
         long a = Raw.get(arguments + TileArgs.A);
@@ -64,7 +64,7 @@ final class AmxPanels implements PanelKernel {
                 && Raw.get(arguments + TileArgs.RESIDUAL_STRIDE) == Raw.get(arguments + TileArgs.C_STRIDE);
         if (joined || residual != 0 && !onto) {
             Raw.set(arguments + TileArgs.STEPS, 0);
-            vectors.run(Operands.F32, rows, columns, false, arguments);
+            vectors.run(Operands.F32, rows, columns, Stretches.NONE, arguments);
             return true;
         }
         return residual != 0;

@@ -138,6 +138,11 @@ final class FrozenPanels implements FrozenKernel.Packed {
             }
 
             @Override
+            public Stretches source(int panel, int k, int steps) {
+                return new Stretches(1, kept.address(panel, k), 0, (long) (paired ? (steps + 1) / 2 : steps) * TileCode.PANEL_ROW);
+            }
+
+            @Override
             public void fill(int panel, int k, int steps, long target) {
                 copies.copy(Repack.ROUND_PANEL, kept.address(panel, k), TileCode.PANEL_ROW, target, TileCode.PANEL_ROW, 0, steps,
                         TileCode.WIDTH, Workspace.arguments());
@@ -160,17 +165,28 @@ final class FrozenPanels implements FrozenKernel.Packed {
                 throw new IllegalStateException("Panel " + panel + " is not kept in this order. Call fill.");
             }
 
+            @Override
+            public Stretches source(int panel, int k, int steps) {
+                return new Stretches((steps + TileCode.WIDTH - 1) / TileCode.WIDTH, kept.address(k / TileCode.WIDTH, panel * TileCode.WIDTH),
+                        panelBytes, (long) words(panel) * TileCode.PANEL_ROW);
+            }
+
+            /** Words of a kept panel's column that a panel of inputs needs. */
+            private int words(int panel) {
+                int inputs = Math.min(TileCode.WIDTH, columns - panel * TileCode.WIDTH);
+                return paired ? (inputs + 1) / 2 : inputs;
+            }
+
             // Steps are outputs here and panels hold inputs: each square comes from the kept panel of its outputs.
             @Override
             public void fill(int panel, int k, int steps, long target) {
                 int input = panel * TileCode.WIDTH;
-                int inputs = Math.min(TileCode.WIDTH, columns - input);
                 long arguments = Workspace.arguments();
                 for (int at = k; at < k + steps; at += TileCode.WIDTH) {
                     int outputs = Math.min(TileCode.WIDTH, k + steps - at);
                     long row = (rounded ? at - k >> 1 : at - k) * (long) TileCode.PANEL_ROW;
                     copies.copy(how, kept.address(at / TileCode.WIDTH, input), TileCode.PANEL_ROW, target + row, TileCode.PANEL_ROW,
-                            panelBytes, paired ? (inputs + 1) / 2 : inputs, outputs, arguments);
+                            panelBytes, words(panel), outputs, arguments);
                 }
             }
         };

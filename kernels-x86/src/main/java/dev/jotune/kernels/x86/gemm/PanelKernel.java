@@ -15,8 +15,8 @@ interface PanelKernel {
     /**
      * Computes {@code rows} rows and {@code columns} columns of C.
      *
-     * @param fetch     whether the block's {@code AHEAD} is worth fetching meanwhile
-     * @param arguments a {@link TileArgs} block, filled but for {@code TILES} and {@code MASK}; may be changed
+     * @param ahead     what the caches may fetch meanwhile
+     * @param arguments a {@link TileArgs} block, filled but for {@code TILES}, {@code MASK} and {@code AHEAD}; may be changed
      */
-    void run(Operands operands, int rows, int columns, boolean fetch, long arguments);
+    void run(Operands operands, int rows, int columns, Stretches ahead, long arguments);
 }

@@ -13,6 +13,11 @@ interface Panels {
         return TileCode.PANEL_ROW;
     }
 
+    /** What reading or making {@code steps} steps from {@code k} of a panel goes through, as far as it is known. */
+    default Stretches source(int panel, int k, int steps) {
+        return Stretches.NONE;
+    }
+
     /** Makes {@code steps} steps from {@code k} of a panel at {@code target}, 256 bytes a row. */
     void fill(int panel, int k, int steps, long target);
 }

@@ -73,9 +73,13 @@ final class Product {
         }
     }
 
-    /** Steps of a block: equal parts, multiples of 64 so that pairs, AMX tiles and kept panels stay whole. */
+    /**
+     * Steps of a block: equal parts, multiples of 64 so that pairs, AMX tiles and kept panels stay whole. A panel that is made is made from
+     * many places, which the few tiles of a low product have no time to fetch for more steps.
+     */
     private int blockOf() {
-        int most = operands == Operands.F32 || operands == Operands.LOOSE ? BLOCK : 2 * BLOCK / operands.leftPieces();
+        boolean wide = operands == Operands.F32 || operands == Operands.LOOSE;
+        int most = Math.min(wide || !panels.areKept() ? BLOCK : 2 * BLOCK, 2 * BLOCK / operands.leftPieces());
         int parts = (k + most - 1) / most;
         return ((k + parts - 1) / parts + 63) / 64 * 64;
     }
@@ -104,8 +108,12 @@ final class Product {
             int row = (int) ((long) tiles * group / parts) * height;
             int end = Math.min(m, (int) ((long) tiles * (group + 1) / parts) * height);
             int to = (int) ((long) count * (run + 1) / runs);
+            // Threads take tasks in turn, so that this one's next is as many further as there are threads.
+            int later = t + threads;
+            int next = later >= alone + shared * groups ? -1
+                    : (int) ((long) count * (later < alone ? later : alone + (later - alone) % shared) / runs);
             for (int j = (int) ((long) count * run / runs); j < to; j++) {
-                panel(j, row, end - row, from, steps, block, madeRows == 0 ? 0 : madeRows + row * rowBytes, rowBytes);
+                panel(j, j + 1 < to ? j + 1 : next, row, end - row, from, steps, block, madeRows == 0 ? 0 : madeRows + row * rowBytes, rowBytes);
             }
         });
     }
@@ -128,7 +136,8 @@ final class Product {
         return best;
     }
 
-    private void panel(int panel, int row, int count, int from, int steps, int block, long madeRows, long rowBytes) {
+    /** @param next the panel whose source is fetched meanwhile, or -1 */
+    private void panel(int panel, int next, int row, int count, int from, int steps, int block, long madeRows, long rowBytes) {
         int column = panel * TileCode.WIDTH;
         int columns = Math.min(TileCode.WIDTH, n - column);
         long args = Workspace.arguments();
@@ -155,7 +164,6 @@ final class Product {
             Raw.set(args + TileArgs.STEPS, operands.products().length > 0 ? (part + 1) / 2 : part);
             Raw.set(args + TileArgs.C, target);
             Raw.set(args + TileArgs.C_STRIDE, cStride);
-            Raw.set(args + TileArgs.AHEAD, b + (long) pad(operands.words(part)) * TileCode.PANEL_ROW);
             Raw.set(args + TileArgs.BIAS, begins && epilogue.bias() != 0 ? epilogue.bias() + 4L * column : 0);
             boolean joins = begins && epilogue.residual() != 0;
             Raw.set(args + TileArgs.RESIDUAL, !begins ? target
@@ -165,7 +173,10 @@ final class Product {
             Raw.set(args + TileArgs.LEFT_STRIDE, epilogue.leftStride());
             Raw.set(args + TileArgs.RIGHT, right);
             Raw.set(args + TileArgs.RANK, epilogue.rank());
-            kernel.run(operands, count, columns, panels.areKept(), args);
+            int then = at + part;
+            Stretches ahead = then < from + steps ? panels.source(panel, then, Math.min(block, from + steps - then))
+                    : next < 0 ? Stretches.NONE : panels.source(next, from, Math.min(block, steps));
+            kernel.run(operands, count, columns, ahead, args);
         }
     }
 

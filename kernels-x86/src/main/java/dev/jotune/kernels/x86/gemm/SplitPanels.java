@@ -13,6 +13,11 @@ record SplitPanels(Panels whole, Operands operands, VectorPanels copies) impleme
     }
 
     @Override
+    public Stretches source(int panel, int k, int steps) {
+        return whole.source(panel, k, steps);
+    }
+
+    @Override
     public void fill(int panel, int k, int steps, long target) {
         long source;
         if (whole.areKept()) {

@@ -22,7 +22,7 @@ final class VectorPanels implements PanelKernel {
     }
 
     @Override
-    public void run(Operands operands, int rows, int columns, boolean fetch, long arguments) {
+    public void run(Operands operands, int rows, int columns, Stretches ahead, long arguments) {
         int vectors = (columns + 15) / 16;
         int height = TileCode.maxRows(vectors);
         int whole = rows / height;
@@ -34,11 +34,31 @@ final class VectorPanels implements PanelKernel {
             rest += height - low;
         }
         Raw.set(arguments + TileArgs.MASK, mask(columns));
-        // Enough lines a round that the next panel is there when this one is done, if the tiles last that long.
-        int ahead = !fetch ? 0 : rows >= 16 * height ? 1 : rows >= 4 * height ? 2 : 0;
-        tiles(operands, height, whole, vectors, ahead, arguments);
+        int left = whole - fetching(operands, height, whole, vectors, ahead, arguments);
+        tiles(operands, height, left, vectors, 0, arguments);
         tiles(operands, low, low > 0 ? 1 : 0, vectors, 0, arguments);
         tiles(operands, rest, rest > 0 ? 1 : 0, vectors, 0, arguments);
+    }
+
+    /**
+     * Runs those of {@code number} tiles in whose rounds {@code ahead} is fetched, a line in each or four where the tiles would not last; so
+     * many that a stretch is there fill one tile or more. Returns how many ran.
+     */
+    private int fetching(Operands operands, int height, int number, int vectors, Stretches ahead, long arguments) {
+        int rounds = (int) Raw.get(arguments + TileArgs.STEPS) / 4;
+        if (number == 0 || rounds == 0 || ahead.count() == 0) {
+            return 0;
+        }
+        int slow = (ahead.lines() + rounds - 1) / rounds;
+        int quick = (ahead.lines() + 4 * rounds - 1) / (4 * rounds);
+        boolean enough = slow == quick || (long) slow * ahead.count() <= number;
+        int each = enough ? slow : quick;
+        int stretches = Math.min(ahead.count(), number / each);
+        for (int i = 0; i < stretches; i++) {
+            Raw.set(arguments + TileArgs.AHEAD, ahead.address(i));
+            tiles(operands, height, each, vectors, enough ? 1 : 2, arguments);
+        }
+        return stretches * each;
     }
 
     /** Runs {@code number} tiles and moves the block on to the rows below them. */

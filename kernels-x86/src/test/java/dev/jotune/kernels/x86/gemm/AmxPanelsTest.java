@@ -63,7 +63,7 @@ class AmxPanelsTest {
                     }
                 }
                 Guarded[] joined = join(arena, memory, random, args, want, rows, columns, terms, c, cStride);
-                amx.run(operands, rows, columns, true, args);
+                amx.run(operands, rows, columns, new Stretches(2, panel.address, 0, 128), args);
                 a.check("A");
                 panel.check("the panel");
                 c.check("C");
