@@ -46,7 +46,8 @@ def explain(t, row, ceilings, lines):
     if t.kind == "rows":
         limit = c["read_gbps_l2"] / 8
         return (f"4 bytes read and 4 written an element allow {limit:.0f} Gelem/s at {c['read_gbps_l2']:.0f} GB/s from L2; ours {ours:.1f}, "
-                f"the peer {theirs:.1f}. {ours * 8:.0f} GB/s pass, so arithmetic within the row, not bytes, is what is left.")
+                f"the peer {theirs:.1f}. {ours * 8:.0f} GB/s pass, so not bytes from L2 but loads, stores and arithmetic within the row are what is left "
+                "(NOTES-rows.md takes LayerNorm apart).")
     if t.kind == "second":
         return (f"the burst itself gains {ceilings[2]['fma_gflops'] / ceilings[1]['fma_gflops']:.2f}, reads from memory "
                 f"{ceilings[2]['read_gbps_memory'] / ceilings[1]['read_gbps_memory']:.2f}; the difference to {statistics.median(row.ratios):.2f} is work "

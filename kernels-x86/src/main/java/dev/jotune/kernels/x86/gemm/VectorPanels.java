@@ -41,8 +41,8 @@ final class VectorPanels implements PanelKernel {
     }
 
     /**
-     * Runs those of {@code number} tiles in whose rounds {@code ahead} is fetched, a line in each or four where the tiles would not last; so
-     * many that a stretch is there fill one tile or more. Returns how many ran.
+     * Runs the first of {@code number} tiles, in whose rounds {@code ahead} is fetched: a line in each round, or four where the tiles would
+     * not suffice. A stretch takes as many tiles as its lines need. Returns how many ran.
      */
     private int fetching(Operands operands, int height, int number, int vectors, Stretches ahead, long arguments) {
         int rounds = (int) Raw.get(arguments + TileArgs.STEPS) / 4;
