@@ -102,7 +102,7 @@ final class Product {
         int groups = panels.areKept() ? Math.clamp((wanted + runs - 1) / runs, 1, tiles) : groups(shared, tiles * height);
         int alone = runs - shared;
         pool.execute(alone + shared * groups, t -> {
-            int run = t < alone ? t : alone + (t - alone) % shared;
+            int run = run(t, alone, shared);
             int group = t < alone ? 0 : (t - alone) / shared;
             int parts = t < alone ? 1 : groups;
             int row = (int) ((long) tiles * group / parts) * height;
@@ -111,11 +111,16 @@ final class Product {
             // Threads take tasks in turn, so that this one's next is as many further as there are threads.
             int later = t + threads;
             int next = later >= alone + shared * groups ? -1
-                    : (int) ((long) count * (later < alone ? later : alone + (later - alone) % shared) / runs);
+                    : (int) ((long) count * run(later, alone, shared) / runs);
             for (int j = (int) ((long) count * run / runs); j < to; j++) {
                 panel(j, j + 1 < to ? j + 1 : next, row, end - row, from, steps, block, madeRows == 0 ? 0 : madeRows + row * rowBytes, rowBytes);
             }
         });
+    }
+
+    /** Which run of panels a task multiplies: the first {@code alone} tasks have one each, the others share theirs. */
+    private static int run(int task, int alone, int shared) {
+        return task < alone ? task : alone + (task - alone) % shared;
     }
 
     /**

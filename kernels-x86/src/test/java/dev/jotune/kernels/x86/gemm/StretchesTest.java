@@ -19,11 +19,13 @@ class StretchesTest {
 
     /** A kept weight of which some bytes are turned into others, and a panel of one of its directions. */
     private record Case(FrozenPanels weight, Panels panels, int panel, int k, int steps) {
+        /** What the kernel reads: the panel made, or where it is kept its words of one or two steps. */
         byte[] made() {
             try (Arena arena = Arena.ofConfined()) {
                 MemorySegment target = arena.allocate((long) Product.pad(steps) * TileCode.PANEL_ROW, 64);
                 if (panels.areKept()) {
-                    target.copyFrom(MemorySegment.ofAddress(panels.address(panel, k)).reinterpret(source().bytes()));
+                    long words = (weight.paired ? Operands.BF16 : Operands.F32).words(steps);
+                    target.copyFrom(MemorySegment.ofAddress(panels.address(panel, k)).reinterpret(words * TileCode.PANEL_ROW));
                 } else {
                     panels.fill(panel, k, steps, target.address());
                 }
@@ -35,35 +37,43 @@ class StretchesTest {
             return panels.source(panel, k, steps);
         }
 
-        /** The panel after all bytes of the weight inside of its stretches, or all outside, became others. */
-        byte[] changed(boolean inside) {
-            MemorySegment all = MemorySegment.ofAddress(weight.address(0, 0)).reinterpret(weight.byteSize());
-            byte[] before = all.toArray(ValueLayout.JAVA_BYTE);
-            boolean[] within = new boolean[before.length];
-            Stretches s = source();
-            for (int i = 0; i < s.count(); i++) {
-                int from = Math.toIntExact(s.address(i) - all.address());
-                Arrays.fill(within, from, Math.toIntExact(from + s.bytes()), true);
-            }
+        private MemorySegment all() {
+            return MemorySegment.ofAddress(weight.address(0, 0)).reinterpret(weight.byteSize());
+        }
+
+        /** The panel after some bytes of the weight became others. */
+        byte[] changed(boolean[] which) {
+            byte[] before = all().toArray(ValueLayout.JAVA_BYTE);
+            byte[] after = before.clone();
             for (int i = 0; i < before.length; i++) {
-                if (within[i] == inside) {
-                    all.set(ValueLayout.JAVA_BYTE, i, (byte) (before[i] ^ 0x15));
-                }
+                after[i] ^= (byte) (which[i] ? 0x15 : 0);
             }
+            all().copyFrom(MemorySegment.ofArray(after));
             byte[] made = made();
-            all.copyFrom(MemorySegment.ofArray(before));
+            all().copyFrom(MemorySegment.ofArray(before));
             return made;
         }
 
         void check() {
             byte[] made = made();
-            assertThat(changed(false)).as("%s, the rest changed", this).isEqualTo(made);
-            assertThat(changed(true)).as("%s, its stretches changed", this).isNotEqualTo(made);
+            Stretches s = source();
+            boolean[] outside = new boolean[Math.toIntExact(weight.byteSize())];
+            Arrays.fill(outside, true);
+            for (int i = 0; i < s.count(); i++) {
+                for (long row = 0; row < s.bytes(); row += TileCode.PANEL_ROW) {
+                    int from = Math.toIntExact(s.address(i) + row - all().address());
+                    Arrays.fill(outside, from, from + TileCode.PANEL_ROW, false);
+                    boolean[] inside = new boolean[outside.length];
+                    Arrays.fill(inside, from, from + TileCode.PANEL_ROW, true);
+                    assertThat(changed(inside)).as("%s, stretch %s changed at %s", this, i, row).isNotEqualTo(made);
+                }
+            }
+            assertThat(changed(outside)).as("%s, the rest changed", this).isEqualTo(made);
         }
     }
 
     @Test
-    void aPanelDependsOnItsStretchesAlone() {
+    void aPanelDependsOnEveryRowOfItsStretchesAndOnNothingElse() {
         for (DType type : new DType[] {DType.F32, DType.BF16}) {
             Tensor values = Tensor.empty(Backends.cpu(), DType.F32, 200, 150);
             Backends.cpu().normal(values, 1, 2);
