@@ -37,26 +37,33 @@ if [ -n "${JLAMA:-}" ] && [ ! -d "$work/jlama" ]; then
     "$javac" -proc:none -nowarn -d "$work/jlama" -cp "$JLAMA/*" $here/JlamaPeer.java >&2
 fi
 
+errors=$(mktemp)
+failures=$(mktemp)
+# What fails is named, and the others go on; then the script fails too.
+attempt() { # COMMAND ARGS...
+    "$@" 2>"$errors" || { echo "decode.sh: this failed and is missing: $*" | tee -a "$failures" >&2; { grep -v WARNING "$errors" | head -n 5 >&2; } || true; }
+}
 jotune() { # FILE WEIGHTS
-    "$java" -Xmx512m -XX:+UseParallelGC $vector -Djotune.threads="$threads" -cp "$CLASSES" dev.jotune.jmh.Decode "$1" "$threads" "$new" "$runs" "$2"
+    attempt "$java" -Xmx512m -XX:+UseParallelGC $vector -Djotune.threads="$threads" -cp "$CLASSES" dev.jotune.jmh.Decode "$1" "$threads" "$new" "$runs" "$2"
 }
 jlama() { # WORKING [NARROWED]
-    "$java" -Xmx4g $vector --enable-preview -cp "$work/jlama:$JLAMA/*" JlamaPeer "$work/hf" "$threads" "$new" "$runs" "$@"
+    attempt "$java" -Xmx4g $vector --enable-preview -cp "$work/jlama:$JLAMA/*" JlamaPeer "$work/hf" "$threads" "$new" "$runs" "$@"
 }
 llama3() { # FILE
-    "$java" -Xmx2g $vector -XX:ActiveProcessorCount="$threads" -cp "$work/llama3" com.llama4j.Llama3Peer "$1" "$threads" "$new" "$runs"
+    attempt "$java" -Xmx2g $vector -XX:ActiveProcessorCount="$threads" -cp "$work/llama3" com.llama4j.Llama3Peer "$1" "$threads" "$new" "$runs"
 }
 
 for round in $(seq "$rounds"); do
     {
         jotune "$work/hf" BF16
-        "$python" $here/torch_peer.py "$work/hf" "$threads" "$new" "$runs"
+        attempt "$python" $here/torch_peer.py "$work/hf" "$threads" "$new" "$runs"
         if [ -n "${JLAMA:-}" ]; then jlama F32; jlama BF16; fi
         if [ -n "${LLAMA3:-}" ]; then llama3 "$work/model-bf16.gguf"; fi
         for form in q8_0 q4_0; do
             jotune "$work/model-$form.gguf" "${form^^}"
             if [ -n "${LLAMA3:-}" ]; then llama3 "$work/model-$form.gguf"; fi
         done
-        if [ -n "${JLAMA:-}" ]; then jlama I8 Q4; fi
-    } 2>/dev/null | grep --line-buffered '^{"case' | sed -u "s/}\$/, \"round\": $round}/"
+        if [ -n "${JLAMA:-}" ]; then jlama F32 Q4; fi
+    } | grep --line-buffered '^{"case' | sed -u "s/}\$/, \"round\": $round}/"
 done
+[ ! -s "$failures" ]

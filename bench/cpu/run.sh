@@ -121,8 +121,8 @@ fi
 if has decode; then
     for threads in 2 1; do
         note "decode, $threads threads"
-        THREADS=$threads WORK=${WORK:-jmh/target/decode} RUNS=2 PYTHON=$python CLASSES="jmh/target/classes:jmh/target/lib/*" \
-            bench/cpu/decode.sh $((launches > 1 ? threads : 1)) 64 2>"$errors" | keep '"bench": "decode"' || tail -n 5 "$errors" >&2
+        THREADS=$threads WORK=${WORK:-jmh/target/decode} RUNS=3 PYTHON=$python CLASSES="jmh/target/classes:jmh/target/lib/*" \
+            bench/cpu/decode.sh $((launches > 1 ? 2 : 1)) 64 2>"$errors" | keep '"bench": "decode"' || cat "$errors" >&2
     done
 fi
 "$python" bench/cpu/report.py "$log" "$mode" > "$out"

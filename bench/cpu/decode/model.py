@@ -74,7 +74,8 @@ def value(v):
 
 def gguf(form):
     number, encode = FORMS[form]
-    tokens = [f"<{i}>" for i in range(c.vocab_size)]
+    # One merge, because readers want at least one; what it makes is a token.
+    tokens = [f"<{i}>" for i in range(c.vocab_size - 1)] + ["<0><1>"]
     meta = {"general.architecture": "llama", "general.name": "random " + form, "llama.embedding_length": c.hidden_size,
             "llama.feed_forward_length": c.intermediate_size, "llama.block_count": c.num_hidden_layers,
             "llama.attention.head_count": c.num_attention_heads, "llama.attention.head_count_kv": c.num_key_value_heads,
