@@ -5,9 +5,11 @@ import dev.jotune.kernels.x86.gemm.Gemms;
 import dev.jotune.tensor.cpu.CpuExtension;
 import dev.jotune.tensor.cpu.simd.Matrix;
 import dev.jotune.tensor.cpu.simd.Parallel;
+import dev.jotune.tensor.cpu.simd.RowCode;
 import dev.jotune.tensor.kernels.FrozenKernel;
 import dev.jotune.tensor.kernels.FusedKernel;
 import dev.jotune.tensor.kernels.QuantizedProductKernel;
+import dev.jotune.tensor.quant.BlockFormat;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.ValueLayout;
@@ -75,6 +77,11 @@ public final class X86Extension implements CpuExtension {
         // Rounding rows to bytes is less accurate than the product's definition: only on request.
         boolean bytes = kind == QuantizedProductKernel.class && Boolean.getBoolean("jotune.int8") && processor.has(Feature.AVX512_VNNI);
         return bytes ? gemms.map(g -> kind.cast(g.int8())) : Optional.empty();
+    }
+
+    @Override
+    public Optional<RowCode> rows(BlockFormat format) {
+        return processor.has(Feature.AVX512_VNNI) ? gemms.flatMap(g -> g.rows(format)) : Optional.empty();
     }
 
     @Override

@@ -1,7 +1,9 @@
 package dev.jotune.tensor.cpu;
 
 import dev.jotune.tensor.cpu.simd.Matrix;
+import dev.jotune.tensor.cpu.simd.RowCode;
 import dev.jotune.tensor.kernels.FusedKernel;
+import dev.jotune.tensor.quant.BlockFormat;
 import java.util.Optional;
 
 /**
@@ -20,6 +22,11 @@ public interface CpuExtension {
 
     /** The kernel of this kind, if it has one that is faster here than the Vector API's. */
     <K extends FusedKernel> Optional<K> kernel(Class<K> kind);
+
+    /** What multiplies single rows with weights in this format, if it has something that is faster here than the Vector API's. */
+    default Optional<RowCode> rows(BlockFormat format) {
+        return Optional.empty();
+    }
 
     /**
      * {@code C = A B}, or {@code C += A B} if {@code add}; arguments as those of {@code Gemm.run}.

@@ -1,7 +1,10 @@
 package dev.jotune.tensor.cpu;
 
 import dev.jotune.tensor.cpu.simd.Matrix;
+import dev.jotune.tensor.cpu.simd.RowProduct;
 import dev.jotune.tensor.kernels.FusedKernel;
+import dev.jotune.tensor.quant.BlockMatrix;
+import dev.jotune.tensor.quant.QuantizedMatrix;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -61,6 +64,19 @@ record Extensions(List<CpuExtension> working, List<String> notes) {
             }
         }
         return Optional.empty();
+    }
+
+    /** The product of single rows with a quantised weight: an extension's if one has it, or the Vector API's. */
+    RowProduct rows(QuantizedMatrix weight) {
+        if (weight instanceof BlockMatrix m) {
+            for (CpuExtension e : working) {
+                Optional<RowProduct> coded = e.rows(m.blocks()).flatMap(code -> RowProduct.of(m, code));
+                if (coded.isPresent()) {
+                    return coded.get();
+                }
+            }
+        }
+        return RowProduct.of(weight);
     }
 
     /** Whether one of them did the product; see {@link CpuExtension#matmul}. */

@@ -33,6 +33,7 @@ import java.util.Optional;
  * loops, which this class inherits.
  */
 final class VectorBackend extends ReferenceBackend {
+    private final Extensions extensions = Extensions.all();
     /** Elements that justify a task of their own. */
     private static final long TASK = 1 << 15;
     /** Elements of a row below which beginning it costs more than copying it. */
@@ -46,14 +47,13 @@ final class VectorBackend extends ReferenceBackend {
             SparseKernel.class, new VectorSparse(),
             DequantizeKernel.class, new VectorDequantize(),
             AdamWKernel.class, new VectorAdamW(),
-            DecodeKernel.class, new VectorDecode());
-    private final Extensions extensions = Extensions.all();
+            DecodeKernel.class, new VectorDecode(extensions));
     private final FrozenKernel frozen = extensions.kernel(FrozenKernel.class)
             .<FrozenKernel>map(k -> new FrozenChoice(List.of(k, new VectorFrozen()))).orElseGet(VectorFrozen::new);
 
     private final QuantizedProductKernel quantized = extensions.kernel(QuantizedProductKernel.class)
-            .<QuantizedProductKernel>map(k -> new QuantizedChoice(List.of(k, new VectorQuantizedProduct())))
-            .orElseGet(VectorQuantizedProduct::new);
+            .<QuantizedProductKernel>map(k -> new QuantizedChoice(List.of(k, new VectorQuantizedProduct(extensions))))
+            .orElseGet(() -> new VectorQuantizedProduct(extensions));
 
     @Override
     public String name() {

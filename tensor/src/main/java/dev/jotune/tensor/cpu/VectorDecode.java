@@ -14,8 +14,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** Hands a decoder to the Vector API's decode steps. */
+/** Hands a decoder to the CPU's decode steps. */
 final class VectorDecode implements DecodeKernel {
+    private final Extensions extensions;
+
+    VectorDecode(Extensions extensions) {
+        this.extensions = extensions;
+    }
+
     @Override
     public Optional<String> obstacle(Use use) {
         if (use.rows() != 1 || use.padded()) {
@@ -41,12 +47,13 @@ final class VectorDecode implements DecodeKernel {
         if (rows != 1) {
             throw new IllegalArgumentException("steps of " + rows + " texts were asked for. The CPU's read one: ask obstacle first.");
         }
-        return new Prepared(model);
+        return new Prepared(model, extensions);
     }
 
     /** A decoder's steps, and everything that they read by address. */
     private static final class Prepared implements Steps {
         private final Model model;
+        private final Extensions extensions;
         /** Narrow or strided vectors, as dense F32; and those that lie right already. */
         private final List<Tensor> held = new ArrayList<>();
         private final EmbeddingRow embedding;
@@ -57,8 +64,9 @@ final class VectorDecode implements DecodeKernel {
         private final Tensor[] boundValues;
         private boolean closed;
 
-        Prepared(Model m) {
+        Prepared(Model m, Extensions extensions) {
             model = m;
+            this.extensions = extensions;
             boundKeys = new Tensor[m.layers().size()];
             boundValues = new Tensor[m.layers().size()];
             Layer first = m.layers().getFirst();
@@ -80,8 +88,8 @@ final class VectorDecode implements DecodeKernel {
                     bias(l.down()), l.window());
         }
 
-        private static RowProduct product(Linear l) {
-            return l.weight().quantized().map(RowProduct::of).orElseGet(() -> RowProduct.of(l.weight().dense().get()).get());
+        private RowProduct product(Linear l) {
+            return l.weight().quantized().map(extensions::rows).orElseGet(() -> RowProduct.of(l.weight().dense().get()).get());
         }
 
         private long bias(Linear l) {

@@ -57,6 +57,7 @@ public enum Evex {
     VPSLLD(Prefix.P66, 1, 0, 0x72, Form.SHIFT_6, Tuple.FULL),
     VPSRLD(Prefix.P66, 1, 0, 0x72, Form.SHIFT_2, Tuple.FULL),
     VPSRAD(Prefix.P66, 1, 0, 0x72, Form.SHIFT_4, Tuple.FULL),
+    VPSRLVD(Prefix.P66, 2, 0, 0x45, Form.THREE, Tuple.FULL),
     VPMOVSXBD(Prefix.P66, 2, 0, 0x21, Form.TWO, Tuple.QUARTER),
     VPMOVZXBD(Prefix.P66, 2, 0, 0x31, Form.TWO, Tuple.QUARTER),
     VPMOVSXWD(Prefix.P66, 2, 0, 0x23, Form.TWO, Tuple.HALF),

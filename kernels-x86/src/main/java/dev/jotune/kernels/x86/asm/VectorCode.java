@@ -293,6 +293,11 @@ class VectorCode extends EvexCode {
         emit(Evex.VPSRAD, null, d, s, bits);
     }
 
+    /** Elements of {@code a} shifted right by as many bits as those of {@code b} say. */
+    public final void vpsrlvd(Vec d, Vec a, Operand b) {
+        emit(Evex.VPSRLVD, d, a, b, 0);
+    }
+
     public final void vrndscaleps(Vec d, Operand s, int how) {
         emit(Evex.VRNDSCALEPS, d, null, s, how);
     }

@@ -2,8 +2,10 @@ package dev.jotune.kernels.x86.gemm;
 
 import dev.jotune.tensor.cpu.simd.Matrix;
 import dev.jotune.tensor.cpu.simd.Parallel;
+import dev.jotune.tensor.cpu.simd.RowCode;
 import dev.jotune.tensor.kernels.FrozenKernel;
 import dev.jotune.tensor.kernels.QuantizedProductKernel;
+import dev.jotune.tensor.quant.BlockFormat;
 import java.util.Optional;
 import java.util.function.Supplier;
 
@@ -12,6 +14,7 @@ public final class Gemms {
     private final FrozenProducts frozen;
     private final DenseProducts dense;
     private final Supplier<QuantizedProductKernel> bytes;
+    private final RowKernels rows;
 
     /**
      * For a processor with AVX-512 F, DQ, BW, VL and BF16; the pool is asked for with the first product.
@@ -22,6 +25,7 @@ public final class Gemms {
         VectorPanels panels = new VectorPanels(installer);
         frozen = new FrozenProducts(pool, panels, new KernelChoice(panels, new AmxPanels(panels, installer), tiles));
         dense = new DenseProducts(pool, panels);
+        rows = new RowKernels(installer);
         bytes = () -> new Int8Products(pool, installer, panels, tiles.isPresent());
     }
 
@@ -33,6 +37,11 @@ public final class Gemms {
     /** Products of rounded rows with weights in Q8_0, for a processor with AVX-512 VNNI or AMX; less accurate than their definition. */
     public QuantizedProductKernel int8() {
         return bytes.get();
+    }
+
+    /** Products of single rows with weights in this format, for a processor with AVX-512 VNNI. */
+    public Optional<RowCode> rows(BlockFormat format) {
+        return rows.of(format);
     }
 
     /** As {@code CpuExtension.matmul}. */

@@ -84,6 +84,7 @@ final class VectorMeaning {
             case VPTERNLOGD -> each(i -> VectorArithmetic.ternary(d.getInt(i), a.getInt(i), b.getInt(i), imm));
             case VPSLLD -> each(i -> imm > 31 ? 0 : b.getInt(i) << imm);
             case VPSRLD -> each(i -> imm > 31 ? 0 : b.getInt(i) >>> imm);
+            case VPSRLVD -> ints((x, y) -> Integer.compareUnsigned(y, 31) > 0 ? 0 : x >>> y);
             case VPSRAD -> each(i -> b.getInt(i) >> Math.min(imm, 31));
             case VPMOVSXBD -> each(i -> b.get(i / 4));
             case VPMOVZXBD -> each(i -> b.get(i / 4) & 0xff);

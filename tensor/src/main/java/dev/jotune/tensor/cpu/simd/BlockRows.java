@@ -8,16 +8,19 @@ import static dev.jotune.tensor.cpu.simd.Mem.S;
 import static dev.jotune.tensor.cpu.simd.Mem.SI;
 
 import dev.jotune.tensor.quant.BlockMatrix;
+import java.util.stream.IntStream;
 import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
-/** {@link RowProduct} over ggml's blocks of 32. Each number is what the definition makes of it, to the last bit. */
+/** {@link RowProduct} over ggml's blocks of 32. Four rows of x meet each number as the definition makes it; one row meets its codes. */
 final class BlockRows {
     /** As many bytes as a float vector has lanes: vectors of at least 256 bits. */
     static final VectorSpecies<Byte> BYTES = L >= 16 ? ByteVector.SPECIES_128 : ByteVector.SPECIES_64;
+    /** The values of a half byte less 8, as bits of floats: a vector of 512 bits, in which codes select. */
+    private static final int[] HALVES = IntStream.range(-8, 8).map(i -> Float.floatToRawIntBits(i)).toArray();
 
     private BlockRows() {
     }
@@ -47,25 +50,24 @@ final class BlockRows {
             blocks = columns / m.blocks().elements();
         }
 
-        @Override
-        boolean paired() {
-            return false;
-        }
     }
 
-    /** A half-precision scale and 32 signed bytes. */
+    /** A half-precision scale and 32 signed bytes. Codes are summed first and scaled once, as in the other formats. */
     private static void q8(long x, long w, long ws, int blocks, int count, long out) {
         for (int r = 0; r < count; r++) {
             FloatVector c0 = FloatVector.zero(S);
-            long p = 0;
+            long p = x;
             long q = w;
             for (int b = 0; b < blocks; b++) {
-                FloatVector d = FloatVector.broadcast(S, Float.float16ToFloat(Mem.i16(q)));
+                p &= Mem.IN;
+                q &= Mem.IN;
+                FloatVector sum = FloatVector.zero(S);
                 for (int j = 0; j < 32; j += L) {
-                    FloatVector v = ((FloatVector) ByteVector.fromMemorySegment(BYTES, ALL, q + 2 + j, ORDER)
-                            .convertShape(VectorOperators.B2F, S, 0)).mul(d);
-                    c0 = FloatVector.fromMemorySegment(S, ALL, x + p + 4L * j, ORDER).fma(v, c0);
+                    FloatVector v = (FloatVector) ByteVector.fromMemorySegment(BYTES, ALL, q + 2 + j, ORDER)
+                            .convertShape(VectorOperators.B2F, S, 0);
+                    sum = FloatVector.fromMemorySegment(S, ALL, p + 4L * j, ORDER).fma(v, sum);
                 }
+                c0 = sum.fma(FloatVector.broadcast(S, Float.float16ToFloat(Mem.i16(q))), c0);
                 p += 4L * 32;
                 q += 34;
             }
@@ -111,20 +113,27 @@ final class BlockRows {
 
     /** A half-precision scale and 16 bytes, low halves first, less 8. */
     private static void q4(long x, long w, long ws, int blocks, int count, long out) {
+        IntVector table = IntVector.fromArray(SI, HALVES, 0);
         for (int r = 0; r < count; r++) {
             FloatVector c0 = FloatVector.zero(S);
-            long p = 0;
+            long p = x;
             long q = w;
             for (int b = 0; b < blocks; b++) {
-                FloatVector d = FloatVector.broadcast(S, Float.float16ToFloat(Mem.i16(q)));
+                p &= Mem.IN;
+                q &= Mem.IN;
+                FloatVector sum = FloatVector.zero(S);
                 for (int j = 0; j < 16; j += L) {
                     IntVector codes = (IntVector) ByteVector.fromMemorySegment(BYTES, ALL, q + 2 + j, ORDER)
                             .convertShape(VectorOperators.ZERO_EXTEND_B2I, SI, 0);
-                    FloatVector v = ((FloatVector) codes.and(15).sub(8).convertShape(VectorOperators.I2F, S, 0)).mul(d);
-                    c0 = FloatVector.fromMemorySegment(S, ALL, x + p + 4L * j, ORDER).fma(v, c0);
-                    v = ((FloatVector) codes.lanewise(VectorOperators.LSHR, 4).sub(8).convertShape(VectorOperators.I2F, S, 0)).mul(d);
-                    c0 = FloatVector.fromMemorySegment(S, ALL, x + p + 4L * (j + 16), ORDER).fma(v, c0);
+                    FloatVector low = L == 16 ? codes.selectFrom(table).reinterpretAsFloats()
+                            : (FloatVector) codes.and(15).sub(8).convertShape(VectorOperators.I2F, S, 0);
+                    codes = codes.lanewise(VectorOperators.LSHR, 4);
+                    FloatVector high = L == 16 ? codes.selectFrom(table).reinterpretAsFloats()
+                            : (FloatVector) codes.sub(8).convertShape(VectorOperators.I2F, S, 0);
+                    sum = FloatVector.fromMemorySegment(S, ALL, p + 4L * j, ORDER).fma(low, sum);
+                    sum = FloatVector.fromMemorySegment(S, ALL, p + 4L * (j + 16), ORDER).fma(high, sum);
                 }
+                c0 = sum.fma(FloatVector.broadcast(S, Float.float16ToFloat(Mem.i16(q))), c0);
                 p += 4L * 32;
                 q += 18;
             }
@@ -178,19 +187,24 @@ final class BlockRows {
     private static void q4Min(long x, long w, long ws, int blocks, int count, long out) {
         for (int r = 0; r < count; r++) {
             FloatVector c0 = FloatVector.zero(S);
-            long p = 0;
+            long p = x;
             long q = w;
             for (int b = 0; b < blocks; b++) {
-                FloatVector d = FloatVector.broadcast(S, Float.float16ToFloat(Mem.i16(q)));
-                FloatVector m = FloatVector.broadcast(S, Float.float16ToFloat(Mem.i16(q + 2)));
+                p &= Mem.IN;
+                q &= Mem.IN;
+                FloatVector sum = FloatVector.zero(S);
+                FloatVector plain = FloatVector.zero(S);
                 for (int j = 0; j < 16; j += L) {
                     IntVector codes = (IntVector) ByteVector.fromMemorySegment(BYTES, ALL, q + 4 + j, ORDER)
                             .convertShape(VectorOperators.ZERO_EXTEND_B2I, SI, 0);
-                    FloatVector v = ((FloatVector) codes.and(15).convertShape(VectorOperators.I2F, S, 0)).mul(d).add(m);
-                    c0 = FloatVector.fromMemorySegment(S, ALL, x + p + 4L * j, ORDER).fma(v, c0);
-                    v = ((FloatVector) codes.lanewise(VectorOperators.LSHR, 4).convertShape(VectorOperators.I2F, S, 0)).mul(d).add(m);
-                    c0 = FloatVector.fromMemorySegment(S, ALL, x + p + 4L * (j + 16), ORDER).fma(v, c0);
+                    FloatVector low = FloatVector.fromMemorySegment(S, ALL, p + 4L * j, ORDER);
+                    FloatVector high = FloatVector.fromMemorySegment(S, ALL, p + 4L * (j + 16), ORDER);
+                    sum = low.fma((FloatVector) codes.and(15).convertShape(VectorOperators.I2F, S, 0), sum);
+                    sum = high.fma((FloatVector) codes.lanewise(VectorOperators.LSHR, 4).convertShape(VectorOperators.I2F, S, 0), sum);
+                    plain = plain.add(low.add(high));
                 }
+                c0 = sum.fma(FloatVector.broadcast(S, Float.float16ToFloat(Mem.i16(q))), c0);
+                c0 = plain.fma(FloatVector.broadcast(S, Float.float16ToFloat(Mem.i16(q + 2))), c0);
                 p += 4L * 32;
                 q += 20;
             }

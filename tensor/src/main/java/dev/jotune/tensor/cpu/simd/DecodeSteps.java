@@ -56,7 +56,8 @@ public final class DecodeSteps implements Parallel.Task {
     /** What a participant has for itself. */
     private static final class Own {
         long normed;
-        long paired;
+        /** The row that products read, by {@link RowProduct.Input}. */
+        final long[] inputs = new long[RowProduct.Input.values().length];
         long query;
         long key;
         long scores;
@@ -93,11 +94,20 @@ public final class DecodeSteps implements Parallel.Task {
         logits = floats(shape.vocabulary());
         keys = new long[layer.length];
         values = new long[layer.length];
+        long[] most = new long[RowProduct.Input.values().length];
+        for (DecodeLayer l : layers) {
+            for (RowProduct w : List.of(l.query(), l.key(), l.value(), l.output(), l.gate(), l.up(), l.down())) {
+                most[w.input().ordinal()] = Math.max(most[w.input().ordinal()], w.inputBytes());
+            }
+        }
+        most[head.input().ordinal()] = Math.max(most[head.input().ordinal()], head.inputBytes());
         own = new Own[participants];
         for (int i = 0; i < participants; i++) {
             own[i] = new Own();
             own[i].normed = floats(shape.hidden());
-            own[i].paired = floats(Math.max(shape.hidden(), Math.max(heads, shape.inner())));
+            for (int k = 1; k < most.length; k++) {
+                own[i].inputs[k] = floats(most[k] / 4);
+            }
             own[i].query = floats(shape.headDim());
             own[i].key = floats(shape.headDim());
         }
@@ -184,36 +194,47 @@ public final class DecodeSteps implements Parallel.Task {
         int phase = p % PHASES;
         if (p == chunks.length - 1) {
             DecodeMath.norm(x, norm, o.normed, shape.hidden(), shape.eps());
-            pair(head, head, head, o.normed, o);
+            prepare(head, o.normed, o);
             return;
         }
         DecodeLayer l = layer[p / PHASES];
         switch (phase) {
             case 0 -> {
                 DecodeMath.norm(x, l.attentionNorm(), o.normed, shape.hidden(), shape.eps());
-                pair(l.query(), l.key(), l.value(), o.normed, o);
+                prepare(l.query(), o.normed, o);
+                also(l.key(), l.query(), o.normed, o);
+                also(l.value(), l.key(), o.normed, o);
             }
-            case 2 -> pair(l.output(), l.output(), l.output(), mixed, o);
+            case 2 -> prepare(l.output(), mixed, o);
             case 3 -> {
                 DecodeMath.norm(x, l.mlpNorm(), o.normed, shape.hidden(), shape.eps());
-                pair(l.gate(), l.up(), l.up(), o.normed, o);
+                prepare(l.gate(), o.normed, o);
+                also(l.up(), l.gate(), o.normed, o);
             }
-            case 4 -> pair(l.down(), l.down(), l.down(), gate, o);
+            case 4 -> prepare(l.down(), gate, o);
             default -> { }
         }
     }
 
-    private static void pair(RowProduct a, RowProduct b, RowProduct c, long row, Own o) {
-        RowProduct wants = a.paired() ? a : b.paired() ? b : c;
-        if (wants.paired()) {
-            wants.prepare(row, o.paired);
+    private static void prepare(RowProduct w, long row, Own o) {
+        if (w.input() == RowProduct.Input.PLAIN) {
+            o.inputs[0] = row;
+        } else {
+            w.prepare(row, o.inputs[w.input().ordinal()]);
+        }
+    }
+
+    /** For a product over the row that another one was prepared for last. */
+    private static void also(RowProduct w, RowProduct other, long row, Own o) {
+        if (w.input() != other.input()) {
+            prepare(w, row, o);
         }
     }
 
     private void piece(int p, int chunk, Own o) {
         int phase = p % PHASES;
         if (p == chunks.length - 1) {
-            product(head, headBias, o.normed, logits, chunk, o);
+            product(head, headBias, logits, chunk, o);
             return;
         }
         DecodeLayer l = layer[p / PHASES];
@@ -226,14 +247,14 @@ public final class DecodeSteps implements Parallel.Task {
                     attend(l, p / PHASES, h, o);
                 }
             }
-            case 2 -> residual(l.output(), l.outputBias(), mixed, chunk, o);
+            case 2 -> residual(l.output(), l.outputBias(), chunk, o);
             case 3 -> {
-                product(l.gate(), l.gateBias(), o.normed, gate, chunk, o);
-                product(l.up(), l.upBias(), o.normed, up, chunk, o);
+                product(l.gate(), l.gateBias(), gate, chunk, o);
+                product(l.up(), l.upBias(), up, chunk, o);
                 int from = from(shape.inner(), chunk);
                 DecodeMath.swiglu(gate + 4L * from, up + 4L * from, from(shape.inner(), chunk + 1) - from);
             }
-            default -> residual(l.down(), l.downBias(), gate, chunk, o);
+            default -> residual(l.down(), l.downBias(), chunk, o);
         }
     }
 
@@ -242,11 +263,11 @@ public final class DecodeSteps implements Parallel.Task {
         return chunk == participants ? n : (int) ((long) n * chunk / participants) & -16;
     }
 
-    private void product(RowProduct w, long bias, long row, long y, int chunk, Own o) {
+    private void product(RowProduct w, long bias, long y, int chunk, Own o) {
         int n = (int) w.rows();
         int from = from(n, chunk);
         int to = from(n, chunk + 1);
-        w.run(1, w.paired() ? o.paired : row, 0, from, to, y, 0);
+        w.run(1, o.inputs[w.input().ordinal()], 0, from, to, y, 0);
         if (bias != 0) {
             Arithmetic.add(y + 4L * from, bias + 4L * from, y + 4L * from, to - from);
         }
@@ -254,13 +275,13 @@ public final class DecodeSteps implements Parallel.Task {
 
     private void project(DecodeLayer l, int chunk, Own o) {
         long k = projected + 4L * shape.heads() * shape.headDim();
-        product(l.query(), l.queryBias(), o.normed, projected, chunk, o);
-        product(l.key(), l.keyBias(), o.normed, k, chunk, o);
-        product(l.value(), l.valueBias(), o.normed, k + 4L * shape.groups() * shape.headDim(), chunk, o);
+        product(l.query(), l.queryBias(), projected, chunk, o);
+        product(l.key(), l.keyBias(), k, chunk, o);
+        product(l.value(), l.valueBias(), k + 4L * shape.groups() * shape.headDim(), chunk, o);
     }
 
-    private void residual(RowProduct w, long bias, long row, int chunk, Own o) {
-        product(w, bias, row, added, chunk, o);
+    private void residual(RowProduct w, long bias, int chunk, Own o) {
+        product(w, bias, added, chunk, o);
         int from = from(shape.hidden(), chunk);
         Arithmetic.add(x + 4L * from, added + 4L * from, x + 4L * from, from(shape.hidden(), chunk + 1) - from);
     }

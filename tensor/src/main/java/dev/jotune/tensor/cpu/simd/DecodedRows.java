@@ -18,11 +18,6 @@ final class DecodedRows extends RowProduct {
         this.matrix = matrix;
     }
 
-    @Override
-    boolean paired() {
-        return false;
-    }
-
     /** Widens one row to floats at {@code to}. */
     static void widen(QuantizedMatrix matrix, long row, long to) {
         int n = (int) matrix.columns();

@@ -102,11 +102,6 @@ final class DenseRows {
         }
 
         @Override
-        boolean paired() {
-            return false;
-        }
-
-        @Override
         void sums(int h, long x, long xs, long number, long row, int count, long sums) {
             if (h == 1) {
                 f32(x, row, stride, columns / L, count, sums);
@@ -139,8 +134,8 @@ final class DenseRows {
         }
 
         @Override
-        boolean paired() {
-            return true;
+        Input input() {
+            return Input.PAIRS;
         }
 
         @Override
@@ -173,11 +168,6 @@ final class DenseRows {
     static final class F16 extends Dense {
         F16(long rows, int columns, long address, long rowBytes) {
             super(rows, columns, address, rowBytes);
-        }
-
-        @Override
-        boolean paired() {
-            return false;
         }
 
         @Override

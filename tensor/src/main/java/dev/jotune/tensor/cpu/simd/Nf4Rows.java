@@ -48,8 +48,8 @@ final class Nf4Rows extends RowProduct {
     }
 
     @Override
-    boolean paired() {
-        return true;
+    Input input() {
+        return Input.PAIRS;
     }
 
     @Override

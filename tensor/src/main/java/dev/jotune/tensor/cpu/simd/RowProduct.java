@@ -23,13 +23,22 @@ import jdk.incubator.vector.VectorSpecies;
  *
  * <p>Rows of the weight are read one after the other, to their ends: from memory that is up to twice as fast as
  * reading four at a time, because the processor fetches ahead along one stream. Each sum runs along its row in the
- * order of the numbers, in {@link Mem#L} partial sums: it is the same for any number of rows of x and of threads.
+ * order of the numbers, in {@link Mem#L} partial sums: it is the same for any number of threads, and with a dense weight for any
+ * number of rows of x. With a quantised one, rows by themselves and rows by four are rounded in different places.
  */
 public abstract class RowProduct {
-    /** Rows of the weight whose partial sums wait to be added up. */
-    private static final int BATCH = 16;
     /** Rows of x that a pass takes at most. */
-    static final int TALL = 4;
+    public static final int TALL = 4;
+
+    /** How a row of x must lie. Products over weights of one kind want the same. */
+    enum Input {
+        /** As it is. */
+        PLAIN,
+        /** In every two vectors first the even and then the odd numbers. */
+        PAIRS,
+        /** As an extension wants it. */
+        CODED
+    }
 
     private static final VectorSpecies<Integer> HALF = L == 16 ? IntVector.SPECIES_256 : L == 8 ? IntVector.SPECIES_128 : IntVector.SPECIES_64;
 
@@ -70,6 +79,11 @@ public abstract class RowProduct {
         };
     }
 
+    /** The product over a quantised weight by an extension's code, where vectors are as wide as its sums. The caller keeps the weight reachable. */
+    public static Optional<RowProduct> of(BlockMatrix weight, RowCode code) {
+        return L == 16 ? Optional.of(new CodeRows(weight, code)) : Optional.empty();
+    }
+
     /** The product over a quantised weight. The caller keeps it reachable. */
     public static RowProduct of(QuantizedMatrix weight) {
         return switch (weight) {
@@ -79,8 +93,20 @@ public abstract class RowProduct {
         };
     }
 
-    /** Whether x must have, in every two vectors, first the even and then the odd numbers. */
-    abstract boolean paired();
+    /** Rows of the weight whose partial sums wait to be added up. */
+    int batch() {
+        return 16;
+    }
+
+    /** How x must lie: {@link #prepare} brings it about. */
+    Input input() {
+        return Input.PLAIN;
+    }
+
+    /** Bytes that a prepared row of x takes. */
+    long inputBytes() {
+        return 4L * columns;
+    }
 
     /**
      * Partial sums of weight rows with {@code h} rows of x, 1 or {@link #TALL}: h vectors a weight row.
@@ -117,9 +143,9 @@ public abstract class RowProduct {
         return rowBytes;
     }
 
-    /** A copy of n floats in the order that {@link #paired} asks for. */
-    final void prepare(long from, long to) {
-        int even = paired() ? columns / (2 * L) * (2 * L) : 0;
+    /** A row of x, as it is in memory, in the form that {@link #input} names. */
+    void prepare(long from, long to) {
+        int even = input() == Input.PAIRS ? columns / (2 * L) * (2 * L) : 0;
         for (int p = 0; p < even; p += 2 * L) {
             halves(from + 4L * p, to + 4L * p);
             halves(from + 4L * (p + L), to + 4L * p + LB / 2);
@@ -141,9 +167,10 @@ public abstract class RowProduct {
      * @param ys bytes from one row of y to the next
      */
     final void run(int m, long x, long xs, long from, long to, long y, long ys) {
-        long sums = Scratch.get(Scratch.ROW_SUMS, (long) TALL * BATCH * LB);
-        for (long r = from; r < to; r += BATCH) {
-            int count = (int) Math.min(BATCH, to - r);
+        int batch = batch();
+        long sums = Scratch.get(Scratch.ROW_SUMS, (long) TALL * batch * LB);
+        for (long r = from; r < to; r += batch) {
+            int count = (int) Math.min(batch, to - r);
             for (int i = 0; i < m;) {
                 int h = m - i >= TALL ? TALL : 1;
                 batch(h, x + xs * i, xs, r, count, sums);

@@ -27,11 +27,6 @@ final class SignRows extends RowProduct {
     }
 
     @Override
-    boolean paired() {
-        return false;
-    }
-
-    @Override
     void sums(int h, long x, long xs, long number, long row, int count, long sums) {
         if (h == 1) {
             rows(x, row, stride, columns / L, count, sums);

@@ -21,9 +21,9 @@ public final class SkinnyProduct {
     public static void run(RowProduct w, int m, long x, long xs, long y, long ys) {
         long from = x;
         long step = xs;
-        if (w.paired()) {
-            from = Scratch.get(Scratch.ROW_INPUT, 4L * m * w.columns());
-            step = 4L * w.columns();
+        if (w.input() != RowProduct.Input.PLAIN) {
+            step = w.inputBytes() + 63 & -64;
+            from = Scratch.get(Scratch.ROW_INPUT, m * step);
             for (int i = 0; i < m; i++) {
                 w.prepare(x + xs * i, from + step * i);
             }
