@@ -15,22 +15,14 @@ import dev.jotune.kernels.x86.asm.Label;
 import dev.jotune.kernels.x86.asm.Mem;
 import dev.jotune.kernels.x86.asm.Vec;
 
-/**
- * Emits what turns an F32 row into the digits of {@link RowArgs}.
- *
- * <p>Magnitudes are compared as whole numbers: that order is the same, and not-a-number is the largest, so that it gets
- * into the block's scale and from there into the result.
- */
+/** Emits what turns an F32 row into the digits of {@link RowArgs}. */
 final class DigitsCode {
-    private static final Vec PARTNERS = Vec.zmm(16);
-    private static final Vec MAGNITUDE = Vec.zmm(20);
-    private static final Vec TINY = Vec.zmm(21);
-    private static final Vec LARGEST = Vec.zmm(22);
     private static final Vec HALF = Vec.zmm(23);
     private static final Vec ONES = Vec.zmm(24);
     private static final Vec ZERO = Vec.zmm(25);
 
     private final Assembler a = new Assembler();
+    private final BlockScale scale = new BlockScale(a, RowArgs.LARGEST);
 
     private DigitsCode() {
     }
@@ -40,7 +32,6 @@ final class DigitsCode {
     }
 
     private Assembler code() {
-        Label partners = new Label();
         a.mov(R9, RDI);
         a.mov(RDI, Mem.at(R9, RowArgs.W));
         a.mov(R8, Mem.at(R9, RowArgs.X));
@@ -49,18 +40,12 @@ final class DigitsCode {
         a.mov(RAX, Mem.at(R9, RowArgs.BLOCKS));
         a.mov(R11, 1);
         a.kmovw(K.K1, R11);
-        constant(MAGNITUDE, 0x7fff_ffff);
-        constant(TINY, Float.floatToRawIntBits(1e-30f));
-        constant(LARGEST, Float.floatToRawIntBits(RowArgs.LARGEST));
-        constant(HALF, 1 << RowArgs.DIGIT - 1);
-        constant(ONES, 0x0101_0101);
+        scale.constants();
+        scale.constant(HALF, 1 << RowArgs.DIGIT - 1);
+        scale.constant(ONES, 0x0101_0101);
         a.vpxord(ZERO, ZERO, ZERO);
-        a.lea(R11, Mem.at(partners));
-        for (int i = 0; i < 4; i++) {
-            a.vmovups(Vec.zmm(PARTNERS.number() + i), Mem.at(R11, 64 * i));
-        }
         Label block = a.here();
-        scale();
+        scale.divide(RDI);
         for (int half = 0; half < 2; half++) {
             digits(half);
         }
@@ -73,37 +58,8 @@ final class DigitsCode {
         a.j(Cond.NE, block);
         a.vzeroupper();
         a.ret();
-        a.align(64);
-        a.bind(partners);
-        for (int distance = 8; distance > 0; distance /= 2) {
-            for (int i = 0; i < 16; i++) {
-                a.ints(i ^ distance);
-            }
-        }
+        scale.data();
         return a;
-    }
-
-    private void constant(Vec target, int bits) {
-        a.mov(R11, bits);
-        a.vpbroadcastd(target, R11);
-    }
-
-    /** The numbers over their scale to zmm0 and zmm1, the scale to zmm2. */
-    private void scale() {
-        a.vmovups(Vec.zmm(0), Mem.at(RDI));
-        a.vmovups(Vec.zmm(1), Mem.at(RDI, 64));
-        a.vpandd(Vec.zmm(2), MAGNITUDE, Vec.zmm(0));
-        a.vpandd(Vec.zmm(3), MAGNITUDE, Vec.zmm(1));
-        a.vpmaxsd(Vec.zmm(2), Vec.zmm(2), Vec.zmm(3));
-        a.vpmaxsd(Vec.zmm(2), Vec.zmm(2), TINY);
-        for (int i = 0; i < 4; i++) {
-            a.vpermd(Vec.zmm(3), Vec.zmm(PARTNERS.number() + i), Vec.zmm(2));
-            a.vpmaxsd(Vec.zmm(2), Vec.zmm(2), Vec.zmm(3));
-        }
-        a.vdivps(Vec.zmm(3), LARGEST, Vec.zmm(2));
-        a.vdivps(Vec.zmm(2), Vec.zmm(2), LARGEST);
-        a.vmulps(Vec.zmm(0), Vec.zmm(0), Vec.zmm(3));
-        a.vmulps(Vec.zmm(1), Vec.zmm(1), Vec.zmm(3));
     }
 
     /** A byte is the lowest digit of its whole number, between -128 and 127; without it, 256 times the others is left. */
@@ -135,11 +91,7 @@ final class DigitsCode {
         a.vpslld(times, sum, 7);
         a.vpsubd(times, zero, times);
         a.vmovups(Mem.at(R8, RowArgs.TIMES_128), times);
-        // The other half of a vector of eight is four lanes away.
-        for (int i = 1; i < 4; i++) {
-            a.vpermd(times, Vec.ymm(PARTNERS.number() + i), sum);
-            a.vpaddd(sum, sum, times);
-        }
+        scale.total(sum, times);
         a.vcvtdq2ps(sum, sum);
         a.vmulps(sum, sum, Vec.ymm(2));
         a.vmovups(Mem.at(R10).merge(K.K1), Vec.zmm(2));

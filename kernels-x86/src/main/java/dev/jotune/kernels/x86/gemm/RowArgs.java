@@ -4,7 +4,7 @@ package dev.jotune.kernels.x86.gemm;
  * One row of x as whole numbers, and the argument block of the kernels that make and read it.
  *
  * <p>A block of {@link #LENGTH} numbers has a scale s, its largest magnitude over {@link #LARGEST}, and each number is
- * {@code s (65536 a + 256 b + c)} with signed bytes a, b and c, rounded to the nearest: what is lost is at most a 2^-23rd of the largest.
+ * {@code s (65536 a + 256 b + c)} with signed bytes a, b and c, rounded to the nearest: what is lost is at most 1.3e-7 of the largest.
  * A block takes {@link #BLOCK} bytes; behind the blocks lie the scales, F32, and behind those the sums of x, F32.
  */
 final class RowArgs {

@@ -23,8 +23,8 @@ import java.util.stream.IntStream;
 /**
  * Emits the sums of a quantised weight's rows with one row of x whose numbers are digits ({@link RowArgs}). 32 codes become
  * unsigned bytes; four of them at a time meet the digits a, then b, then c in the processor's byte instruction, the sum growing
- * by 256 between them. It is exact, and joins the F32 sums times both scales. So x loses no more than F32 does, and an
- * instruction multiplies 32 codes instead of 16.
+ * by 256 between them. It is exact, and joins the F32 sums times both scales. So an instruction multiplies
+ * 32 codes instead of 16, and x keeps so many bits that a sum's error is no more than F32's own.
  *
  * <p>Instructions of several blocks stand in turns, since those of one wait for each other.
  */
