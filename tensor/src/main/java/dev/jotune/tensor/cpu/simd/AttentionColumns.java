@@ -1,6 +1,7 @@
 package dev.jotune.tensor.cpu.simd;
 
 import static dev.jotune.tensor.cpu.simd.Mem.ALL;
+import static dev.jotune.tensor.cpu.simd.Mem.IN;
 import static dev.jotune.tensor.cpu.simd.Mem.ORDER;
 import static dev.jotune.tensor.cpu.simd.Mem.S;
 import static jdk.incubator.vector.FloatVector.broadcast;
@@ -50,6 +51,7 @@ final class AttentionColumns {
         int s = 0;
         // Compare and blend: FloatVector.max takes six instructions to order NaN and -0. Four chains hide their latency.
         for (; s + 4 <= n; s += 4) {
+            column &= IN;
             FloatVector x = FloatVector.fromMemorySegment(S, ALL, column, ORDER);
             m0 = m0.blend(x, x.compare(VectorOperators.GT, m0));
             x = FloatVector.fromMemorySegment(S, ALL, column + STEP, ORDER);
@@ -93,6 +95,7 @@ final class AttentionColumns {
         shift = shift.blend(broadcast(S, 0f), shift.compare(VectorOperators.EQ, broadcast(S, Float.NEGATIVE_INFINITY)));
         FloatVector total = FloatVector.zero(S);
         for (int s = 0; s < n; s++) {
+            column &= IN;
             FloatVector x = FloatVector.fromMemorySegment(S, ALL, column, ORDER).sub(shift);
             FloatVector t = x.fma(broadcast(S, LOG2_E), broadcast(S, ROUND));
             FloatVector whole = t.sub(broadcast(S, ROUND));
@@ -126,6 +129,8 @@ final class AttentionColumns {
         FloatVector shift = FloatVector.fromMemorySegment(S, ALL, lse, ORDER);
         FloatVector mean = FloatVector.fromMemorySegment(S, ALL, delta, ORDER);
         for (int s = 0; s < n; s++) {
+            p &= IN;
+            dp &= IN;
             FloatVector x = FloatVector.fromMemorySegment(S, ALL, p, ORDER).sub(shift);
             FloatVector t = x.fma(broadcast(S, LOG2_E), broadcast(S, ROUND));
             FloatVector whole = t.sub(broadcast(S, ROUND));

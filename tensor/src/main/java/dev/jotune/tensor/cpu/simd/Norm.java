@@ -25,36 +25,28 @@ public final class Norm {
     public static void addRms(long x, long residual, long w, long sum, long y, long rows, int n, double eps) {
         int group = group(n);
         Rows.run(rows, n, 2, (from, to) -> {
-            long scales = Scratch.get(Scratch.ROWS, 4L * group + NormRows.SCRATCH);
+            long scales = Scratch.get(Scratch.ROWS, 4L * group);
             for (long first = from; first < to; first += group) {
                 int count = (int) Math.min(group, to - first);
                 long in = added(x, residual, sum, first, count, n);
-                for (int k = 0; k < count; k += 2) {
-                    rmsScales(in + 4L * n * k, count - k, scales + 4L * k, scales + 4L * group, n, eps);
+                for (int k = 0; k < count; k++) {
+                    Mem.f32(scales + 4L * k, NormRows.squares(in + 4L * n * k, n));
                 }
                 for (int k = 0; k < count; k++) {
-                    NormRows.apply(in + 4L * n * k, Mem.f32(scales + 4L * k), w, y + 4 * n * (first + k), n);
+                    Mem.f32(scales + 4L * k, rstd(Mem.f32(scales + 4L * k), n, eps));
                 }
+                NormRows.apply(in, scales, w, y + 4 * n * first, n, count);
             }
         });
     }
 
-    /** Of two rows, or of one if none is left after it: then it is its own company, which costs nothing. */
-    private static void rmsScales(long x, int left, long scales, long two, int n, double eps) {
-        NormRows.squares(x, left > 1 ? x + 4L * n : x, n, two);
-        Mem.f32(scales, rstd(Mem.f32(two), n, eps));
-        if (left > 1) {
-            Mem.f32(scales + 4, rstd(Mem.f32(two + 4), n, eps));
-        }
-    }
-
     /**
-     * Rows whose statistics are known before the first of them is written: a root and two divisions for each row are a
-     * chain of some hundred cycles, which the sums of the other rows hide. They are 18 KB, so that a first-level cache of 32 KB keeps them
-     * beside the weights and what is written.
+     * Rows whose sums are known before the first root is taken, and whose roots before the first of them is written: a root and
+     * two divisions for each row are a chain of some hundred cycles, and such chains hide in each other. They are 12 KB, so that they, the
+     * weights and what is written stay in a first-level cache of 32 KB.
      */
     private static int group(int n) {
-        return Math.clamp(4608 / Math.max(1, n), 2, 16) & -2;
+        return Math.clamp(3072 / Math.max(1, n), 2, 16);
     }
 
     /**
@@ -72,17 +64,18 @@ public final class Norm {
             double eps) {
         int group = group(n);
         Rows.run(rows, n, 3, (from, to) -> {
-            long means = Scratch.get(Scratch.ROWS, 8L * group + NormRows.SCRATCH);
+            long means = Scratch.get(Scratch.ROWS, 8L * group);
             long scales = means + 4L * group;
             for (long first = from; first < to; first += group) {
                 int count = (int) Math.min(group, to - first);
                 long in = added(x, residual, sum, first, count, n);
-                for (int k = 0; k < count; k += 2) {
-                    layerScales(in + 4L * n * k, count - k, means + 4L * k, scales + 4L * k, scales + 4L * group, n, eps);
+                for (int k = 0; k < count; k++) {
+                    NormRows.moments(in + 4L * n * k, n, means + 4L * k, scales + 4L * k);
                 }
                 for (int k = 0; k < count; k++) {
-                    NormRows.apply(in + 4L * n * k, Mem.f32(means + 4L * k), Mem.f32(scales + 4L * k), w, b, y + 4 * n * (first + k), n);
+                    layerScale(in + 4L * n * k, means + 4L * k, scales + 4L * k, n, eps);
                 }
+                NormRows.apply(in, means, scales, w, b, y + 4 * n * first, n, count);
                 if (rstd != 0) {
                     Mem.copy(means, mean + 4 * first, 4L * count);
                     Mem.copy(scales, rstd + 4 * first, 4L * count);
@@ -91,19 +84,15 @@ public final class Norm {
         });
     }
 
-    /** As {@link #rmsScales}, with the means. */
-    private static void layerScales(long x, int left, long means, long scales, long four, int n, double eps) {
-        NormRows.moments(x, left > 1 ? x + 4L * n : x, n, four);
-        layerScale(x, four, means, scales, n, eps);
-        if (left > 1) {
-            layerScale(x + 4L * n, four + 4, means + 4, scales + 4, n, eps);
-        }
-    }
-
-    /** @param moments the row's sum, and 8 bytes on the sum of its squares */
-    private static void layerScale(long x, long moments, long mean, long scale, int n, double eps) {
-        float average = Mem.f32(moments) / n;
-        double square = Mem.f32(moments + 8);
+    /**
+     * A row's mean and scale.
+     *
+     * @param mean  address, where the sum of the row lies before
+     * @param scale address, where the sum of its squares lies before
+     */
+    private static void layerScale(long x, long mean, long scale, int n, double eps) {
+        float average = Mem.f32(mean) / n;
+        double square = Mem.f32(scale);
         double variance = square / n - (double) average * average;
         Mem.f32(mean, average);
         // Where the mean is most of the square, the difference has lost its digits: once more, about the mean.

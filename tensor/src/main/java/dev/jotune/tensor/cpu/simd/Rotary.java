@@ -1,6 +1,7 @@
 package dev.jotune.tensor.cpu.simd;
 
 import static dev.jotune.tensor.cpu.simd.Mem.ALL;
+import static dev.jotune.tensor.cpu.simd.Mem.IN;
 import static dev.jotune.tensor.cpu.simd.Mem.L;
 import static dev.jotune.tensor.cpu.simd.Mem.ORDER;
 import static dev.jotune.tensor.cpu.simd.Mem.S;
@@ -51,8 +52,12 @@ public final class Rotary {
     }
 
     private static void halves(long x, long y, int half, long cos, long sin, float sign) {
-        long x2 = x + 4L * half;
-        long y2 = y + 4L * half;
+        x &= IN;
+        cos &= IN;
+        sin &= IN;
+        y &= IN;
+        long x2 = x + 4L * half & IN;
+        long y2 = y + 4L * half & IN;
         int i = 0;
         for (; i <= half - L; i += L) {
             FloatVector a = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
@@ -73,6 +78,8 @@ public final class Rotary {
     }
 
     private static void neighbours(long x, long y, int half, long cos, long sin, float sign) {
+        cos &= IN;
+        sin &= IN;
         for (int i = 0; i < half; i++) {
             float a = Mem.f32(x + 8L * i);
             float b = Mem.f32(x + 8L * i + 4);

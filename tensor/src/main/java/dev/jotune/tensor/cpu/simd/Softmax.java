@@ -1,6 +1,7 @@
 package dev.jotune.tensor.cpu.simd;
 
 import static dev.jotune.tensor.cpu.simd.Mem.ALL;
+import static dev.jotune.tensor.cpu.simd.Mem.IN;
 import static dev.jotune.tensor.cpu.simd.Mem.L;
 import static dev.jotune.tensor.cpu.simd.Mem.LB;
 import static dev.jotune.tensor.cpu.simd.Mem.ORDER;
@@ -91,6 +92,7 @@ public final class Softmax {
 
     /** The largest element that is a number; -infinity of nothing. Four chains: a comparison takes five cycles. */
     static float max(long x, int n) {
+        x &= IN;
         FloatVector a = FloatVector.broadcast(S, Float.NEGATIVE_INFINITY);
         FloatVector b = a;
         FloatVector c = a;
@@ -137,6 +139,8 @@ public final class Softmax {
     }
 
     private static float stored(long x, float shift, long y, int n) {
+        x &= IN;
+        y &= IN;
         FloatVector sum = FloatVector.zero(S);
         for (int i = 0; i < n; i += L) {
             FloatVector e = VMath.expNegative(FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER).sub(shift));
@@ -147,6 +151,7 @@ public final class Softmax {
     }
 
     private static float sums(long x, float shift, int n) {
+        x &= IN;
         FloatVector sum = FloatVector.zero(S);
         for (int i = 0; i < n; i += L) {
             sum = sum.add(VMath.expNegative(FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER).sub(shift)));
@@ -156,6 +161,9 @@ public final class Softmax {
 
     // dx = e scale (dy - dot)
     private static void gradient(long e, long dy, float scale, float dot, long dx, int n) {
+        dy &= IN;
+        e &= IN;
+        dx &= IN;
         int i = 0;
         for (; i <= n - L; i += L) {
             FloatVector.fromMemorySegment(S, ALL, dy + 4L * i, ORDER).sub(dot)
@@ -167,6 +175,8 @@ public final class Softmax {
     }
 
     private static void logarithms(long x, float max, float logSum, long y, int n) {
+        x &= IN;
+        y &= IN;
         int i = 0;
         for (; i <= n - L; i += L) {
             FloatVector v = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
@@ -182,6 +192,9 @@ public final class Softmax {
 
     // g = dy where x is above -infinity, else 0
     private static void above(long x, long dy, long g, int n) {
+        x &= IN;
+        dy &= IN;
+        g &= IN;
         int i = 0;
         for (; i <= n - L; i += L) {
             FloatVector v = FloatVector.fromMemorySegment(S, ALL, x + 4L * i, ORDER);
@@ -195,6 +208,9 @@ public final class Softmax {
 
     /** {@code y = x + factor e}. */
     static void addScaled(long x, long e, float factor, long y, int n) {
+        e &= IN;
+        x &= IN;
+        y &= IN;
         FloatVector f = FloatVector.broadcast(S, factor);
         int i = 0;
         for (; i <= n - L; i += L) {

@@ -1,6 +1,7 @@
 package dev.jotune.tensor.cpu.simd;
 
 import static dev.jotune.tensor.cpu.simd.Mem.ALL;
+import static dev.jotune.tensor.cpu.simd.Mem.IN;
 import static dev.jotune.tensor.cpu.simd.Mem.LB;
 import static dev.jotune.tensor.cpu.simd.Mem.ORDER;
 import static dev.jotune.tensor.cpu.simd.Mem.S;
@@ -38,12 +39,14 @@ final class Tiles1 {
         FloatVector c30 = FloatVector.zero(S);
         FloatVector c40 = FloatVector.zero(S);
         FloatVector c50 = FloatVector.zero(S);
-        long a1 = a + ra;
-        long a2 = a1 + ra;
-        long a3 = a2 + ra;
-        long a4 = a3 + ra;
-        long a5 = a4 + ra;
+        long a1 = a + ra & IN;
+        long a2 = a1 + ra & IN;
+        long a3 = a2 + ra & IN;
+        long a4 = a3 + ra & IN;
+        long a5 = a4 + ra & IN;
+        a &= IN;
         for (int p = 0; p < k; p++) {
+            b &= IN;
             FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, ORDER);
             FloatVector x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a));
             c00 = x.fma(b0, c00);
@@ -57,12 +60,12 @@ final class Tiles1 {
             c40 = x.fma(b0, c40);
             x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a5));
             c50 = x.fma(b0, c50);
-            a += ca;
-            a1 += ca;
-            a2 += ca;
-            a3 += ca;
-            a4 += ca;
-            a5 += ca;
+            a = a + ca & IN;
+            a1 = a1 + ca & IN;
+            a2 = a2 + ca & IN;
+            a3 = a3 + ca & IN;
+            a4 = a4 + ca & IN;
+            a5 = a5 + ca & IN;
             b += rb;
         }
         c00.intoMemorySegment(ALL, c, ORDER);
@@ -83,10 +86,12 @@ final class Tiles1 {
         FloatVector c10 = FloatVector.zero(S);
         FloatVector c20 = FloatVector.zero(S);
         FloatVector c30 = FloatVector.zero(S);
-        long a1 = a + ra;
-        long a2 = a1 + ra;
-        long a3 = a2 + ra;
+        long a1 = a + ra & IN;
+        long a2 = a1 + ra & IN;
+        long a3 = a2 + ra & IN;
+        a &= IN;
         for (int p = 0; p < k; p++) {
+            b &= IN;
             FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, ORDER);
             FloatVector x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a));
             c00 = x.fma(b0, c00);
@@ -96,10 +101,10 @@ final class Tiles1 {
             c20 = x.fma(b0, c20);
             x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a3));
             c30 = x.fma(b0, c30);
-            a += ca;
-            a1 += ca;
-            a2 += ca;
-            a3 += ca;
+            a = a + ca & IN;
+            a1 = a1 + ca & IN;
+            a2 = a2 + ca & IN;
+            a3 = a3 + ca & IN;
             b += rb;
         }
         c00.intoMemorySegment(ALL, c, ORDER);
@@ -114,15 +119,17 @@ final class Tiles1 {
     private static void rows2(long a, long ra, long ca, long b, long rb, long c, long rc, int k) {
         FloatVector c00 = FloatVector.zero(S);
         FloatVector c10 = FloatVector.zero(S);
-        long a1 = a + ra;
+        long a1 = a + ra & IN;
+        a &= IN;
         for (int p = 0; p < k; p++) {
+            b &= IN;
             FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, ORDER);
             FloatVector x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a));
             c00 = x.fma(b0, c00);
             x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a1));
             c10 = x.fma(b0, c10);
-            a += ca;
-            a1 += ca;
+            a = a + ca & IN;
+            a1 = a1 + ca & IN;
             b += rb;
         }
         c00.intoMemorySegment(ALL, c, ORDER);
@@ -132,11 +139,13 @@ final class Tiles1 {
 
     private static void rows1(long a, long ra, long ca, long b, long rb, long c, long rc, int k) {
         FloatVector c00 = FloatVector.zero(S);
+        a &= IN;
         for (int p = 0; p < k; p++) {
+            b &= IN;
             FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, ORDER);
             FloatVector x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a));
             c00 = x.fma(b0, c00);
-            a += ca;
+            a = a + ca & IN;
             b += rb;
         }
         c00.intoMemorySegment(ALL, c, ORDER);

@@ -1,6 +1,7 @@
 package dev.jotune.tensor.cpu.simd;
 
 import static dev.jotune.tensor.cpu.simd.Mem.ALL;
+import static dev.jotune.tensor.cpu.simd.Mem.IN;
 import static dev.jotune.tensor.cpu.simd.Mem.LB;
 import static dev.jotune.tensor.cpu.simd.Mem.ORDER;
 import static dev.jotune.tensor.cpu.simd.Mem.S;
@@ -45,12 +46,14 @@ final class Tiles2 {
         FloatVector c41 = FloatVector.zero(S);
         FloatVector c50 = FloatVector.zero(S);
         FloatVector c51 = FloatVector.zero(S);
-        long a1 = a + ra;
-        long a2 = a1 + ra;
-        long a3 = a2 + ra;
-        long a4 = a3 + ra;
-        long a5 = a4 + ra;
+        long a1 = a + ra & IN;
+        long a2 = a1 + ra & IN;
+        long a3 = a2 + ra & IN;
+        long a4 = a3 + ra & IN;
+        long a5 = a4 + ra & IN;
+        a &= IN;
         for (int p = 0; p < k; p++) {
+            b &= IN;
             FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, ORDER);
             FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, b + o1, ORDER);
             FloatVector x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a));
@@ -71,12 +74,12 @@ final class Tiles2 {
             x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a5));
             c50 = x.fma(b0, c50);
             c51 = x.fma(b1, c51);
-            a += ca;
-            a1 += ca;
-            a2 += ca;
-            a3 += ca;
-            a4 += ca;
-            a5 += ca;
+            a = a + ca & IN;
+            a1 = a1 + ca & IN;
+            a2 = a2 + ca & IN;
+            a3 = a3 + ca & IN;
+            a4 = a4 + ca & IN;
+            a5 = a5 + ca & IN;
             b += rb;
         }
         c00.intoMemorySegment(ALL, c, ORDER);
@@ -108,10 +111,12 @@ final class Tiles2 {
         FloatVector c21 = FloatVector.zero(S);
         FloatVector c30 = FloatVector.zero(S);
         FloatVector c31 = FloatVector.zero(S);
-        long a1 = a + ra;
-        long a2 = a1 + ra;
-        long a3 = a2 + ra;
+        long a1 = a + ra & IN;
+        long a2 = a1 + ra & IN;
+        long a3 = a2 + ra & IN;
+        a &= IN;
         for (int p = 0; p < k; p++) {
+            b &= IN;
             FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, ORDER);
             FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, b + o1, ORDER);
             FloatVector x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a));
@@ -126,10 +131,10 @@ final class Tiles2 {
             x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a3));
             c30 = x.fma(b0, c30);
             c31 = x.fma(b1, c31);
-            a += ca;
-            a1 += ca;
-            a2 += ca;
-            a3 += ca;
+            a = a + ca & IN;
+            a1 = a1 + ca & IN;
+            a2 = a2 + ca & IN;
+            a3 = a3 + ca & IN;
             b += rb;
         }
         c00.intoMemorySegment(ALL, c, ORDER);
@@ -151,8 +156,10 @@ final class Tiles2 {
         FloatVector c01 = FloatVector.zero(S);
         FloatVector c10 = FloatVector.zero(S);
         FloatVector c11 = FloatVector.zero(S);
-        long a1 = a + ra;
+        long a1 = a + ra & IN;
+        a &= IN;
         for (int p = 0; p < k; p++) {
+            b &= IN;
             FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, ORDER);
             FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, b + o1, ORDER);
             FloatVector x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a));
@@ -161,8 +168,8 @@ final class Tiles2 {
             x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a1));
             c10 = x.fma(b0, c10);
             c11 = x.fma(b1, c11);
-            a += ca;
-            a1 += ca;
+            a = a + ca & IN;
+            a1 = a1 + ca & IN;
             b += rb;
         }
         c00.intoMemorySegment(ALL, c, ORDER);
@@ -176,13 +183,15 @@ final class Tiles2 {
         long o1 = LB;
         FloatVector c00 = FloatVector.zero(S);
         FloatVector c01 = FloatVector.zero(S);
+        a &= IN;
         for (int p = 0; p < k; p++) {
+            b &= IN;
             FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, ORDER);
             FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, b + o1, ORDER);
             FloatVector x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a));
             c00 = x.fma(b0, c00);
             c01 = x.fma(b1, c01);
-            a += ca;
+            a = a + ca & IN;
             b += rb;
         }
         c00.intoMemorySegment(ALL, c, ORDER);

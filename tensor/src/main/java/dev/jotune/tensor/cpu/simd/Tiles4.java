@@ -1,6 +1,7 @@
 package dev.jotune.tensor.cpu.simd;
 
 import static dev.jotune.tensor.cpu.simd.Mem.ALL;
+import static dev.jotune.tensor.cpu.simd.Mem.IN;
 import static dev.jotune.tensor.cpu.simd.Mem.LB;
 import static dev.jotune.tensor.cpu.simd.Mem.ORDER;
 import static dev.jotune.tensor.cpu.simd.Mem.S;
@@ -59,12 +60,14 @@ final class Tiles4 {
         FloatVector c51 = FloatVector.zero(S);
         FloatVector c52 = FloatVector.zero(S);
         FloatVector c53 = FloatVector.zero(S);
-        long a1 = a + ra;
-        long a2 = a1 + ra;
-        long a3 = a2 + ra;
-        long a4 = a3 + ra;
-        long a5 = a4 + ra;
+        long a1 = a + ra & IN;
+        long a2 = a1 + ra & IN;
+        long a3 = a2 + ra & IN;
+        long a4 = a3 + ra & IN;
+        long a5 = a4 + ra & IN;
+        a &= IN;
         for (int p = 0; p < k; p++) {
+            b &= IN;
             FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, ORDER);
             FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, b + o1, ORDER);
             FloatVector b2 = FloatVector.fromMemorySegment(S, ALL, b + o2, ORDER);
@@ -99,12 +102,12 @@ final class Tiles4 {
             c51 = x.fma(b1, c51);
             c52 = x.fma(b2, c52);
             c53 = x.fma(b3, c53);
-            a += ca;
-            a1 += ca;
-            a2 += ca;
-            a3 += ca;
-            a4 += ca;
-            a5 += ca;
+            a = a + ca & IN;
+            a1 = a1 + ca & IN;
+            a2 = a2 + ca & IN;
+            a3 = a3 + ca & IN;
+            a4 = a4 + ca & IN;
+            a5 = a5 + ca & IN;
             b += rb;
         }
         c00.intoMemorySegment(ALL, c, ORDER);

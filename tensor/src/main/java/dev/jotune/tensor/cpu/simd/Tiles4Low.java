@@ -1,6 +1,7 @@
 package dev.jotune.tensor.cpu.simd;
 
 import static dev.jotune.tensor.cpu.simd.Mem.ALL;
+import static dev.jotune.tensor.cpu.simd.Mem.IN;
 import static dev.jotune.tensor.cpu.simd.Mem.LB;
 import static dev.jotune.tensor.cpu.simd.Mem.ORDER;
 import static dev.jotune.tensor.cpu.simd.Mem.S;
@@ -41,10 +42,12 @@ final class Tiles4Low {
         FloatVector c31 = FloatVector.zero(S);
         FloatVector c32 = FloatVector.zero(S);
         FloatVector c33 = FloatVector.zero(S);
-        long a1 = a + ra;
-        long a2 = a1 + ra;
-        long a3 = a2 + ra;
+        long a1 = a + ra & IN;
+        long a2 = a1 + ra & IN;
+        long a3 = a2 + ra & IN;
+        a &= IN;
         for (int p = 0; p < k; p++) {
+            b &= IN;
             FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, ORDER);
             FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, b + o1, ORDER);
             FloatVector b2 = FloatVector.fromMemorySegment(S, ALL, b + o2, ORDER);
@@ -69,10 +72,10 @@ final class Tiles4Low {
             c31 = x.fma(b1, c31);
             c32 = x.fma(b2, c32);
             c33 = x.fma(b3, c33);
-            a += ca;
-            a1 += ca;
-            a2 += ca;
-            a3 += ca;
+            a = a + ca & IN;
+            a1 = a1 + ca & IN;
+            a2 = a2 + ca & IN;
+            a3 = a3 + ca & IN;
             b += rb;
         }
         c00.intoMemorySegment(ALL, c, ORDER);
@@ -108,8 +111,10 @@ final class Tiles4Low {
         FloatVector c11 = FloatVector.zero(S);
         FloatVector c12 = FloatVector.zero(S);
         FloatVector c13 = FloatVector.zero(S);
-        long a1 = a + ra;
+        long a1 = a + ra & IN;
+        a &= IN;
         for (int p = 0; p < k; p++) {
+            b &= IN;
             FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, ORDER);
             FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, b + o1, ORDER);
             FloatVector b2 = FloatVector.fromMemorySegment(S, ALL, b + o2, ORDER);
@@ -124,8 +129,8 @@ final class Tiles4Low {
             c11 = x.fma(b1, c11);
             c12 = x.fma(b2, c12);
             c13 = x.fma(b3, c13);
-            a += ca;
-            a1 += ca;
+            a = a + ca & IN;
+            a1 = a1 + ca & IN;
             b += rb;
         }
         c00.intoMemorySegment(ALL, c, ORDER);
@@ -147,7 +152,9 @@ final class Tiles4Low {
         FloatVector c01 = FloatVector.zero(S);
         FloatVector c02 = FloatVector.zero(S);
         FloatVector c03 = FloatVector.zero(S);
+        a &= IN;
         for (int p = 0; p < k; p++) {
+            b &= IN;
             FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, ORDER);
             FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, b + o1, ORDER);
             FloatVector b2 = FloatVector.fromMemorySegment(S, ALL, b + o2, ORDER);
@@ -157,7 +164,7 @@ final class Tiles4Low {
             c01 = x.fma(b1, c01);
             c02 = x.fma(b2, c02);
             c03 = x.fma(b3, c03);
-            a += ca;
+            a = a + ca & IN;
             b += rb;
         }
         c00.intoMemorySegment(ALL, c, ORDER);

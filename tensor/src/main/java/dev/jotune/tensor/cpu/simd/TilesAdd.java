@@ -1,6 +1,7 @@
 package dev.jotune.tensor.cpu.simd;
 
 import static dev.jotune.tensor.cpu.simd.Mem.ALL;
+import static dev.jotune.tensor.cpu.simd.Mem.IN;
 import static dev.jotune.tensor.cpu.simd.Mem.L;
 import static dev.jotune.tensor.cpu.simd.Mem.LB;
 import static dev.jotune.tensor.cpu.simd.Mem.ORDER;
@@ -74,10 +75,12 @@ final class TilesAdd {
         FloatVector c31 = FloatVector.fromMemorySegment(S, ALL, row + o1, ORDER);
         FloatVector c32 = FloatVector.fromMemorySegment(S, ALL, row + o2, ORDER);
         FloatVector c33 = FloatVector.fromMemorySegment(S, ALL, row + o3, ORDER);
-        long a1 = a + ra;
-        long a2 = a1 + ra;
-        long a3 = a2 + ra;
+        long a1 = a + ra & IN;
+        long a2 = a1 + ra & IN;
+        long a3 = a2 + ra & IN;
+        a &= IN;
         for (int p = 0; p < k; p++) {
+            b &= IN;
             FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, ORDER);
             FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, b + o1, ORDER);
             FloatVector b2 = FloatVector.fromMemorySegment(S, ALL, b + o2, ORDER);
@@ -102,10 +105,10 @@ final class TilesAdd {
             c31 = x.fma(b1, c31);
             c32 = x.fma(b2, c32);
             c33 = x.fma(b3, c33);
-            a += ca;
-            a1 += ca;
-            a2 += ca;
-            a3 += ca;
+            a = a + ca & IN;
+            a1 = a1 + ca & IN;
+            a2 = a2 + ca & IN;
+            a3 = a3 + ca & IN;
             b += rb;
         }
         c00.intoMemorySegment(ALL, c, ORDER);
@@ -143,10 +146,12 @@ final class TilesAdd {
         row += rc;
         FloatVector c30 = FloatVector.fromMemorySegment(S, ALL, row, ORDER);
         FloatVector c31 = FloatVector.fromMemorySegment(S, ALL, row + o1, ORDER);
-        long a1 = a + ra;
-        long a2 = a1 + ra;
-        long a3 = a2 + ra;
+        long a1 = a + ra & IN;
+        long a2 = a1 + ra & IN;
+        long a3 = a2 + ra & IN;
+        a &= IN;
         for (int p = 0; p < k; p++) {
+            b &= IN;
             FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, ORDER);
             FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, b + o1, ORDER);
             FloatVector x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a));
@@ -161,10 +166,10 @@ final class TilesAdd {
             x = FloatVector.broadcast(S, ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, a3));
             c30 = x.fma(b0, c30);
             c31 = x.fma(b1, c31);
-            a += ca;
-            a1 += ca;
-            a2 += ca;
-            a3 += ca;
+            a = a + ca & IN;
+            a1 = a1 + ca & IN;
+            a2 = a2 + ca & IN;
+            a3 = a3 + ca & IN;
             b += rb;
         }
         c00.intoMemorySegment(ALL, c, ORDER);
