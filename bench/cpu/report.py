@@ -168,6 +168,12 @@ def head():
     print("# CPU: against the peers\n")
     print(f"Made by `bench/cpu/run.sh {mode}` on {datetime.date.today()}; [docs/CPU.md](../../docs/CPU.md) says how and why so. "
           f"Load when it began {m.get('load', '?')}, now {os.getloadavg()[0]:.1f}.\n")
+    runs = collections.defaultdict(list)
+    for l in lines:
+        if l["part"] not in runs[l["run"]]:
+            runs[l["run"]].append(l["part"])
+    if len(runs) > 1:
+        print("Parts of several runs: " + "; ".join(f"{', '.join(parts)} on {run}" for run, parts in sorted(runs.items())) + ".\n")
     if m:
         print(f"Machine: {m['engine']}, Java {m['java']}, {m['vector_bits']}-bit vectors.\n")
         print("| threads | FMA GFLOP/s (F32) | reads GB/s: L1 | L2 | L3 | memory |\n|---|---|---|---|---|---|")

@@ -8,6 +8,7 @@
 # OUT      where the page goes (default: bench/cpu/RESULTS.md); the log of every number lies beside it as results.jsonl
 # LLAMA3, JLAMA   where llama3.java and Jlama lie, for decoding beside them; the head of decode.sh says what they are
 # FORCE=1  measure on a machine that is not quiet; the page then says so
+# KEEP=1   take what PARTS leave out from the log that lies there; the page then says when each part was measured
 #
 # One thread: our product and the BLAS peers take turns in one process. Two threads, and all of PyTorch: processes in
 # turn, A B A B, never at once. Full takes 25 to 40 minutes on two quiet cores, quick about 5. docs/CPU.md says why it
@@ -38,12 +39,20 @@ fi
 java=$(./jotune --java)
 mvn -q -B -pl jmh -am package -DskipTests
 [[ -d jmh/target/peers ]] || mvn -q -B -Ppeers -pl jmh -am generate-resources
-: > "$log"
+began=$(date '+%F %H:%M')
+if [[ -n ${KEEP:-} && -f $log ]]; then
+    "$python" bench/cpu/others.py "$log" "$parts"
+else
+    : > "$log"
+fi
 # Peers choose their code by the processor. What a machine's environment tells them otherwise would hold them back.
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE MKL_ENABLE_INSTRUCTIONS MKL_CBWR MKL_DYNAMIC ONEDNN_MAX_CPU_ISA DNNL_MAX_CPU_ISA ATEN_CPU_CAPABILITY \
     OMP_NUM_THREADS KMP_BLOCKTIME KMP_AFFINITY
 
-has() { [[ $parts == *,$1,* ]]; }
+has() { # PART: whether it is wanted; what is kept from then on is part of it
+    part=$1
+    [[ $parts == *,$1,* ]]
+}
 errors=$(mktemp)
 # Tensors lie outside the JVM's heap, which therefore gets 512 MB instead of a quarter of the machine.
 jvm() { # THREADS EXTENSIONS MAIN ARGS...
@@ -57,7 +66,7 @@ torch() { # SCRIPT ARGS...
     "$python" "bench/$1" "${@:2}" 2>"$errors" || { echo "run.sh: this failed and is missing from the page: $*" >&2; tail -n 5 "$errors" >&2; }
 }
 keep() { # FIELDS: adds them to every line of standard input, shows and logs it
-    sed -n "s/^{/{$1, /p" | tee -a "$log" | cut -c1-160 >&2
+    sed -n "s/^{/{\"part\": \"$part\", \"run\": \"$began\", $1, /p" | tee -a "$log" | cut -c1-160 >&2
 }
 note() { echo "== $* ($(date +%T)) ==" >&2; }
 
