@@ -5,7 +5,10 @@ import sys
 
 log, parts = sys.argv[1:]
 with open(log) as f:
-    kept = [line for line in f if "," + json.loads(line)["part"] + "," not in parts]
+    lines = [(json.loads(line), line) for line in f]
+if any("part" not in row for row, _ in lines):
+    sys.exit(f"{log} does not say which part of a run its lines are of: an earlier version wrote it. Measure everything, without KEEP.")
+kept = [line for row, line in lines if "," + row["part"] + "," not in parts]
 with open(log + ".tmp", "w") as f:
     f.writelines(kept)
 os.replace(log + ".tmp", log)

@@ -157,9 +157,9 @@ class PromptGatingTaskTest {
     }
 
     /**
-     * Of four models, each trained from different texts, gated plug-ins got 0.42, 0.77, 0.51 and 0.64 of pairs right, prompt tuning 0.23, 0.22, 0.13
-     * and 0.21, prefixes 0.49, 0.53, 0.47 and 0.30: one model says little, for sums rounded otherwise make another of it. On average gated plug-ins
-     * lead prefixes by 14 points (the paper: ten), which is not asserted, since three models are too few to show it.
+     * Of four models ({@code BASES = 4}), each trained from different texts, gated plug-ins got 0.42, 0.77, 0.51 and 0.64 of pairs right, prompt
+     * tuning 0.23, 0.22, 0.13 and 0.21, prefixes 0.49, 0.53, 0.47 and 0.30: one model says little, for sums rounded otherwise make another of
+     * it. On average gated plug-ins lead prefixes by 14 points (the paper: ten), which is not asserted, since three models are too few to show it.
      */
     @Test
     void gatedPlugInsDisturbEachOtherLessThanPrompts() {

@@ -35,7 +35,9 @@ public final class Norm {
                 for (int k = 0; k < count; k++) {
                     Mem.f32(scales + 4L * k, rstd(Mem.f32(scales + 4L * k), n, eps));
                 }
-                NormRows.apply(in, scales, w, y + 4 * n * first, n, count);
+                for (int k = 0; k < count; k++) {
+                    NormRows.apply(in + 4L * n * k, Mem.f32(scales + 4L * k), w, y + 4 * n * (first + k), n);
+                }
             }
         });
     }

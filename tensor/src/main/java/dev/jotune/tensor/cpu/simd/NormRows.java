@@ -11,9 +11,9 @@ import jdk.incubator.vector.FloatVector;
 
 /**
  * Passes of a normalisation over rows in the first-level cache. A row's sums have four chains each, since one addition waits
- * for the one before. Rows are written in columns of four vectors, whose weights stay in registers from row to row: a vector then takes
- * one load and one store instead of three and one, and those, not arithmetic, are this pass's time. A row's result does not
- * depend on its company.
+ * for the one before. LayerNorm writes its rows in columns of four vectors, whose weights stay in registers from row to row: a vector then
+ * takes one load and one store instead of three and one, and those, not arithmetic, are this pass's time. RMSNorm has one weight less to
+ * load, and gains nothing by it. A row's result does not depend on its company.
  */
 final class NormRows {
     private NormRows() {
@@ -156,38 +156,8 @@ final class NormRows {
         }
     }
 
-    /** {@code y = x scale w} of rows one after the other, {@code scales} having a float for each. */
-    static void apply(long x, long scales, long w, long y, int n, int rows) {
-        long row = 4L * n;
-        int i = 0;
-        for (; i <= n - COLUMNS; i += COLUMNS) {
-            w &= IN;
-            FloatVector w0 = FloatVector.fromMemorySegment(S, ALL, w, ORDER);
-            FloatVector w1 = FloatVector.fromMemorySegment(S, ALL, w + LB, ORDER);
-            FloatVector w2 = FloatVector.fromMemorySegment(S, ALL, w + 2 * LB, ORDER);
-            FloatVector w3 = FloatVector.fromMemorySegment(S, ALL, w + 3 * LB, ORDER);
-            long p = x + 4L * i;
-            long q = y + 4L * i;
-            for (int k = 0; k < rows; k++) {
-                p &= IN;
-                q &= IN;
-                FloatVector s = FloatVector.broadcast(S, Mem.f32(scales + 4L * k & IN));
-                FloatVector.fromMemorySegment(S, ALL, p, ORDER).mul(s).mul(w0).intoMemorySegment(ALL, q, ORDER);
-                FloatVector.fromMemorySegment(S, ALL, p + LB, ORDER).mul(s).mul(w1).intoMemorySegment(ALL, q + LB, ORDER);
-                FloatVector.fromMemorySegment(S, ALL, p + 2 * LB, ORDER).mul(s).mul(w2).intoMemorySegment(ALL, q + 2 * LB, ORDER);
-                FloatVector.fromMemorySegment(S, ALL, p + 3 * LB, ORDER).mul(s).mul(w3).intoMemorySegment(ALL, q + 3 * LB, ORDER);
-                p += row;
-                q += row;
-            }
-            w += 4 * LB;
-        }
-        for (int k = 0; i < n && k < rows; k++) {
-            long at = row * k + 4L * i;
-            rest(x + at, Mem.f32(scales + 4L * k), w, y + at, n - i);
-        }
-    }
-
-    private static void rest(long x, float scale, long w, long y, int n) {
+    /** {@code y = x scale w}. */
+    static void apply(long x, float scale, long w, long y, int n) {
         x &= IN;
         w &= IN;
         y &= IN;

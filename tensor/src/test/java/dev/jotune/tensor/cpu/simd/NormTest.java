@@ -131,6 +131,36 @@ class NormTest {
         }
     }
 
+    /** Where a row's mean is most of its square, its deviation comes from a second look at that row. */
+    @Test
+    void meansFarFromZeroKeepTheDeviationsDigits() {
+        int n = 200;
+        int rows = 7;
+        Buf x = Buf.random(rows * n, random);
+        Buf w = Buf.random(n, random);
+        Buf y = Buf.empty(rows * n);
+        for (int i = 0; i < rows * n; i++) {
+            // Every other row: a mean of 400 and a deviation that grows from row to row.
+            int row = i / n;
+            x.set(i, row % 2 == 0 ? 400 + (1 + row) * x.get(i) : x.get(i));
+        }
+        Norm.layer(x.address(), w.address(), w.address(), y.address(), 0, 0, rows, n, EPS);
+        for (int row = 0; row < rows; row++) {
+            double mean = 0;
+            for (int i = 0; i < n; i++) {
+                mean += (double) x.get(row * n + i) / n;
+            }
+            double variance = 0;
+            for (int i = 0; i < n; i++) {
+                variance += Math.pow(x.get(row * n + i) - mean, 2) / n;
+            }
+            for (int i = 0; i < n; i++) {
+                double h = (x.get(row * n + i) - mean) / Math.sqrt(variance + EPS);
+                close(y.get(row * n + i), h * w.get(i) + w.get(i), 1e-3, "row " + row);
+            }
+        }
+    }
+
     @Test
     void aGradientFromElsewhereMayBeOverwrittenByTheSum() {
         int n = 35;
