@@ -21,6 +21,8 @@ case $mode in
     *) echo "run.sh: there is no mode '$mode'. Say quick or full." >&2; exit 2 ;;
 esac
 java=$(./jotune --java)
+LD_PRELOAD=$(dirname "$(dirname "$java")")/lib/libjsig.so # docs/OPENCL.md, "Beside the JVM's signals"
+export LD_PRELOAD
 if [[ -z ${CLASSES:-} ]]; then
     mvn -q -B -pl jmh -am package -DskipTests
     CLASSES='jmh/target/classes:jmh/target/lib/*'

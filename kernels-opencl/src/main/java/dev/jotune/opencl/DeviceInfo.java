@@ -30,6 +30,7 @@ record DeviceInfo(cl_platform_id platform, cl_device_id id, String platformName,
      * @throws LinkageError if there is no OpenCL library
      */
     static List<DeviceInfo> all() {
+        SignalHandlers.remember();
         int[] count = new int[1];
         int status = CL.clGetPlatformIDs(0, null, count);
         if (status == NO_PLATFORM || status == CL.CL_SUCCESS && count[0] == 0) {

@@ -101,7 +101,7 @@ final class Programs {
         cl_program program = created(text, title);
         int built = build(program);
         if (built != CL.CL_SUCCESS) {
-            // PoCL trips over its own temporary files now and then. What is wrong with a text is wrong once more.
+            // A signal while PoCL's compiler writes loses it its file (SignalHandlers). What is wrong with a text is wrong once more.
             CL.clReleaseProgram(program);
             program = created(text, title);
             built = build(program);
@@ -126,7 +126,7 @@ final class Programs {
     }
 
     private int build(cl_program program) {
-        return CL.clBuildProgram(program, 1, new cl_device_id[] {device.id()}, OPTIONS, null, null);
+        return SignalHandlers.during(() -> CL.clBuildProgram(program, 1, new cl_device_id[] {device.id()}, OPTIONS, null, null));
     }
 
     private String log(cl_program program) {
