@@ -19,7 +19,7 @@ final class Product {
     /** Multiply-adds that justify a task: about 5 microseconds. */
     private static final long TASK = 1 << 19;
     /** Tasks for each thread, so that the last ones end nearly together. */
-    private static final int SHARES = 12;
+    private static final int SHARES = 64;
     /** Rows that one task brings into order. */
     private static final int ROW_CHUNK = 48;
 
