@@ -17,8 +17,8 @@ import java.util.function.Supplier;
  * while they do, the system's default action stands. But SIGSEGV is a part of the JVM's normal running (null checks, safepoints): so programs
  * fail to compile for want of a file, and two threads that meet one at the same time end the process, without a log.
  *
- * <p>LLVM sets them once, so that once is enough. Until they are found, which takes some tens of microseconds, the danger stays; what excludes it is the
- * JDK's {@code libjsig.so}, loaded before anything else ({@code LD_PRELOAD}, as the launcher does).
+ * <p>LLVM sets them once, so that once is enough. Until they are found, which takes some tens of microseconds, the danger stays; what excludes
+ * it is the JDK's {@code libjsig.so}, loaded before anything else ({@code LD_PRELOAD}, as the launcher does).
  *
  * <p>It knows Linux's {@code struct sigaction} of 64-bit processors (sigaction(2)), and does nothing elsewhere.
  */

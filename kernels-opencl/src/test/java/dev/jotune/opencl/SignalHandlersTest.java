@@ -25,8 +25,8 @@ class SignalHandlersTest {
         Devices.first();
         Path out = dir.resolve("out");
         ProcessBuilder child = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "--add-modules",
-                "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "-Xmx256m", "-D" + Tuning.SWITCH + "=false", "-D" + Programs.KEEP + "=false",
-                "-XX:ErrorFile=" + dir.resolve("crash%p.log"), "-cp", System.getProperty("java.class.path"), SignalRun.class.getName())
+                "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "-Xmx256m", "-D" + Tuning.SWITCH + "=false",
+                "-D" + Programs.KEEP + "=false", "-XX:ErrorFile=" + dir.resolve("crash%p.log"), "-cp", System.getProperty("java.class.path"), SignalRun.class.getName())
                 .redirectErrorStream(true).redirectOutput(out.toFile());
         child.environment().remove("LD_PRELOAD");
         preload.ifPresent(library -> child.environment().put("LD_PRELOAD", library.toString()));
