@@ -26,8 +26,8 @@ class SignalHandlersTest {
         Path out = dir.resolve("out");
         ProcessBuilder child = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "--add-modules",
                 "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "-Xmx256m", "-D" + Tuning.SWITCH + "=false",
-                "-D" + Programs.KEEP + "=false", "-XX:ErrorFile=" + dir.resolve("crash%p.log"), "-cp", System.getProperty("java.class.path"), SignalRun.class.getName())
-                .redirectErrorStream(true).redirectOutput(out.toFile());
+                "-D" + Programs.KEEP + "=false", "-XX:ErrorFile=" + dir.resolve("crash%p.log"), "-cp",
+                System.getProperty("java.class.path"), SignalRun.class.getName()).redirectErrorStream(true).redirectOutput(out.toFile());
         child.environment().remove("LD_PRELOAD");
         preload.ifPresent(library -> child.environment().put("LD_PRELOAD", library.toString()));
         child.environment().put("POCL_CACHE_DIR", Files.createDirectories(dir.resolve("programs")).toString());
