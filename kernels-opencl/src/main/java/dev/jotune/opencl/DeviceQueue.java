@@ -199,10 +199,8 @@ final class DeviceQueue {
             q = queue;
             unflushed = 0;
         }
-        // Some drivers finish compiling when a kernel first runs.
         int status = read ? CL.clEnqueueReadBuffer(q, buffer, true, at, host.byteSize(), pointer, 0, null, null)
                 : CL.clEnqueueWriteBuffer(q, buffer, true, at, host.byteSize(), pointer, 0, null, null);
-        SignalHandlers.keep();
         if (status != CL.CL_SUCCESS) {
             Cl.check(status, (read ? "Reading " : "Writing ") + whole + " bytes " + (read ? "from " : "to ") + device + ", after "
                     + (last.isEmpty() ? "no kernel," : "kernel " + last + " as the last of several,"));
@@ -213,7 +211,6 @@ final class DeviceQueue {
     /** Waits until the device has nothing left to do. */
     synchronized void finish() {
         Cl.check(CL.clFinish(queue), "clFinish on " + device + " after " + last);
-        SignalHandlers.keep();
         unflushed = 0;
         recycle();
     }

@@ -73,8 +73,8 @@ final class SignalHandlers {
         }
     }
 
-    /** Puts back what a driver has replaced by a handler for one signal. Costs one system call where there is nothing to do. */
-    static synchronized void keep() {
+    /** Puts back what a driver has replaced by a handler for one signal. */
+    private static synchronized void keep() {
         if (SIGACTION.isEmpty() || !isReplaced(SIGSEGV)) {
             return;
         }

@@ -172,7 +172,8 @@ class PromptGatingTaskTest {
             prompts[i] = together(model, PromptTuning.DEFAULTS.withTokens(TOKENS));
             prefixes[i] = together(model, PrefixTuning.DEFAULTS.withTokens(TOKENS));
         }
-        assertThat(Arrays.stream(gated).average().orElseThrow()).as("gated %s, prompts %s, prefixes %s", gated, prompts, prefixes)
+        assertThat(Arrays.stream(gated).average().orElseThrow())
+                .as("gated %s, prompts %s, prefixes %s", Arrays.toString(gated), Arrays.toString(prompts), Arrays.toString(prefixes))
                 .isGreaterThan(Arrays.stream(prompts).average().orElseThrow() + 0.2);
     }
 }
