@@ -90,6 +90,21 @@ class DenseProductsTest {
     }
 
     @Test
+    void fewColumnsByManyRows() {
+        Gemms gemms = gemms();
+        for (int n = 1; n <= 9; n++) {
+            for (int layout = 0; layout < 8; layout++) {
+                boolean aTurned = (layout & 1) != 0;
+                boolean bTurned = (layout & 2) != 0;
+                boolean add = (layout & 4) != 0;
+                assertThat(check(gemms, 107, n, 701, aTurned, bTurned, false, false, add, n % 3)).isTrue();
+                assertThat(check(gemms, 97, n, 1664, aTurned, bTurned, false, false, add, 0)).isTrue();
+                assertThat(check(gemms, 113, n, 3302, aTurned, bTurned, false, false, add, 0)).isTrue();
+            }
+        }
+    }
+
+    @Test
     void longSums() {
         Gemms gemms = gemms();
         for (int layout = 0; layout < 8; layout++) {

@@ -95,6 +95,97 @@ class FrozenProductsTest {
         new Case(m, n, k, narrow, back, precision, rank, bias, residual, gap).check(kernel(), m + 31L * n + 977L * k);
     }
 
+    /** A product with a low-rank term from its factors; false if it was left to the caller, untouched. */
+    private static boolean low(int m, int n, int k, int rank, double scale, boolean narrow, boolean back, boolean kept, int gap) {
+        DirtyWorkspace.make();
+        Random random = new Random(m + 31L * n + 977L * k + rank);
+        int inner = back ? n : k;
+        int columns = back ? k : n;
+        float[] w = Exact.random(random, n * k);
+        float[] x = Exact.random(random, m * inner);
+        float[] down = Exact.random(random, rank * inner);
+        float[] up = Exact.random(random, columns * rank);
+        float[] bias = Exact.random(random, columns);
+        FrozenKernel kernel = kernel();
+        FrozenKernel.Packed packed = kernel.pack((narrow ? Canaried.narrow(w, n, k, 0) : Canaried.of(w, n, k, 0)).tensor);
+        Canaried in = Canaried.of(x, m, inner, gap);
+        Canaried out = Canaried.of(new float[m * columns], m, columns, gap);
+        Canaried scores = Canaried.of(new float[m * rank], m, rank, gap);
+        Canaried b = Canaried.of(bias, 1, columns, 0);
+        // Backward the factors are the transposes of what a layer keeps.
+        Canaried a = back ? Canaried.of(turned(down, rank, inner), inner, rank, 0) : Canaried.of(down, rank, inner, 0);
+        Canaried c = back ? Canaried.of(turned(up, columns, rank), rank, columns, 0) : Canaried.of(up, columns, rank, 0);
+        FrozenKernel.LowRank term = new FrozenKernel.LowRank(back ? a.tensor.transpose(0, 1) : a.tensor,
+                back ? c.tensor.transpose(0, 1) : c.tensor, scale, Optional.of(scores.tensor).filter(t -> kept));
+        Joined joined = new Joined(Optional.empty(), Optional.empty(), Optional.of(b.tensor.select(0, 0)), Optional.empty());
+        boolean done = back ? kernel.tryProductBack(packed, in.tensor, out.tensor, Precision.F32, term, joined)
+                : kernel.tryProduct(packed, in.tensor, out.tensor, Precision.F32, term, joined);
+        String what = m + " x " + n + " x " + k + " rank " + rank + " scale " + scale + (back ? " back" : "");
+        if (done) {
+            float[] scaled = x.clone();
+            for (int i = 0; i < scaled.length; i++) {
+                scaled[i] *= (float) scale;
+            }
+            Exact want = new Exact(m, rank).plus(scaled, down, inner, true);
+            if (kept) {
+                want.matches(scores.written(), what + ": scores");
+            } else {
+                scores.untouched();
+                want.matches(separately(x, m, inner, down, rank, scale), what + ": scores by hand");
+            }
+            float[] left = kept ? scores.written() : separately(x, m, inner, down, rank, scale);
+            new Exact(m, columns).plus(x, narrow ? Exact.rounded(w) : w, inner, !back).plus(left, up, rank, true).plus(bias)
+                    .matches(out.written(), what, kept ? 0 : 1e-6);
+        } else {
+            out.untouched();
+            scores.untouched();
+        }
+        for (Canaried read : new Canaried[] {in, a, c, b}) {
+            read.untouched();
+        }
+        return done;
+    }
+
+    private static float[] turned(float[] values, int rows, int columns) {
+        float[] out = new float[values.length];
+        for (int i = 0; i < values.length; i++) {
+            out[i % columns * rows + i / columns] = values[i];
+        }
+        return out;
+    }
+
+    private static float[] separately(float[] x, int m, int inner, float[] down, int rank, double scale) {
+        float[] out = new float[m * rank];
+        for (int i = 0; i < m * rank; i++) {
+            double sum = 0;
+            for (int p = 0; p < inner; p++) {
+                sum += (double) x[i / rank * inner + p] * down[i % rank * inner + p];
+            }
+            out[i] = (float) (scale * sum);
+        }
+        return out;
+    }
+
+    @Test
+    void lowRankTermsMakeTheirScores() {
+        for (int rank : new int[] {1, 3, 8, 9, 16, 65}) {
+            for (int kind = 0; kind < 8; kind++) {
+                boolean narrow = (kind & 1) != 0;
+                boolean back = (kind & 2) != 0;
+                boolean kept = (kind & 4) != 0;
+                assertThat(low(109, back ? 1700 : 70, back ? 70 : 1700, rank, 2, narrow, back, kept, rank % 3)).isTrue();
+                assertThat(low(128, back ? 704 : 48, back ? 48 : 704, rank, 1, narrow, back, kept, 0)).isTrue();
+                assertThat(low(128, back ? 704 : 48, back ? 48 : 704, rank, 0, narrow, back, kept, 0)).isTrue();
+            }
+        }
+    }
+
+    @Test
+    void lowRankTermsOfFewRowsAreLeftToTheCaller() {
+        assertThat(low(3, 64, 64, 8, 2, false, false, true, 0)).isFalse();
+        assertThat(low(3, 64, 64, 8, 2, false, true, true, 0)).isFalse();
+    }
+
     @Test
     void sumsLongerThanABlockJoinEverythingOnce() {
         FrozenKernel kernel = kernel();

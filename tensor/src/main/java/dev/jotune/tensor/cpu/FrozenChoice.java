@@ -61,6 +61,18 @@ record FrozenChoice(List<FrozenKernel> kernels) implements FrozenKernel {
         owned.kernel.productBack(owned.packed, dy, dx, precision, joined);
     }
 
+    @Override
+    public boolean tryProduct(Packed weight, Tensor x, Tensor y, Precision precision, LowRank term, Joined joined) {
+        Owned owned = owned(weight);
+        return owned.kernel.tryProduct(owned.packed, x, y, precision, term, joined);
+    }
+
+    @Override
+    public boolean tryProductBack(Packed weight, Tensor dy, Tensor dx, Precision precision, LowRank term, Joined joined) {
+        Owned owned = owned(weight);
+        return owned.kernel.tryProductBack(owned.packed, dy, dx, precision, term, joined);
+    }
+
     private static Owned owned(Packed weight) {
         if (weight instanceof Owned owned) {
             return owned;

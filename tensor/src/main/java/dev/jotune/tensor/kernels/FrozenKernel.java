@@ -79,8 +79,8 @@ public interface FrozenKernel extends FusedKernel {
     void productBack(Packed weight, Tensor dy, Tensor dx, Precision precision, Joined joined);
 
     /**
-     * {@link #product} with a low-rank term whose scores come in the same launch, where this kernel can do that and it costs less than making
-     * them before; x is read for them as for the product: rounded in BF16.
+     * {@link #product} with a low-rank term whose scores this kernel makes too, where it can do that and it costs less than making
+     * them before; x may be read for them as for the product: rounded in BF16.
      *
      * @param joined no low-rank term
      * @return false if nothing was done

@@ -5,12 +5,12 @@ import dev.jotune.tensor.cpu.simd.Matrix;
 /**
  * The right factor as it came: row-major F32, read in place or copied, or transposed F32 or pairs of BF16.
  *
- * @param loose whether the kernel reads it in place
+ * @param operands how the kernel reads it: in place if loose
  */
-record DensePanels(Matrix b, int n, boolean loose, VectorPanels copies) implements Panels {
+record DensePanels(Matrix b, int n, Operands operands, VectorPanels copies) implements Panels {
     @Override
     public boolean areKept() {
-        return loose;
+        return operands == Operands.LOOSE;
     }
 
     @Override
@@ -33,10 +33,10 @@ record DensePanels(Matrix b, int n, boolean loose, VectorPanels copies) implemen
         int columns = Math.min(TileCode.WIDTH, n - column);
         int size = b.type().byteSize();
         if (b.colStride() == 1) {
-            copies.copy(Repack.COPY_ROWS, element(k, column), 4 * b.rowStride(), target, TileCode.PANEL_ROW, 0, steps, columns,
+            copies.copy(Repack.COPY_ROWS, element(k, column), 4 * b.rowStride(), target, operands.panelRow(), 0, steps, columns,
                     Workspace.arguments());
         } else {
-            copies.copy(Repack.TRANSPOSE, element(k, column), size * b.colStride(), target, TileCode.PANEL_ROW, 0, columns,
+            copies.copy(Repack.TRANSPOSE, element(k, column), size * b.colStride(), target, operands.panelRow(), 0, columns,
                     steps * size / 4, Workspace.arguments());
         }
     }

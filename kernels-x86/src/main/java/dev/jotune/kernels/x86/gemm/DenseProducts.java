@@ -23,7 +23,7 @@ final class DenseProducts {
     }
 
     /** Whether it did the product; see {@code CpuExtension.matmul}. */
-    boolean run(int m, int n, int k, Matrix a, Matrix b, long c, long crs, boolean add) {
+    boolean run(int m, int n, int k, Matrix a, Matrix b, long c, long crs, Epilogue epilogue) {
         boolean wide = b.colStride() == 1 && b.type() == DType.F32;
         boolean tall = b.rowStride() == 1 && m >= PACK_ROWS && (b.type() == DType.F32 || b.type() == DType.BF16 && k % 2 == 0);
         boolean inRows = a.colStride() == 1 && (a.type() == DType.F32 || a.type() == DType.BF16);
@@ -33,9 +33,9 @@ final class DenseProducts {
         }
         Rows rows = new DenseRows(a, panels);
         boolean loose = wide && m <= LOOSE_ROWS;
-        Operands operands = loose ? Operands.LOOSE : !wide && b.type() == DType.BF16 ? Operands.WIDENED : Operands.F32;
-        Epilogue epilogue = add ? Epilogue.addTo(c, 4 * crs) : Epilogue.NONE;
-        new Product(pool.get(), panels, panels, operands, m, n, k, rows, new DensePanels(b, n, loose, panels), c, 4 * crs, epilogue).run();
+        Operands operands = loose ? Operands.LOOSE : b.type() == DType.BF16 ? Operands.WIDENED
+                : n <= Operands.NARROW.width() ? Operands.NARROW : Operands.F32;
+        new Product(pool.get(), panels, panels, operands, m, n, k, rows, new DensePanels(b, n, operands, panels), c, 4 * crs, epilogue).run();
         return true;
     }
 }

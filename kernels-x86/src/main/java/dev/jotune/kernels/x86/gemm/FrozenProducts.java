@@ -2,6 +2,7 @@ package dev.jotune.kernels.x86.gemm;
 
 import dev.jotune.tensor.DType;
 import dev.jotune.tensor.Tensor;
+import dev.jotune.tensor.cpu.simd.Matrix;
 import dev.jotune.tensor.cpu.simd.Parallel;
 import dev.jotune.tensor.kernels.FrozenKernel;
 import dev.jotune.tensor.kernels.Precision;
@@ -16,11 +17,13 @@ public final class FrozenProducts implements FrozenKernel {
     private final Supplier<Parallel> pool;
     private final VectorPanels copies;
     private final KernelChoice choice;
+    private final DenseProducts dense;
 
-    FrozenProducts(Supplier<Parallel> pool, VectorPanels copies, KernelChoice choice) {
+    FrozenProducts(Supplier<Parallel> pool, VectorPanels copies, KernelChoice choice, DenseProducts dense) {
         this.pool = pool;
         this.copies = copies;
         this.choice = choice;
+        this.dense = dense;
     }
 
     @Override
@@ -47,6 +50,34 @@ public final class FrozenProducts implements FrozenKernel {
     @Override
     public void productBack(Packed weight, Tensor dy, Tensor dx, Precision precision, Joined joined) {
         run(weight, dy, dx, precision, joined, true);
+    }
+
+    @Override
+    public boolean tryProduct(Packed weight, Tensor x, Tensor y, Precision precision, LowRank term, Joined joined) {
+        return run(weight, x, y, precision, term, joined, false);
+    }
+
+    @Override
+    public boolean tryProductBack(Packed weight, Tensor dy, Tensor dx, Precision precision, LowRank term, Joined joined) {
+        return run(weight, dy, dx, precision, term, joined, true);
+    }
+
+    /** Scores in a product of their own, from F32 in either precision; only then the product that they join, if they could be made. */
+    private boolean run(Packed weight, Tensor x, Tensor y, Precision precision, LowRank term, Joined joined, boolean back) {
+        int m = Math.toIntExact(x.size(0));
+        Tensor down = term.down();
+        int rank = Math.toIntExact(down.size(0));
+        check(x, m, Math.toIntExact(down.size(1)), "the left factor");
+        Tensor scores = term.scores().orElseGet(() -> Tensor.empty(x.backend(), DType.F32, m, rank));
+        check(scores, m, rank, "the scores");
+        boolean made = dense.run(m, rank, Math.toIntExact(down.size(1)), new Matrix(x.address(), x.dtype(), x.stride(0), x.stride(1)),
+                new Matrix(down.address(), down.dtype(), down.stride(1), down.stride(0)), scores.address(), scores.stride(0),
+                Epilogue.times((float) term.scale()));
+        if (made) {
+            run(weight, x, y, precision, new Joined(Optional.of(scores), Optional.of(term.up()), joined.bias(), joined.residual()), back);
+        }
+        Reference.reachabilityFence(new Object[] {x, down, scores});
+        return made;
     }
 
     private void run(Packed weight, Tensor x, Tensor y, Precision precision, Joined joined, boolean back) {
@@ -89,7 +120,7 @@ public final class FrozenProducts implements FrozenKernel {
         boolean lowRank = rank > 0;
         Epilogue epilogue = new Epilogue(lowRank ? left.address() : 0, lowRank ? 4 * left.stride(0) : 0, lowRank ? right.address() : 0,
                 lowRank ? 4 * right.stride(0) : 0, turned, rank, bias == null ? 0 : bias.address(),
-                residual == null ? 0 : residual.address(), residual == null ? 0 : 4 * residual.stride(0));
+                residual == null ? 0 : residual.address(), residual == null ? 0 : 4 * residual.stride(0), 1);
         if (m > 0) {
             PanelKernel kernel = choice.kernel(operands, m);
             new Product(pool.get(), copies, kernel, operands, m, n, k, rows, panels, y.address(), 4 * y.stride(0), epilogue).run();

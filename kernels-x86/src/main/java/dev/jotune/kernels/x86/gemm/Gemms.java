@@ -23,8 +23,8 @@ public final class Gemms {
      */
     public Gemms(CodeInstaller installer, Supplier<Parallel> pool, Optional<F32Products> tiles) {
         VectorPanels panels = new VectorPanels(installer);
-        frozen = new FrozenProducts(pool, panels, new KernelChoice(panels, new AmxPanels(panels, installer), tiles));
         dense = new DenseProducts(pool, panels);
+        frozen = new FrozenProducts(pool, panels, new KernelChoice(panels, new AmxPanels(panels, installer), tiles), dense);
         rows = new RowKernels(installer);
         bytes = () -> new Int8Products(pool, installer, panels, tiles.isPresent());
     }
@@ -46,6 +46,6 @@ public final class Gemms {
 
     /** As {@code CpuExtension.matmul}. */
     public boolean matmul(int m, int n, int k, Matrix a, Matrix b, long c, long crs, boolean add) {
-        return dense.run(m, n, k, a, b, c, crs, add);
+        return dense.run(m, n, k, a, b, c, crs, add ? Epilogue.addTo(c, 4 * crs) : Epilogue.NONE);
     }
 }

@@ -20,6 +20,8 @@ enum Operands {
     F32(1, 1),
     /** Both F32; the panel is a part of a row-major matrix, read where it lies. */
     LOOSE(1, 1),
+    /** Both F32, at most 8 columns, as a low-rank factor has them: panels {@code [K][8]} of floats, for half vectors at twice the rate. */
+    NARROW(1, 1),
     /** Both BF16: rows of A in pairs of consecutive k, panels {@code [K/2][64][2]}. */
     BF16(1, 1, new int[] {0, 0}),
     /** A is F32, panels {@code [K/2][64][2]} of BF16 are widened, exactly, as they are read. */
@@ -72,7 +74,22 @@ enum Operands {
         if (rightPieces > 1) {
             return words(k);
         }
-        return this == F32 || this == LOOSE ? k : (k + 1) / 2;
+        return isWide() ? k : (k + 1) / 2;
+    }
+
+    /** Whether panels hold F32, a word for each step. */
+    boolean isWide() {
+        return this == F32 || this == LOOSE || this == NARROW;
+    }
+
+    /** Columns of a panel. */
+    int width() {
+        return this == NARROW ? 8 : TileCode.WIDTH;
+    }
+
+    /** Bytes from one row of a panel that is made to the next. */
+    int panelRow() {
+        return 4 * width();
     }
 
     /** Bytes from an element of a row of A that is made for the product to the one {@code k} further; k a multiple of 64 or the row's end. */

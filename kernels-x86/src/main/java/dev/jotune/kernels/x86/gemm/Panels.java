@@ -18,6 +18,6 @@ interface Panels {
         return Stretches.NONE;
     }
 
-    /** Makes {@code steps} steps from {@code k} of a panel at {@code target}, 256 bytes a row. */
+    /** Makes {@code steps} steps from {@code k} of a panel at {@code target}, in rows of {@link Operands#panelRow}. */
     void fill(int panel, int k, int steps, long target);
 }

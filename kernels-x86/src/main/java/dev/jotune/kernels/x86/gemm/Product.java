@@ -20,6 +20,8 @@ final class Product {
     private static final long TASK = 1 << 19;
     /** Tasks for each thread, so that the last ones end nearly together. */
     private static final int SHARES = 64;
+    /** Bytes of a vector. */
+    private static final int LINE = 64;
     /** Rows that one task brings into order. */
     private static final int ROW_CHUNK = 48;
 
@@ -78,8 +80,7 @@ final class Product {
      * many places, which the few tiles of a low product have no time to fetch for more steps.
      */
     private int blockOf() {
-        boolean wide = operands == Operands.F32 || operands == Operands.LOOSE;
-        int most = Math.min(wide || !panels.areKept() ? BLOCK : 2 * BLOCK, 2 * BLOCK / operands.leftPieces());
+        int most = Math.min(operands.isWide() || !panels.areKept() ? BLOCK : 2 * BLOCK, 2 * BLOCK / operands.leftPieces());
         int parts = (k + most - 1) / most;
         return ((k + parts - 1) / parts + 63) / 64 * 64;
     }
@@ -147,6 +148,7 @@ final class Product {
         int columns = Math.min(TileCode.WIDTH, n - column);
         long args = Workspace.arguments();
         long target = c + row * cStride + 4L * column;
+        long scale = epilogue.scale() == 1 ? 0 : 1L << 32 | Float.floatToRawIntBits(epilogue.scale()) & 0xffffffffL;
         long right = 0;
         if (epilogue.left() != 0 && from == 0) {
             right = Workspace.get(Workspace.RIGHT, (long) epilogue.rank() * TileCode.PANEL_ROW);
@@ -165,7 +167,7 @@ final class Product {
             Raw.set(args + TileArgs.A, madeRows != 0 ? madeRows + operands.rowBytes(at - from) : rows.address(row, at));
             Raw.set(args + TileArgs.A_STRIDE, madeRows != 0 ? rowBytes : rows.stride());
             Raw.set(args + TileArgs.PANEL, b);
-            Raw.set(args + TileArgs.PANEL_STRIDE, panels.areKept() ? panels.stride() : TileCode.PANEL_ROW);
+            Raw.set(args + TileArgs.PANEL_STRIDE, panels.areKept() ? panels.stride() : operands.panelRow());
             Raw.set(args + TileArgs.STEPS, operands.products().length > 0 ? (part + 1) / 2 : part);
             Raw.set(args + TileArgs.C, target);
             Raw.set(args + TileArgs.C_STRIDE, cStride);
@@ -178,17 +180,30 @@ final class Product {
             Raw.set(args + TileArgs.LEFT_STRIDE, epilogue.leftStride());
             Raw.set(args + TileArgs.RIGHT, right);
             Raw.set(args + TileArgs.RANK, epilogue.rank());
+            Raw.set(args + TileArgs.SCALE, scale);
             int then = at + part;
             Stretches ahead = then < from + steps ? panels.source(panel, then, Math.min(block, from + steps - then))
+                    : n <= operands.width() ? rowsAhead(row, count, columns, part)
                     : next < 0 ? Stretches.NONE : panels.source(next, from, Math.min(block, steps));
             kernel.run(operands, count, columns, ahead, args);
         }
     }
 
+    /** With a single panel it is rows that come from afar: while a tile is multiplied, those of the next one, where they lie in one stretch. */
+    private Stretches rowsAhead(int row, int count, int columns, int steps) {
+        if (!rows.areKept() || rows.stride() != 4L * steps || steps < k) {
+            return Stretches.NONE;
+        }
+        int height = TileCode.maxRows((columns + TileCode.LANES - 1) / TileCode.LANES);
+        long bytes = height * rows.stride();
+        return new Stretches(count / height, rows.address(row + height, 0), bytes, bytes);
+    }
+
     private long made(int panel, int at, int steps) {
-        long written = (long) operands.madeWords(steps) * TileCode.PANEL_ROW;
-        long bytes = (long) pad(operands.words(steps)) * TileCode.PANEL_ROW;
-        long target = Workspace.get(Workspace.PANEL, bytes);
+        long written = (long) operands.madeWords(steps) * operands.panelRow();
+        long bytes = (long) pad(operands.words(steps)) * operands.panelRow();
+        // Copies write whole vectors: the last row of a narrow panel goes beyond its end.
+        long target = Workspace.get(Workspace.PANEL, bytes + LINE);
         panels.fill(panel, at, steps, target);
         Raw.zero(target + written, bytes - written);
         return target;

@@ -4,7 +4,7 @@ package dev.jotune.kernels.x86.gemm;
  * The argument block of a tile kernel: places of 64-bit numbers, in bytes from its start. Strides are in bytes.
  *
  * <p>The kernel computes, for {@code TILES} tiles of rows one below the other and one panel of up to 64 columns,
- * {@code C = A B + left right^T + bias + residual}, and may change the block.
+ * {@code C = scale A B + left right^T + bias + residual}, and may change the block.
  */
 final class TileArgs {
     /** First row of A. */
@@ -34,7 +34,9 @@ final class TileArgs {
     static final int MASK = 120;
     /** Where the panel lies loosely: from one of its rows to the next. */
     static final int PANEL_STRIDE = 128;
-    static final int SIZE = 136;
+    /** F32 in the lower half, and the upper half not 0; 0 for a scale of 1. Vector kernels alone know it. */
+    static final int SCALE = 136;
+    static final int SIZE = 144;
 
     private TileArgs() {
     }

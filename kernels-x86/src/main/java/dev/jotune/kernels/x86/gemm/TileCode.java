@@ -32,6 +32,9 @@ import dev.jotune.kernels.x86.asm.Vec;
  * twelve cycles of multiply-adds. The panel streams from the second-level cache at 21 bytes a cycle, so what counts
  * is that the next panel is there in time: four steps of the sum fetch {@code ahead} of its lines.
  *
+ * <p>Where a panel has no more than 8 columns, halves of the registers hold the sums, of which a processor that computes 512 bits in two
+ * steps multiplies two a cycle; elements of A are spread as they are multiplied.
+ *
  * <p>One argument, the address of a {@link TileArgs} block, kept in R9. RSI and RCX hold A and C; RDI,
  * RBX, RBP and R15 the first, fourth, seventh and tenth row of the tile; R13 the panel's row, RDX the
  * bytes to the next if they are not {@link #PANEL_ROW}; R14 counts steps.
@@ -39,6 +42,8 @@ import dev.jotune.kernels.x86.asm.Vec;
 final class TileCode {
     /** Columns of a panel. */
     static final int WIDTH = 64;
+    /** Columns of a vector. */
+    static final int LANES = 16;
     /** Bytes from one row of a panel to the next. */
     static final int PANEL_ROW = 4 * WIDTH;
     private static final Reg[] ROW_BASES = {RDI, RBX, RBP, R15};
@@ -95,10 +100,11 @@ final class TileCode {
             a.add(R13, R8);
         }
         for (int i = 0; i < rows * vectors; i++) {
-            a.vpxord(Vec.zmm(i), Vec.zmm(i), Vec.zmm(i));
+            a.vpxord(vector(i), vector(i), vector(i));
         }
         load(R13, TileArgs.PANEL);
         sum();
+        scale();
         lowRank();
         bias();
         residual();
@@ -126,12 +132,20 @@ final class TileCode {
         a.mov(d, Mem.at(R9, arg));
     }
 
+    private boolean narrow() {
+        return operands == Operands.NARROW;
+    }
+
+    private Vec vector(int number) {
+        return narrow() ? Vec.ymm(number) : Vec.zmm(number);
+    }
+
     private Vec sum(int row, int vector) {
-        return Vec.zmm(row * vectors + vector);
+        return vector(row * vectors + vector);
     }
 
     private Vec panel(int vector) {
-        return Vec.zmm(rows * vectors + vector);
+        return vector(rows * vectors + vector);
     }
 
     private static Vec upperHalf() {
@@ -166,7 +180,7 @@ final class TileCode {
             a.add(ROW_BASES[i / 3], aBytes);
         }
         if (panelRows > 0) {
-            a.add(R13, panelRows * PANEL_ROW);
+            a.add(R13, panelRows * operands.panelRow());
         }
     }
 
@@ -188,7 +202,7 @@ final class TileCode {
             if (widened) {
                 pair(i * PANEL_ROW, 8 * i, true);
             } else {
-                step(i * PANEL_ROW, 4 * i, operands);
+                step(i * operands.panelRow(), 4 * i, operands);
             }
         }
         advance(16, operands == Operands.LOOSE ? 0 : panelRows);
@@ -249,6 +263,10 @@ final class TileCode {
 
     private void multiply(int aDisp, boolean dots) {
         for (int r = 0; r < rows; r++) {
+            if (narrow()) {
+                a.vfmadd231ps(sum(r, 0), panel(0), row(r, aDisp).spread());
+                continue;
+            }
             a.vbroadcastss(element(r), row(r, aDisp));
             for (int v = 0; v < vectors; v++) {
                 if (dots) {
@@ -260,8 +278,25 @@ final class TileCode {
         }
     }
 
-    /** {@code RANK} more steps, always F32, over rows and a panel of their own. */
+    private void scale() {
+        Label none = new Label();
+        load(R13, TileArgs.SCALE);
+        a.test(R13, R13);
+        a.j(Cond.E, none);
+        a.vbroadcastss(panel(0), Mem.at(R9, TileArgs.SCALE));
+        for (int r = 0; r < rows; r++) {
+            for (int v = 0; v < vectors; v++) {
+                a.vmulps(sum(r, v), sum(r, v), panel(0));
+            }
+        }
+        a.bind(none);
+    }
+
+    /** {@code RANK} more steps, always F32, over rows and a panel of their own; no narrow product has them. */
     private void lowRank() {
+        if (narrow()) {
+            return;
+        }
         Label none = new Label();
         load(RDI, TileArgs.LEFT);
         a.test(RDI, RDI);
