@@ -58,9 +58,10 @@ final class DecoderAttention {
     /**
      * {@code x [B, T, C] -> [B, T, C]}.
      *
+     * @param residual what is added to the result, in the output projection where nothing comes between
      * @param added segments that adapters put before the text's own
      */
-    Var forward(Var x, List<Attention.Segment> added, DecoderPass run) {
+    Var forward(Var x, Optional<Var> residual, List<Attention.Segment> added, DecoderPass run) {
         Pass pass = run.pass();
         Var[] projected = project(x, pass);
         Rope.Tables angles = run.tables().get(config.ropes().get(layer));
@@ -73,8 +74,12 @@ final class DecoderAttention {
                 : List.of(new Attention.Segment(keys, values, visible)));
         Var mixed = run.layout().attend(site, queries, segments, config.attentionScale(), config.attentionSoftcap(), pass);
         Var flat = pass.tap(headOut, mixed.transpose(1, 2)).reshape(x.size(0), x.size(1), -1);
+        if (residual.isPresent() && !site.isFollowed(pass) && !pass.isTapped(out)) {
+            return output.forward(flat, residual.get(), pass);
+        }
         Var y = site.behind(output.forward(flat, pass), queries, config.attentionScale(), config.attentionSoftcap(), pass);
-        return pass.tap(out, y, x);
+        Var tapped = pass.tap(out, y, x);
+        return residual.isPresent() ? residual.get().add(tapped) : tapped;
     }
 
     private Var[] keysAndValues(Var states, Pass pass) {

@@ -74,11 +74,14 @@ final class DecoderBlock {
     Var[] forward(Var h, List<Attention.Segment> added, DecoderPass run) {
         Pass pass = run.pass();
         List<Var> said = new ArrayList<>();
-        Var mixed = normed(afterAttention, attention.forward(normed(beforeAttention, h, pass), added, run), pass);
-        Var x = pass.tap(mid, h.add(Noise.dropout(mixed, dropout, pass, out + ".attn")));
+        boolean still = dropout == 0 || !pass.training();
+        Optional<Var> first = Optional.of(h).filter(v -> still && afterAttention.isEmpty());
+        Var mixed = attention.forward(normed(beforeAttention, h, pass), first, added, run);
+        Var x = pass.tap(mid, first.isPresent() ? mixed : h.add(Noise.dropout(normed(afterAttention, mixed, pass), dropout, pass, out + ".attn")));
         Var read = normed(beforeMlp, x, pass);
-        Var y = pass.tap(mlpOut, mlp.forward(read, pass, said), read);
-        said.addFirst(pass.tap(out, x.add(Noise.dropout(normed(afterMlp, y, pass), dropout, pass, out + ".mlp"))));
+        Optional<Var> second = Optional.of(x).filter(v -> still && afterMlp.isEmpty() && !pass.isTapped(mlpOut));
+        Var y = pass.tap(mlpOut, mlp.forward(read, second, pass, said), read);
+        said.addFirst(pass.tap(out, second.isPresent() ? y : x.add(Noise.dropout(normed(afterMlp, y, pass), dropout, pass, out + ".mlp"))));
         return said.toArray(Var[]::new);
     }
 

@@ -35,7 +35,7 @@ record GatedMlp(List<LinearLayer> inputs, LinearLayer down, String act, Optional
     }
 
     @Override
-    public Var forward(Var x, Pass pass, List<Var> routed) {
+    public Var forward(Var x, Optional<Var> residual, Pass pass, List<Var> routed) {
         Var gate = inputs.getFirst().forward(x, pass);
         Var up;
         if (inputs.size() == 2) {
@@ -46,7 +46,8 @@ record GatedMlp(List<LinearLayer> inputs, LinearLayer down, String act, Optional
             up = gate.slice(last, inner, 2 * inner);
             gate = gate.slice(last, 0, inner);
         }
-        Var product = Activations.gated(act, gate, up);
-        return down.forward(tap.isPresent() ? pass.tap(tap.get(), product) : product, pass);
+        Var gated = Activations.gated(act, gate, up);
+        Var product = tap.isPresent() ? pass.tap(tap.get(), gated) : gated;
+        return residual.isPresent() ? down.forward(product, residual.get(), pass) : down.forward(product, pass);
     }
 }

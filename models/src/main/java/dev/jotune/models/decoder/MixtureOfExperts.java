@@ -51,7 +51,12 @@ final class MixtureOfExperts implements FeedForward {
     }
 
     @Override
-    public Var forward(Var x, Pass pass, List<Var> routed) {
+    public Var forward(Var x, Optional<Var> residual, Pass pass, List<Var> routed) {
+        Var y = forward(x, pass, routed);
+        return residual.isPresent() ? residual.get().add(y) : y;
+    }
+
+    private Var forward(Var x, Pass pass, List<Var> routed) {
         Var logits = pass.tap(tap, router.forward(x, pass));
         routed.add(logits);
         // Tokens of one expert come from many rows, so each group of rows is sorted on its own.
@@ -60,7 +65,7 @@ final class MixtureOfExperts implements FeedForward {
             return out;
         }
         Var share = Activations.sigmoid(sharedGate.get().forward(x, pass));
-        return out.add(shared.get().forward(x, pass, routed).mul(share));
+        return out.add(shared.get().forward(x, Optional.empty(), pass, routed).mul(share));
     }
 
     private Var mixed(Var x, Var logits, Pass pass) {
@@ -80,7 +85,7 @@ final class MixtureOfExperts implements FeedForward {
         List<Var> parts = new ArrayList<>();
         for (int e = 0; e < experts.size(); e++) {
             if (order.from()[e] < order.from()[e + 1]) {
-                parts.add(experts.get(e).forward(sorted.slice(0, order.from()[e], order.from()[e + 1]), pass, List.of()));
+                parts.add(experts.get(e).forward(sorted.slice(0, order.from()[e], order.from()[e + 1]), Optional.empty(), pass, List.of()));
             }
         }
         Var results = Var.concat(0, parts.toArray(Var[]::new)).mul(Lookup.gather(weights.reshape(-1, 1), slots));

@@ -91,6 +91,11 @@ public record AttentionSite(String path, int layer, int heads, int groups, int h
         return result.out();
     }
 
+    /** Whether adapters of the pass may put anything behind the output projection; where they do not, {@link #behind} gives what it got. */
+    public boolean isFollowed(Pass pass) {
+        return pass.hasStep(this);
+    }
+
     /**
      * Adds what the steps of adapters put behind the output projection. The output of every attention that says how it makes
      * its keys and values ({@link Seams#keysAndValues}) passes through here.
@@ -99,7 +104,7 @@ public record AttentionSite(String path, int layer, int heads, int groups, int h
      * @param query {@code [B, H, T, D]}, as {@link #attend} had it
      */
     public Var behind(Var output, Var query, double scale, double softcap, Pass pass) {
-        if (!pass.hasStep(this)) {
+        if (!isFollowed(pass)) {
             return output;
         }
         Queries all = new Queries(query, scale, softcap);
