@@ -168,13 +168,19 @@ class QuantizedBaseTest {
                 DynamicTest.dynamicTest(info.name() + " over " + form.getKey(), () -> {
                     TuningMethod method = ContractCases.of(info).getFirst().of(info);
                     if (IN_DOUBLE_TOO.contains(form.getKey())) {
-                        compare(form.getValue(), method, Backends.reference(), DType.F64, false, 1e-11);
+                        compare(form.getValue(), method, Backends.reference(), DType.F64, false, 1e-11, 1e-11);
                     }
-                    compare(form.getValue(), method, Backends.cpu(), DType.F32, true, 2e-5);
+                    compare(form.getValue(), method, Backends.cpu(), DType.F32, true, 2e-5, 1e-4);
                 })));
     }
 
-    private static void compare(Form form, TuningMethod method, Backend backend, DType type, boolean tied, double epsilon) {
+    /**
+     * The loss and the gradients, each relative to its largest number.
+     *
+     * @param slack of gradients, more than the loss's in F32: one of few numbers sums over all tokens and features, and its terms cancel;
+     *     VeRA's gradient of d is 4e-5 from that in F64 over a base of either kind
+     */
+    private static void compare(Form form, TuningMethod method, Backend backend, DType type, boolean tied, double epsilon, double slack) {
         try (Scope scope = Scope.open()) {
             CausalLm stored = new Base(form, backend, type, false).model(tied);
             CausalLm wide = new Base(form, backend, type, true).model(tied);
@@ -190,7 +196,7 @@ class QuantizedBaseTest {
                 double[] want = gb.get(i).toDoubleArray();
                 double largest = Arrays.stream(want).map(Math::abs).max().orElseThrow();
                 assertThat(largest).isPositive();
-                assertThat(ga.get(i).toDoubleArray()).containsExactly(want, within(epsilon * largest));
+                assertThat(ga.get(i).toDoubleArray()).as("gradient %d", i).containsExactly(want, within(slack * largest));
             }
         }
     }
