@@ -18,7 +18,8 @@ public interface Objective {
             ProblemType.SINGLE_LABEL_CLASSIFICATION, pass);
 
     /**
-     * A scalar, the mean over whatever {@link #weight} counts.
+     * A scalar, the mean over whatever {@link #weight} counts. A run may also ask for it before its first step, to warm up;
+     * nothing is learnt from that.
      *
      * @param pass which adapters run, and the noise of this step
      */

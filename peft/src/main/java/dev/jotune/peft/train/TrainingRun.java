@@ -24,6 +24,7 @@ import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 
 /** One run of {@link Trainer}, and its state. */
 final class TrainingRun {
@@ -194,31 +195,40 @@ final class TrainingRun {
         descent.close();
     }
 
-    /** A large model's kernels are compiled, and its weights packed, before the first step. */
+    /**
+     * Before the first step a gradient's forward pass brings the weights into the form that training leaves them in, and a large
+     * model's kernels are compiled. Sums begin elsewhere in that form: a reference measured before it is taken would differ in its
+     * last bits between a run that goes on and one that was never stopped.
+     */
     private void warmUp() {
-        long weights = model.seams().parameters().values().stream().mapToLong(Parameter::numel).sum();
-        // What goes down without gradients must not take the memory that they take.
-        if (weights < Warmup.LARGE || model.computeType() != DType.F32 || parts.descent().isPresent()) {
+        // What goes down without gradients must not take the memory that they take; other types are never packed.
+        if (model.computeType() != DType.F32 || parts.descent().isPresent()) {
             return;
         }
-        List<Supplier<Var>> losses = new ArrayList<>();
+        long weights = model.seams().parameters().values().stream().mapToLong(Parameter::numel).sum();
         try (Scope _ = Scope.open()) {
-            addWarmUp(losses, Warmup.SHORT, 1);
-            addWarmUp(losses, maxLength, 1);
-            // The memory of a whole step, which the system clears when it is first touched.
-            addWarmUp(losses, maxLength, options.batchSize());
+            Optional<Supplier<Var>> example = Optional.empty();
+            for (long at = position; example.isEmpty() && at < position + data.size(); at++) {
+                example = loss(at, maxLength, 1);
+            }
+            if (weights < Warmup.LARGE) {
+                example.ifPresent(Supplier::get);
+                return;
+            }
+            // Last the memory of a whole step, which the system clears when it is first touched.
+            List<Supplier<Var>> losses = Stream.of(loss(position, Warmup.SHORT, 1), example, loss(position, maxLength, options.batchSize()))
+                    .flatMap(Optional::stream).toList();
             Warmup.run(losses, List.copyOf(chosen().values()), options.optimizer(totalSteps));
         }
     }
 
-    private void addWarmUp(List<Supplier<Var>> losses, int length, int rows) {
-        Batch batch = Batch.of(data.cutTo(length).stream(options.seed(), position, rows), model.backend(), firstCounts);
-        if (parts.objective().weight(batch) > 0) {
-            losses.add(() -> {
-                Pass pass = model.seams().training(options.seed(), done);
-                return pass.once(() -> parts.objective().loss(model, batch, pass));
-            });
-        }
+    /** What a step minimises over {@code rows} examples from {@code at} on; empty if there is nothing to learn from them. */
+    private Optional<Supplier<Var>> loss(long at, int length, int rows) {
+        Batch batch = Batch.of(data.cutTo(length).stream(options.seed(), at, rows), model.backend(), firstCounts);
+        return parts.objective().weight(batch) > 0 ? Optional.of(() -> {
+            Pass pass = model.seams().training(options.seed(), done);
+            return pass.once(() -> parts.objective().loss(model, batch, pass));
+        }) : Optional.empty();
     }
 
     private void note(String text) {

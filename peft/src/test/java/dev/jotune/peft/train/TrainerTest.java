@@ -143,10 +143,10 @@ class TrainerTest {
     void aLossThatIsNoNumberStopsBeforeAnythingIsHarmed() throws IOException {
         Adapter a = adapter("lora");
         long[] calls = {0};
-        // Two batches a step: the 9th is in step 5, after the checkpoint of step 3.
+        // After the one that warms up, two batches a step: the 10th is in step 5, after the checkpoint of step 3.
         Objective broken = (model, batch, pass) -> {
             calls[0]++;
-            return Objective.CAUSAL_LM.loss(model, batch, pass).mul(calls[0] == 9 ? Double.NaN : 1);
+            return Objective.CAUSAL_LM.loss(model, batch, pass).mul(calls[0] == 10 ? Double.NaN : 1);
         };
         assertThatThrownBy(() -> Trainer.run(a, TinyModel.texts(7), OPTIONS, TrainingStep.of("broken", broken),
                 Optional.of(folder), false, TrainListener.NONE)).isInstanceOf(AdapterException.class)
