@@ -375,12 +375,14 @@ class MethodContractTest {
         CausalLm model = h.model();
         AnswerTask task = new AnswerTask(h);
         double before = task.accuracy(model);
-        List<Double> losses = task.train(h.create(model, "a"), 60, 0.1);
+        // A series cut off is close to the inverse for a small Q alone, which large updates leave behind.
+        double rate = h.settings().name().equals("neumann") ? 0.03 : 0.1;
+        List<Double> losses = task.train(h.create(model, "a"), 60, rate);
         assertThat(losses).allMatch(Double::isFinite);
         double first = losses.stream().limit(5).mapToDouble(x -> x).average().orElseThrow();
         double last = losses.stream().skip(55).mapToDouble(x -> x).average().orElseThrow();
         // A few virtual tokens before a small random model are the weakest (Lester et al., section 3.2).
-        assertThat(last).as("loss, from %s", first).isLessThan(0.7 * first);
-        assertThat(task.accuracy(model)).as("accuracy, before %s", before).isGreaterThanOrEqualTo(before + 0.5);
+        assertThat(last).as("%s: loss, from %s", h, first).isLessThan(0.7 * first);
+        assertThat(task.accuracy(model)).as("%s: accuracy, before %s", h, before).isGreaterThanOrEqualTo(before + 0.5);
     }
 }
