@@ -207,16 +207,16 @@ final class TrainingRun {
         }
         long weights = model.seams().parameters().values().stream().mapToLong(Parameter::numel).sum();
         try (Scope _ = Scope.open()) {
-            Optional<Supplier<Var>> example = Optional.empty();
-            for (long at = position; example.isEmpty() && at < position + data.size(); at++) {
-                example = loss(at, maxLength, 1);
+            Optional<Supplier<Var>> whole = Optional.empty();
+            for (long at = position; whole.isEmpty() && at < position + data.size(); at += options.batchSize()) {
+                whole = loss(at, maxLength, options.batchSize());
             }
             if (weights < Warmup.LARGE) {
-                example.ifPresent(Supplier::get);
+                whole.ifPresent(Supplier::get);
                 return;
             }
-            // Last the memory of a whole step, which the system clears when it is first touched.
-            List<Supplier<Var>> losses = Stream.of(loss(position, Warmup.SHORT, 1), example, loss(position, maxLength, options.batchSize()))
+            // Last the memory of a whole batch, which the system clears when it is first touched.
+            List<Supplier<Var>> losses = Stream.of(loss(position, Warmup.SHORT, 1), loss(position, maxLength, 1), whole)
                     .flatMap(Optional::stream).toList();
             Warmup.run(losses, List.copyOf(chosen().values()), options.optimizer(totalSteps));
         }
